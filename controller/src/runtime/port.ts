@@ -1,0 +1,79 @@
+import type { BoxClass } from '#shared/box-class.ts';
+import type { UserName } from '#shared/identity.ts';
+import type { PullProgress } from '#shared/status.ts';
+import type { BoxSpec, ContainerView } from '../box/observed.ts';
+
+/** What the image store says of one image reference. */
+export type ImageView =
+  | { readonly state: 'present'; readonly id: string }
+  | { readonly state: 'absent' }
+  /** never asked, or the engine did not answer */
+  | { readonly state: 'unknown' };
+
+/** What is at `{workdir}/homes/{user}`, without following links and without writing. */
+export type HomeView =
+  | { readonly state: 'present'; readonly uid: number }
+  | { readonly state: 'absent' }
+  /** a link, a file, or unreadable: nothing is mounted from there */
+  | { readonly state: 'unusable'; readonly message: string };
+
+export interface CreateBox {
+  readonly user: UserName;
+  readonly generation: number;
+  readonly spec: BoxSpec;
+}
+
+/** Something happened to a container or an image; what, only an `observe` tells. */
+export type RuntimeEvent =
+  /** a box of this user may have changed: ours by label, or any container that has or had its name */
+  | { readonly type: 'box'; readonly user: UserName }
+  /** an image was pulled, tagged or removed */
+  | { readonly type: 'image' };
+
+/**
+ * The container engine as the reconciler sees it: one call each, no retries, no decisions. Adapters: Docker (here),
+ * Kubernetes (later), the simulation (`test/sim`).
+ *
+ * Every method rejects with an `EngineError` whose fault names the operation, and with the signal's reason when aborted.
+ * "Already so" is success (a started container that runs, a stopped one that does not, …). A rejected or timed-out
+ * change may have taken effect: only `observe` tells.
+ */
+export interface BoxRuntime {
+  /** All containers that could matter to any user (ours by label, or named like a box), in O(1) engine calls. */
+  list(signal: AbortSignal): Promise<ContainerView[]>;
+  /**
+   * The containers that matter to one user, live: whatever has the box's name, and those of ours that carry the user's
+   * label. The second look is skipped where the first finds our running box, unless `thorough`.
+   */
+  observe(user: UserName, options: { thorough: boolean }, signal: AbortSignal): Promise<ContainerView[]>;
+  /** Running execs in a container, ours or not. */
+  countExecs(id: string, signal: AbortSignal): Promise<number>;
+  image(reference: string, signal: AbortSignal): Promise<ImageView>;
+  home(user: UserName): Promise<HomeView>;
+
+  create(box: CreateBox, signal: AbortSignal): Promise<{ id: string }>;
+  start(id: string, signal: AbortSignal): Promise<void>;
+  unpause(id: string, signal: AbortSignal): Promise<void>;
+  rename(id: string, name: string, signal: AbortSignal): Promise<void>;
+  /** Runs the class's readiness command in the box; a non-zero exit is a fault of kind `failed`. */
+  probe(id: string, readiness: BoxClass['readiness'], signal: AbortSignal): Promise<void>;
+  /** TERM, the grace, then KILL. Takes as long as the box takes. */
+  stop(id: string, graceMs: number, signal: AbortSignal): Promise<void>;
+  /** Never by force, never with volumes. */
+  remove(id: string, signal: AbortSignal): Promise<void>;
+  pull(reference: string, onProgress: (progress: PullProgress) => void, signal: AbortSignal): Promise<void>;
+  /** Makes `homes/{user}` with its owner, by a one-shot helper container. Nothing inside an existing home is touched. */
+  ensureHome(user: UserName, owner: { uid: number; gid: number; image: string }, signal: AbortSignal): Promise<void>;
+  /** The network that boxes run on: outside access, none to each other. */
+  ensureNetwork(signal: AbortSignal): Promise<void>;
+  /** Removes helper containers that a crash left behind. */
+  removeLeftHelpers(signal: AbortSignal): Promise<void>;
+  /**
+   * Follows the engine's events until aborted, reconnecting by itself. `onGap` is called after every (re)connect, once
+   * the stream stands: what happened before may have been missed, so list again. `onDown` is called when it breaks.
+   */
+  follow(
+    on: { event: (event: RuntimeEvent) => void; gap: () => void; down: (reason: string) => void },
+    signal: AbortSignal,
+  ): Promise<void>;
+}

@@ -1,0 +1,89 @@
+-- The one way a status changes, and the one permission to change a container.
+-- ARGV 4 leader token  5 version that the pass read (0 = none)
+--      6 status as JSON {phase, containerId, containerGeneration, keepUntil, keepCause, body}  ('' or 0 = none)
+--      7 intent as JSON {kind: none|drain|forget, cause}   8 policies as JSON   9 events as JSON [{reason, message}]
+-- A drain states why; the script decides again, on what is true now, whether that still holds:
+--   idle        nobody holds the box (terminals that were idle too long are ended here, in this same commit)
+--   reap, recreate, deleted   an operator's wish is newer than the container
+--   adopt       the operator named this very container
+--   stopped, duplicate        the container does not run, or is a second one of ours: leader and version suffice
+-- forget: after a delete, with no container and no newer lease, the user's state goes (vault and home stay).
+-- Returns JSON {version, now} or {refused: not-leader | stale | still-wanted, detail}
+-- @include _box
+
+local token, version = ARGV[4], tonumber(ARGV[5])
+local status, intent = cjson.decode(ARGV[6]), cjson.decode(ARGV[7])
+local events = cjson.decode(ARGV[9])
+
+local function refuse(code, detail)
+  return cjson.encode({ refused = code, detail = detail })
+end
+
+if redis.call('GET', LEADER) ~= token then
+  return refuse('not-leader', '')
+end
+local stored = redis.call('HMGET', STATUS, 'version', 'keepUntil', 'keepCause')
+if (tonumber(stored[1] or '0') or 0) ~= version then
+  return refuse('stale', 'version ' .. (stored[1] or '0'))
+end
+
+local now = clock()
+local desired = load_desired()
+local live = load_leases(desired, now)
+
+if intent.kind == 'drain' then
+  local generation = tonumber(status.containerGeneration) or 0
+  local wish = desired or {}
+  if intent.cause == 'idle' then
+    local wanted_until = latest(holds_of(desired, live, tonumber(stored[2] or '0') or 0, '', cjson.decode(ARGV[8])))
+    if now < wanted_until then
+      return refuse('still-wanted', 'until ' .. int(wanted_until))
+    end
+    for _, lease in ipairs(live) do
+      end_lease(lease, now, 'attached-idle', 'spoonbox')
+    end
+  elseif intent.cause == 'reap' then
+    if generation >= (tonumber(wish.reapGeneration) or 0) then
+      return refuse('still-wanted', 'no reap is asked for')
+    end
+  elseif intent.cause == 'deleted' then
+    if generation >= (tonumber(wish.reapGeneration) or 0) then
+      return refuse('still-wanted', 'not deleted')
+    end
+  elseif intent.cause == 'recreate' then
+    if generation >= (tonumber(wish.recreateGeneration) or 0) then
+      return refuse('still-wanted', 'no recreate is asked for')
+    end
+  elseif intent.cause == 'adopt' then
+    if wish.adoptContainerId ~= intent.containerId then
+      return refuse('still-wanted', 'no consent to replace this container')
+    end
+  elseif intent.cause ~= 'stopped' and intent.cause ~= 'duplicate' then
+    return refuse('still-wanted', 'unknown cause ' .. tostring(intent.cause))
+  end
+end
+
+if intent.kind == 'forget' then
+  if #live > 0 or not (desired and desired.deletedAt) then
+    return refuse('still-wanted', 'a newer lease came')
+  end
+  log_event('Forgotten', 'state removed after a delete; the home and the vault stay', 'spoonbox')
+  redis.call('DEL', DESIRED, LEASES, SESSIONS, STATUS)
+  redis.call('EXPIRE', EVENTS, EVENTS_KEPT_AFTER_DELETE_S)
+  if redis.call('EXISTS', VAULT) == 0 then
+    redis.call('HDEL', USERS, string.lower(USER))
+  end
+  redis.call('PUBLISH', STATUS_CHANNEL, USER)
+  return cjson.encode({ version = 0, now = now })
+end
+
+claim_name()
+redis.call('PERSIST', EVENTS)
+redis.call('HSET', STATUS, 'version', int(version + 1), 'phase', status.phase, 'containerId', status.containerId,
+  'containerGeneration', int(status.containerGeneration), 'keepUntil', int(status.keepUntil),
+  'keepCause', status.keepCause, 'body', status.body)
+for _, event in ipairs(events) do
+  log_event(event.reason, event.message, 'spoonbox')
+end
+redis.call('PUBLISH', STATUS_CHANNEL, USER)
+return cjson.encode({ version = version + 1, now = now })

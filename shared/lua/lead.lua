@@ -1,0 +1,43 @@
+-- Leadership of the controllers. A challenger takes over when the heartbeat's counter has stood still for two TTLs of its
+-- own monotonic time (it measures that itself), or at once where the leader gave it back or nobody ever led; never by the
+-- key's expiry alone.
+-- KEYS 1 leader  2 heartbeat  3 marker
+-- ARGV 1 renew | take | release | look  2 token  3 ttlMs  4 holder's name  5 counter that the challenger saw stand still
+--      6 fingerprint of the terminal secret
+-- renew: extends this token's lead; also where the key has expired but nobody else took it.
+-- Returns JSON {leads, counter, previousAt, now, holder, marker, fingerprint, free}
+--   previousAt is the heartbeat's time before this call (0 = none); free: the lead may be taken at once
+
+local mode, token, ttl, holder, seen, fingerprint = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local int = function(number) return string.format('%.0f', number) end
+
+local leader = redis.call('GET', KEYS[1])
+local beat = redis.call('HMGET', KEYS[2], 'token', 'counter', 'at', 'holder', 'released', 'fingerprint')
+local counter = tonumber(beat[2] or '0') or 0
+local previous_at = tonumber(beat[3] or '0') or 0
+local free = not leader and (not beat[1] or beat[5] == '1')
+local leads = leader == token or (not leader and beat[1] == token and beat[5] ~= '1')
+
+local function lead()
+  counter = counter + 1
+  leads, free = true, false
+  redis.call('SET', KEYS[1], token, 'PX', ttl)
+  redis.call('HSET', KEYS[2], 'token', token, 'counter', int(counter), 'at', int(now), 'holder', holder,
+    'released', '0', 'fingerprint', fingerprint)
+end
+
+if mode == 'renew' and leads then
+  lead()
+elseif mode == 'take' and (free or (not leads and int(counter) == seen)) then
+  lead()
+elseif mode == 'release' and leader == token then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[2], 'released', '1')
+  leads, free = false, true
+end
+return cjson.encode({
+  leads = leads, counter = counter, previousAt = previous_at, now = now, holder = beat[4] or '',
+  marker = redis.call('GET', KEYS[3]) or '', fingerprint = beat[6] or '', free = free,
+})

@@ -1,0 +1,64 @@
+-- Takes a lease; creates the desired state of a user who has none. Taking a live lease again extends it.
+-- ARGV 4 lease id  5 kind  6 holder  7 ttlMs  8 class ('' = as it is)  9 default class  10 most live leases a user may have
+-- Returns JSON {leaseId, expiresAt, now, generation, phase, containerId} or {refused, detail}:
+--   name-differs-by-case (detail: the known name), lease-mismatch, class-held, too-many-leases
+-- @include _box
+
+local id, kind, holder, ttl = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local class, default_class, limit = ARGV[8], ARGV[9], tonumber(ARGV[10])
+
+local function refuse(code, detail)
+  return cjson.encode({ refused = code, detail = detail })
+end
+
+local other = claim_name()
+if other then
+  return refuse('name-differs-by-case', other)
+end
+local now = clock()
+local desired = load_desired()
+local live = load_leases(desired, now)
+local known = nil
+for _, lease in ipairs(live) do
+  if lease.id == id then
+    known = lease
+  end
+end
+if known and (known.kind ~= kind or known.holder ~= holder) then
+  return refuse('lease-mismatch', known.kind .. ' lease of ' .. known.holder)
+end
+if not known and #live >= limit then
+  return refuse('too-many-leases', int(#live))
+end
+local others = known and #live - 1 or #live
+if desired and class ~= '' and desired.class ~= class and others > 0 then
+  return refuse('class-held', desired.class)
+end
+
+local generation = tonumber((desired or {}).generation)
+if not desired or (class ~= '' and desired.class ~= class) then
+  generation = next_generation(desired, now)
+  desired = desired or { lastActivityAt = int(now), lastActivityCause = 'lease-taken' }
+  desired.class = class ~= '' and class or default_class
+  redis.call('HSET', DESIRED, 'class', desired.class, 'generation', int(generation),
+    'lastActivityAt', desired.lastActivityAt, 'lastActivityCause', desired.lastActivityCause)
+end
+redis.call('HDEL', DESIRED, 'deletedAt') -- a newer lease: the box is drained as asked for, then made again
+
+local lease = known or { id = id, kind = kind, holder = holder, takenAt = now }
+-- The same holder asking for less must not shorten what it already has.
+lease.expiresAt = math.max(known and known.expiresAt or 0, now + ttl)
+lease.ttlMs = ttl
+redis.call('HSET', LEASES, id, cjson.encode(lease))
+if not known then
+  move_activity(desired, now, 'lease-taken')
+  redis.call('HSET', DESIRED, 'lastInputAt', int(now))
+  log_event('LeaseTaken', kind .. ' lease taken by ' .. holder, holder)
+  wake()
+end
+
+local status = redis.call('HMGET', STATUS, 'phase', 'containerId')
+return cjson.encode({
+  leaseId = id, expiresAt = lease.expiresAt, now = now, generation = generation,
+  phase = status[1] or 'absent', containerId = status[2] or '',
+})

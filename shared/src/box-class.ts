@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { ClassName } from './identity.ts';
+
+const durationUnitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const sizeUnits = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
+
+/** `30m`, `10s`, `8h` → milliseconds. */
+const duration = z
+  .string()
+  .regex(/^\d+(ms|s|m|h|d)$/, { error: 'a duration is a whole number with a unit: 500ms, 10s, 30m, 8h, 2d' })
+  .transform((text) => Number.parseInt(text, 10) * durationUnitsMs[unitOf(text, durationUnitsMs)]);
+
+/** `4GiB`, `512MiB` → bytes. */
+const size = z
+  .string()
+  .regex(/^\d+(KiB|MiB|GiB)$/, { error: 'a size is a whole number with a unit: 512MiB, 4GiB' })
+  .transform((text) => Number.parseInt(text, 10) * sizeUnits[unitOf(text, sizeUnits)]);
+
+function unitOf<Units extends Record<string, number>>(text: string, units: Units): keyof Units {
+  const unit = text.replace(/^\d+/, '');
+  if (unit in units) return unit;
+  throw new Error(`unit ${unit} passed the pattern but has no factor`);
+}
+
+const absolutePath = z.string().regex(/^\/[^\0]*$/, { error: 'an absolute path inside the box' });
+const command = z.array(z.string()).min(1);
+
+/**
+ * A class: the recipe for boxes, one YAML file each under `manifests/classes/`.
+ * The file's form is the input of this schema; the parsed form has ms and bytes.
+ */
+export const BoxClass = z
+  .strictObject({
+    name: ClassName.describe('what leases and `desired` call this class; the file has the same name'),
+    description: z.string().default(''),
+    image: z.string().min(1).describe('image reference, with a tag or a digest'),
+    pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
+    user: z
+      .strictObject({
+        uid: z.int().min(0).max(65_535),
+        gid: z.int().min(0).max(65_535),
+        home: absolutePath.describe('where the home is mounted; the only thing that survives a reap'),
+      })
+      .describe('whom everything in the box runs as'),
+    shell: command.describe('what a terminal starts'),
+    command: command.describe('PID 1 of the box, under an init'),
+    environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
+    limits: z.strictObject({
+      memory: size.describe('memory cap; there is no swap on top of it'),
+      cpus: z.number().positive().max(1024),
+      pids: z.int().min(16).max(4_194_304),
+    }),
+    security: z.strictObject({
+      capabilities: z.array(z.string().regex(/^[A-Z_]+$/)).describe('all others are dropped'),
+      noNewPrivileges: z.boolean().default(true),
+    }),
+    idle: z.strictObject({
+      detached: duration.describe('how long a box lives after the last holder left'),
+      attached: duration.describe('how long a box lives under an attached terminal in which nothing happens'),
+    }),
+    stopGrace: duration.describe('how long the programs in a box may take to end after the hang-up'),
+    readiness: z
+      .strictObject({
+        command: command.describe('exits 0 in a box that can be used'),
+        timeout: duration,
+      })
+      .describe('run once in a new box before anybody is let in'),
+  })
+  .describe('A Spoonbox box class');
+export type BoxClass = z.infer<typeof BoxClass>;
+
+export type BoxClasses = ReadonlyMap<string, BoxClass>;

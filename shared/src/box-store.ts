@@ -1,0 +1,278 @@
+import { z } from 'zod';
+import { type ClassName, type Keys, type LeaseId, UserName } from './identity.ts';
+import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Session } from './lease.ts';
+import type { RedisPort, ScriptName } from './redis-port.ts';
+import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
+
+/** A user may hold this many live leases at once; one more is refused. */
+const maxLeasesPerUser = 64;
+
+/** For each class, how long a box lives without a holder, and with an attached terminal in which nothing happens. */
+export type IdlePolicies = Readonly<Record<string, readonly [detachedIdleMs: number, attachedIdleMs: number]>>;
+
+export interface TakeLease {
+  readonly user: UserName;
+  readonly id: LeaseId;
+  readonly kind: LeaseKind;
+  /** who holds it, for people: `agent-7`, `terminal of alice` */
+  readonly holder: string;
+  readonly ttlMs: number;
+  /** null = the class that the box has, or the default one */
+  readonly class: ClassName | null;
+}
+
+export interface TakenLease {
+  readonly leaseId: string;
+  readonly expiresAt: number;
+  readonly now: number;
+  readonly generation: number;
+  readonly phase: Phase;
+  /** '' while there is no container */
+  readonly containerId: string;
+}
+
+export type TakeRefusal = 'name-differs-by-case' | 'lease-mismatch' | 'class-held' | 'too-many-leases';
+
+export interface Activity {
+  /** ms since the last key press; null = none to tell */
+  readonly inputAgeMs: number | null;
+  readonly outputAgeMs: number | null;
+}
+
+export type Renewal =
+  | { readonly ok: true; readonly expiresAt: number; readonly now: number }
+  | { readonly ok: false; readonly refused: 'lease-ended'; readonly reason: LeaseEndReason }
+  | { readonly ok: false; readonly refused: 'lease-unknown' };
+
+export type Wish =
+  | { readonly wish: 'reap' | 'recreate' | 'delete' }
+  | { readonly wish: 'adopt'; readonly containerId: string; readonly atOnce: boolean };
+
+export interface BoxEvent {
+  /** the stream's id: `<Redis TIME in ms>-<n>` */
+  readonly id: string;
+  readonly at: number;
+  readonly reason: string;
+  readonly message: string;
+  readonly by: string;
+}
+
+export interface GatewayRecord {
+  readonly id: string;
+  /** where the gateway can be reached, for people and for `elsewhere` */
+  readonly address: string;
+  /** fingerprint of its terminal secret: two that differ are found at start-up */
+  readonly fingerprint: string;
+}
+
+/**
+ * What lease holders, operators and readers do to the state in Redis. Every method is one script, so one atomic step;
+ * every method rejects when Redis does not answer, and the effect is then unknown: take, renew, release and wish may be
+ * sent again. A reply that does not have the agreed shape is an error here, never a guess.
+ */
+export interface BoxStore {
+  take(
+    lease: TakeLease,
+  ): Promise<{ ok: true; lease: TakenLease } | { ok: false; refused: TakeRefusal; detail: string }>;
+  renew(user: UserName, id: LeaseId, ttlMs: number | null, activity: Activity): Promise<Renewal>;
+  /** `null`: no such lease. `false`: it had ended before. */
+  release(user: UserName, id: LeaseId, by: string): Promise<boolean | null>;
+  read(user: UserName): Promise<BoxRecord>;
+  users(): Promise<UserName[]>;
+  wish(user: UserName, wish: Wish, by: string): Promise<{ ok: true } | { ok: false; refused: string; detail: string }>;
+  /** Newest first. */
+  events(user: UserName, count: number): Promise<BoxEvent[]>;
+  /** True when the token id was not used before; remembered for `rememberMs`. */
+  useToken(jti: string, rememberMs: number): Promise<boolean>;
+  /** `told` becomes an event of the box when it is not empty. */
+  putSession(session: Session, told: string): Promise<void>;
+  endSession(user: UserName, sessionId: string, told: string): Promise<void>;
+  /** Renews the gateway's own lease (`ttlMs` 0 gives it up); answers the leader's secret fingerprint, '' if none led yet. */
+  registerGateway(gateway: GatewayRecord, ttlMs: number): Promise<string>;
+  /** The user is told whose desired state (`wake`) or status changed; `onGap` after messages may have been lost. */
+  subscribe(what: 'wake' | 'status', onUser: (user: UserName) => void, onGap: () => void): Promise<() => Promise<void>>;
+}
+
+export function createBoxStore(options: {
+  redis: RedisPort;
+  keys: Keys;
+  policies: IdlePolicies;
+  defaultClass: ClassName;
+}): BoxStore {
+  const { redis, keys, defaultClass } = options;
+  const policies = JSON.stringify(options.policies);
+
+  async function runFor(user: UserName, script: ScriptName, args: (string | number)[]): Promise<unknown> {
+    return await redis.run(script, userScriptKeys(keys, user), [user, keys.wakeChannel, keys.statusChannel, ...args]);
+  }
+
+  return {
+    async take(lease) {
+      const args = [lease.id, lease.kind, lease.holder, lease.ttlMs, lease.class ?? '', defaultClass, maxLeasesPerUser];
+      const reply = TakeReply.parse(fromJson(await runFor(lease.user, 'take-lease', args)));
+      return 'refused' in reply ? { ok: false, ...reply } : { ok: true, lease: reply };
+    },
+    async renew(user, id, ttlMs, activity) {
+      const args = [id, ttlMs ?? '', age(activity.inputAgeMs), age(activity.outputAgeMs)];
+      const reply = RenewReply.parse(fromJson(await runFor(user, 'renew-lease', args)));
+      if ('expiresAt' in reply) return { ok: true, ...reply };
+      if (reply.refused === 'lease-ended') return { ok: false, refused: 'lease-ended', reason: reply.detail };
+      return { ok: false, refused: 'lease-unknown' };
+    },
+    async release(user, id, by) {
+      const reply = ReleaseReply.parse(fromJson(await runFor(user, 'release-lease', [id, by])));
+      return 'released' in reply ? reply.released : null;
+    },
+    async read(user) {
+      return recordOf(user, await runFor(user, 'read-box', [policies]));
+    },
+    async users() {
+      return z.array(UserName).parse(await redis.hashValues(keys.users));
+    },
+    async wish(user, wish, by) {
+      const consent = wish.wish === 'adopt' ? [wish.containerId, wish.atOnce ? '1' : '0'] : ['', '0'];
+      const reply = WishReply.parse(fromJson(await runFor(user, 'wish', [wish.wish, by, ...consent, defaultClass])));
+      return 'refused' in reply ? { ok: false, refused: reply.refused, detail: reply.detail } : { ok: true };
+    },
+    async events(user, count) {
+      const entries = await redis.streamTail(keys.user(user).events, count);
+      return entries.map(({ id, fields }) => ({
+        id,
+        at: Number.parseInt(id, 10),
+        ...EventEntry.parse(fromJson(fields[1])),
+      }));
+    },
+    async useToken(jti, rememberMs) {
+      return (await redis.run('use-token', [keys.usedToken(jti)], [Math.max(1, Math.ceil(rememberMs))])) === 1;
+    },
+    async putSession(session, told) {
+      await runFor(session.user, 'put-session', [session.id, JSON.stringify(session), told]);
+    },
+    async endSession(user, sessionId, told) {
+      await runFor(user, 'put-session', [sessionId, '', told]);
+    },
+    async registerGateway(gateway, ttlMs) {
+      const args = [gateway.id, ttlMs, JSON.stringify(gateway)];
+      const reply = await redis.run('register-gateway', [keys.gateways, keys.heartbeat], args);
+      return z.object({ fingerprint: z.string() }).parse(fromJson(reply)).fingerprint;
+    },
+    subscribe(what, onUser, onGap) {
+      const channel = what === 'wake' ? keys.wakeChannel : keys.statusChannel;
+      const onMessage = (payload: string): void => {
+        const user = UserName.safeParse(payload);
+        if (user.success) onUser(user.data);
+      };
+      return redis.subscribe(channel, onMessage, onGap);
+    },
+  };
+}
+
+/** The KEYS that every script with `_box.lua` expects, in its order. */
+export function userScriptKeys(keys: Keys, user: UserName): string[] {
+  const own = keys.user(user);
+  return [
+    keys.users,
+    keys.leader,
+    keys.heartbeat,
+    keys.marker,
+    own.desired,
+    own.leases,
+    own.sessions,
+    own.status,
+    own.events,
+    own.vault,
+  ];
+}
+
+/** A script's JSON reply, still to be checked. */
+export function fromJson(reply: unknown): unknown {
+  if (typeof reply !== 'string') throw new Error(`a script answered ${typeof reply} where JSON was agreed`);
+  return JSON.parse(reply);
+}
+
+function age(ms: number | null): number {
+  return ms === null ? -1 : Math.max(0, Math.round(ms));
+}
+
+const TakeReply = z.union([
+  z.object({
+    refused: z.enum(['name-differs-by-case', 'lease-mismatch', 'class-held', 'too-many-leases']),
+    detail: z.string(),
+  }),
+  z.object({
+    leaseId: z.string(),
+    expiresAt: z.number(),
+    now: z.number(),
+    generation: z.number(),
+    phase: Phase,
+    containerId: z.string(),
+  }),
+]);
+const RenewReply = z.union([
+  z.object({ expiresAt: z.number(), now: z.number() }),
+  z.object({ refused: z.literal('lease-ended'), detail: LeaseEndReason }),
+  z.object({ refused: z.literal('lease-unknown') }),
+]);
+const ReleaseReply = z.union([z.object({ released: z.boolean() }), z.object({ refused: z.literal('lease-unknown') })]);
+const WishReply = z.union([
+  z.object({ generation: z.number() }),
+  z.object({ refused: z.string(), detail: z.string().default('') }),
+]);
+const EventEntry = z.object({ reason: z.string(), message: z.string(), by: z.string() });
+
+const flatHash = z.array(z.string()).transform((flat) => {
+  const fields: Record<string, string> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] ?? ''] = flat[i + 1] ?? '';
+  return fields;
+});
+const jsonLines = z.array(z.string().transform(fromJson));
+const ReadReply = z.tuple([z.coerce.number(), flatHash, jsonLines, flatHash, jsonLines, jsonLines, z.coerce.number()]);
+const StatusFields = z.object({
+  version: z.coerce.number(),
+  phase: Phase,
+  containerId: z.string(),
+  containerGeneration: z.coerce.number(),
+  keepUntil: z.coerce.number(),
+  keepCause: z.string(),
+  body: z.string(),
+});
+
+function recordOf(user: UserName, reply: unknown): BoxRecord {
+  const [now, desired, leaseLines, status, sessions, holds, wantedUntil] = ReadReply.parse(reply);
+  const leases = z.array(Lease).parse(leaseLines);
+  return {
+    user,
+    now,
+    desired: 'generation' in desired ? Desired.parse(desired) : null,
+    leases: leases.filter((lease) => lease.endedAt === undefined),
+    ended: leases.filter((lease) => lease.endedAt !== undefined),
+    sessions: z.array(Session).parse(sessions),
+    status: 'version' in status ? statusOf(status) : null,
+    holds: z.array(Hold).parse(holds),
+    wantedUntil,
+  };
+}
+
+function statusOf(fields: Record<string, string>): BoxStatus {
+  const { body, containerId, ...rest } = StatusFields.parse(fields);
+  return { ...rest, ...bodyOf(body), containerId: containerId === '' ? null : containerId };
+}
+
+/** A body that cannot be read costs history and backoff, nothing else: the reconciler rebuilds it from the facts. */
+function bodyOf(text: string): StatusBody {
+  try {
+    return StatusBody.parse(JSON.parse(text));
+  } catch {
+    return {
+      value: null,
+      context: null,
+      step: null,
+      conditions: [],
+      message: 'the stored status could not be read and is made again',
+      progress: null,
+      observedGeneration: 0,
+      lastReap: null,
+      readyAt: null,
+    };
+  }
+}

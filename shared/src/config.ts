@@ -1,0 +1,161 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { exitConfig, StartError } from './faults.ts';
+
+/**
+ * The configuration of both processes: environment variables, all problems told at once.
+ * An empty value means the same as none. `describe` texts become the table in the documents.
+ */
+
+const port = z.coerce.number().int().min(1).max(65_535);
+const durationMs = z.coerce
+  .number()
+  .int()
+  .min(1_000)
+  .max(365 * 86_400_000);
+const wsUrl = z.url({ protocol: /^wss?$/ });
+const minSecretLength = 16;
+
+const fields = {
+  SPOON_REDIS_URL: z
+    .url({ protocol: /^rediss?$/ })
+    .default('redis://127.0.0.1:6379')
+    .describe('Redis that holds desired state and status'),
+  SPOON_INSTALLATION_ID: z.string().optional().describe('overrides the id in {workdir}/.spoonbox-installation'),
+  SPOON_AGENT_WORKDIR: z.string().default('./.spoonbox/work').describe('homes live in {workdir}/homes/{user}'),
+  SPOON_AGENT_HOST_WORKDIR: z.string().optional().describe('the same directory as the Docker host sees it'),
+  DOCKER_HOST: z.string().optional().describe('Docker engine: unix:///… or tcp://…; default /var/run/docker.sock'),
+  SPOON_BOX_IMAGE: z.string().optional().describe("replaces the default class's image"),
+  SPOON_AGENT_BOX_IDLE_MS: durationMs.optional().describe('replaces `idle.detached` of every class, in ms'),
+  SPOON_AGENT_TERMINAL_IDLE_MS: z.string().optional().describe('legacy, without effect: box idle governs'),
+  SPOON_CLASSES: z.string().optional().describe('folder of class files; default manifests/classes'),
+  SPOON_AGENT_TERMINAL_SECRET: z.string().optional().describe('HMAC secret of terminal tokens; else the next one'),
+  SPOON_AGENT_WORKER_INTERNAL_TOKEN: z.string().optional().describe('bearer token of the API'),
+  SPOON_ENCRYPTION_KEY: z.string().optional().describe('encrypts the vault'),
+  INSTANCE_SECRET: z.string().optional().describe('encrypts the vault where SPOON_ENCRYPTION_KEY is not set'),
+  SPOON_PUBLIC_WS_URL: wsUrl.optional().describe('terminal URL that tokens are handed out with'),
+  NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL: wsUrl.optional().describe('the same, by its older name'),
+  SPOON_ALLOWED_ORIGINS: z.string().optional().describe('comma-separated origins whose pages may open terminals'),
+  SPOON_BIND: z.string().default('127.0.0.1').describe('address that both processes listen on'),
+  SPOON_CONTROLLER_PORT: port.default(3922).describe('HTTP API'),
+  SPOON_GATEWAY_PORT: port.default(3921).describe('terminal WebSockets'),
+  SPOON_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+    .default('info')
+    .describe('pino level of the JSON lines on standard output'),
+  SPOON_RESYNC_MS: durationMs.default(60_000).describe('how often every box is compared with one Docker list'),
+  SPOON_LEADER_TTL_MS: z.coerce
+    .number()
+    .int()
+    .min(500)
+    .max(60_000)
+    .default(2_000)
+    .describe('term of the leading controller'),
+  SPOON_WORKERS: z.coerce.number().int().min(1).max(256).default(32).describe('passes at once'),
+  SPOON_MUTATIONS_PER_S: z.coerce.number().int().min(1).max(10_000).default(100).describe('Docker changes a second'),
+  SPOON_DRAIN_MS: durationMs.default(20_000).describe('how long a process that was told to stop may take'),
+};
+
+export interface Config {
+  readonly redisUrl: string;
+  readonly installationId: string | null;
+  /** absolute, as this process sees it */
+  readonly workdir: string;
+  /** absolute, as the Docker host sees it */
+  readonly hostWorkdir: string;
+  readonly dockerHost: string | null;
+  readonly boxImage: string | null;
+  readonly boxIdleMs: number | null;
+  readonly classesDir: string;
+  readonly terminalSecret: string;
+  readonly internalToken: string;
+  readonly encryptionKey: string | null;
+  /** null = the gateway's own address */
+  readonly publicWsUrl: string | null;
+  readonly allowedOrigins: readonly string[];
+  readonly bind: string;
+  readonly controllerPort: number;
+  readonly gatewayPort: number;
+  readonly logLevel: string;
+  readonly resyncMs: number;
+  readonly leaderTtlMs: number;
+  readonly workers: number;
+  readonly mutationsPerS: number;
+  readonly drainMs: number;
+  /** one line each, for the log: legacy, unknown or weak settings */
+  readonly warnings: readonly string[];
+}
+
+/** Reads and checks the environment; throws one StartError (exit 78) that names every problem. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const set = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = z.object(fields).safeParse(set);
+  const problems = parsed.success
+    ? []
+    : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  const terminalSecret = set.SPOON_AGENT_TERMINAL_SECRET ?? set.SPOON_AGENT_WORKER_INTERNAL_TOKEN;
+  if (set.SPOON_AGENT_WORKER_INTERNAL_TOKEN === undefined) {
+    problems.push('SPOON_AGENT_WORKER_INTERNAL_TOKEN: is missing; `npm start` makes one, or set a long random value');
+  }
+  if (!parsed.success || terminalSecret === undefined || problems.length > 0) {
+    throw new StartError(
+      `The configuration is refused:\n${problems.map((line) => `  ${line}`).join('\n')}`,
+      exitConfig,
+    );
+  }
+  const values = parsed.data;
+  const workdir = resolve(values.SPOON_AGENT_WORKDIR);
+  return {
+    redisUrl: values.SPOON_REDIS_URL,
+    installationId: values.SPOON_INSTALLATION_ID ?? null,
+    workdir,
+    hostWorkdir: values.SPOON_AGENT_HOST_WORKDIR ?? workdir,
+    dockerHost: values.DOCKER_HOST ?? null,
+    boxImage: values.SPOON_BOX_IMAGE ?? null,
+    boxIdleMs: values.SPOON_AGENT_BOX_IDLE_MS ?? null,
+    classesDir: values.SPOON_CLASSES ?? new URL('../../manifests/classes', import.meta.url).pathname,
+    terminalSecret,
+    internalToken: values.SPOON_AGENT_WORKER_INTERNAL_TOKEN ?? terminalSecret,
+    encryptionKey: values.SPOON_ENCRYPTION_KEY ?? values.INSTANCE_SECRET ?? null,
+    publicWsUrl: values.SPOON_PUBLIC_WS_URL ?? values.NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL ?? null,
+    allowedOrigins: (values.SPOON_ALLOWED_ORIGINS ?? '')
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+    bind: values.SPOON_BIND,
+    controllerPort: values.SPOON_CONTROLLER_PORT,
+    gatewayPort: values.SPOON_GATEWAY_PORT,
+    logLevel: values.SPOON_LOG_LEVEL,
+    resyncMs: values.SPOON_RESYNC_MS,
+    leaderTtlMs: values.SPOON_LEADER_TTL_MS,
+    workers: values.SPOON_WORKERS,
+    mutationsPerS: values.SPOON_MUTATIONS_PER_S,
+    drainMs: values.SPOON_DRAIN_MS,
+    warnings: warningsFor(set, terminalSecret),
+  };
+}
+
+/** The variables as a table: name, default, meaning. The documents are made from it. */
+export function configTable(): { name: string; default: string; meaning: string }[] {
+  const schema = z.toJSONSchema(z.object(fields), { io: 'input' });
+  return Object.entries(schema.properties ?? {}).map(([name, field]) => ({
+    name,
+    default: typeof field === 'object' && field.default !== undefined ? String(field.default) : '',
+    meaning: typeof field === 'object' ? (field.description ?? '') : '',
+  }));
+}
+
+function warningsFor(set: Record<string, string | undefined>, terminalSecret: string): string[] {
+  const warnings = Object.keys(set)
+    .filter((name) => name.startsWith('SPOON_') && !(name in fields))
+    .map((name) => `${name} is not a variable of Spoonbox and has no effect`);
+  if (set.SPOON_AGENT_TERMINAL_IDLE_MS !== undefined) {
+    warnings.push('SPOON_AGENT_TERMINAL_IDLE_MS has no effect any more: SPOON_AGENT_BOX_IDLE_MS governs');
+  }
+  if (terminalSecret.length < minSecretLength) {
+    warnings.push(`the terminal secret is shorter than ${minSecretLength} characters: use a long random value`);
+  }
+  return warnings;
+}

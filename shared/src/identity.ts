@@ -1,0 +1,111 @@
+import { z } from 'zod';
+
+/**
+ * The only place that builds a user name, a key, a container name or a label.
+ * A name is the identity: it is refused when it does not fit, never rewritten, so two users can never meet in one name.
+ */
+
+const userNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,38}$/;
+
+export const UserName = z
+  .string()
+  .regex(userNamePattern, {
+    error: 'a user name is 1 to 39 of A-Z a-z 0-9 . _ - and begins with a letter or a digit',
+  })
+  .refine((name) => !name.includes('..'), { error: 'a user name must not contain ".."' })
+  .brand<'UserName'>();
+export type UserName = z.infer<typeof UserName>;
+
+/** Lease, session and class names share one shape: short, printable, safe in a URL and in a key. */
+export const LeaseId = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/, { error: 'an id is 1 to 100 of A-Z a-z 0-9 . _ : -' })
+  .brand<'LeaseId'>();
+export type LeaseId = z.infer<typeof LeaseId>;
+
+export const ClassName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,38}$/, { error: 'a class name is 1 to 39 of a-z 0-9 -' });
+export type ClassName = z.infer<typeof ClassName>;
+
+export const InstallationId = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: 'an installation id is 1 to 32 of a-z 0-9 -' })
+  .brand<'InstallationId'>();
+export type InstallationId = z.infer<typeof InstallationId>;
+
+const boxNamePrefix = 'spoon-box-';
+
+export function boxNameOf(user: UserName): string {
+  return boxNamePrefix + user;
+}
+
+/** The user whose box would have this container name; null where the name is no box's. */
+export function userOfBoxName(containerName: string): UserName | null {
+  if (!containerName.startsWith(boxNamePrefix)) return null;
+  const parsed = UserName.safeParse(containerName.slice(boxNamePrefix.length));
+  return parsed.success ? parsed.data : null;
+}
+
+export function networkNameOf(installation: InstallationId): string {
+  return `spoonbox-${installation}`;
+}
+
+/** Labels on every container that an installation makes. `installation` alone decides what is ours. */
+export const label = {
+  installation: 'dev.spoonbox.installation',
+  /** `box`, or `helper` for the one-shot containers that make a home or probe the work directory */
+  role: 'dev.spoonbox.role',
+  user: 'dev.spoonbox.user',
+  class: 'dev.spoonbox.class',
+  /** the desired generation that the container was made for */
+  generation: 'dev.spoonbox.generation',
+  /** the normalised spec as JSON: what drift is measured against */
+  spec: 'dev.spoonbox.spec',
+} as const;
+
+export interface UserKeys {
+  readonly desired: string;
+  readonly leases: string;
+  readonly sessions: string;
+  readonly status: string;
+  readonly events: string;
+  readonly vault: string;
+}
+
+export interface Keys {
+  readonly users: string;
+  readonly leader: string;
+  readonly heartbeat: string;
+  readonly marker: string;
+  readonly gateways: string;
+  /** channel: payload is the user whose desired state changed */
+  readonly wakeChannel: string;
+  /** channel: payload is the user whose status was committed */
+  readonly statusChannel: string;
+  readonly user: (user: UserName) => UserKeys;
+  readonly usedToken: (jti: string) => string;
+}
+
+/** All keys of an installation share one hash tag, so that one script may read the leader and a user's keys together. */
+export function keysOf(installation: InstallationId): Keys {
+  const prefix = `{spoonbox:${installation}}:`;
+  return {
+    users: `${prefix}users`,
+    leader: `${prefix}leader`,
+    heartbeat: `${prefix}heartbeat`,
+    marker: `${prefix}marker`,
+    gateways: `${prefix}gateways`,
+    wakeChannel: `${prefix}wake`,
+    statusChannel: `${prefix}status`,
+    user: (user) => ({
+      desired: `${prefix}u:${user}:desired`,
+      leases: `${prefix}u:${user}:leases`,
+      sessions: `${prefix}u:${user}:sessions`,
+      status: `${prefix}u:${user}:status`,
+      events: `${prefix}u:${user}:events`,
+      vault: `${prefix}u:${user}:vault`,
+    }),
+    usedToken: (jti) => `${prefix}jti:${jti}`,
+  };
+}

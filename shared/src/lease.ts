@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { LeaseId, UserName } from './identity.ts';
+
+/**
+ * A lease: one holder's named, time-limited claim on a box.
+ * `terminal` is a gateway's for an attached socket, `job` an agent's while it works, `pin` an operator's.
+ */
+export const LeaseKind = z.enum(['terminal', 'job', 'pin']);
+export type LeaseKind = z.infer<typeof LeaseKind>;
+
+const minTtlMs = 10_000;
+const maxTtlMs: Record<LeaseKind, number> = { terminal: 300_000, job: 300_000, pin: 30 * 24 * 3_600_000 };
+
+/** The longest time that a lost lease may have had left: what an amnesty must cover. */
+export const largestRenewedTtlMs = 300_000;
+
+/** Why `ttlMs` does not fit a lease of this kind; null where it does. */
+export function refusedTtl(kind: LeaseKind, ttlMs: number): string | null {
+  if (Number.isInteger(ttlMs) && ttlMs >= minTtlMs && ttlMs <= maxTtlMs[kind]) return null;
+  return `ttlMs of a ${kind} lease is a whole number from ${minTtlMs} to ${maxTtlMs[kind]}, not ${ttlMs}`;
+}
+
+/** Why a lease ended. `reaped`, `deleted` and `attached-idle` end it from outside and are no activity. */
+export const LeaseEndReason = z.enum(['released', 'expired', 'reaped', 'deleted', 'attached-idle']);
+export type LeaseEndReason = z.infer<typeof LeaseEndReason>;
+
+/** As stored; all times are Redis TIME in ms. `endedAt` makes it a tombstone, kept for 10 minutes. */
+export const Lease = z.object({
+  id: LeaseId,
+  kind: LeaseKind,
+  holder: z.string(),
+  takenAt: z.number(),
+  expiresAt: z.number(),
+  ttlMs: z.number(),
+  endedAt: z.number().optional(),
+  endReason: LeaseEndReason.optional(),
+});
+export type Lease = z.infer<typeof Lease>;
+
+/** What holds a running box, and until when (Redis TIME, ms). */
+export const Hold = z.object({
+  by: z.enum(['job', 'pin', 'attached', 'activity', 'keep']),
+  /** the lease's holder; for `attached` and `activity` the last activity's cause; for `keep` why it is kept */
+  holder: z.string(),
+  untilMs: z.number(),
+});
+export type Hold = z.infer<typeof Hold>;
+
+/** What ought to be, written by lease holders and operators, never by the reconciler. */
+export const Desired = z.object({
+  class: z.string(),
+  generation: z.coerce.number(),
+  lastActivityAt: z.coerce.number().default(0),
+  lastActivityCause: z.string().default(''),
+  lastInputAt: z.coerce.number().default(0),
+  /** a container of an older generation is to be reaped */
+  reapGeneration: z.coerce.number().default(0),
+  /** a container of an older generation is to be replaced now, leases or not */
+  recreateGeneration: z.coerce.number().default(0),
+  /** the container that an operator allowed to replace although it is not ours */
+  adoptContainerId: z.string().default(''),
+  adoptAtOnce: z
+    .string()
+    .transform((flag) => flag === '1')
+    .default(false),
+  deletedAt: z.coerce.number().optional(),
+});
+export type Desired = z.infer<typeof Desired>;
+
+/** A terminal session as a gateway records it. */
+export const Session = z.object({
+  id: z.string(),
+  user: UserName,
+  gateway: z.string(),
+  containerId: z.string(),
+  execId: z.string(),
+  mode: z.enum(['rw', 'ro']),
+  startedAt: z.number(),
+});
+export type Session = z.infer<typeof Session>;

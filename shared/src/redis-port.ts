@@ -1,0 +1,33 @@
+/**
+ * What we need of Redis: our scripts by name, two channels, and the server's run id.
+ * The adapter on ioredis is in `redis.ts`; the simulation runs the same `.lua` files behind this port.
+ */
+export type ScriptName =
+  | 'take-lease'
+  | 'renew-lease'
+  | 'release-lease'
+  | 'read-box'
+  | 'commit-status'
+  | 'wish'
+  | 'lead'
+  | 'set-marker'
+  | 'use-token'
+  | 'put-session'
+  | 'register-gateway';
+
+export interface RedisPort {
+  /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */
+  run(script: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  /** All values of a hash. */
+  hashValues(key: string): Promise<string[]>;
+  /** The newest `count` entries of a stream, newest first: [id, field, value, …]. */
+  streamTail(key: string, count: number): Promise<{ id: string; fields: string[] }[]>;
+  /** Changes at every start of the server. */
+  runId(): Promise<string>;
+  /**
+   * Calls `onMessage` for each message of the channel, and `onGap` after every reconnect, when messages may have been lost.
+   * The returned function ends the subscription.
+   */
+  subscribe(channel: string, onMessage: (payload: string) => void, onGap: () => void): Promise<() => Promise<void>>;
+  close(): Promise<void>;
+}

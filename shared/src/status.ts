@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import type { Desired, Hold, Lease, Session } from './lease.ts';
+import type { UserName } from './identity.ts';
+
+/** Phases of a box, as the machine of `controller/src/box` concludes them. */
+export const Phase = z.enum(['absent', 'provisioning', 'ready', 'reaping', 'failed']);
+export type Phase = z.infer<typeof Phase>;
+
+/** The step inside a phase. */
+export const Step = z.enum(['pulling', 'creating', 'starting', 'probing', 'active', 'idle', 'stopping', 'removing']);
+export type Step = z.infer<typeof Step>;
+
+export const ConditionType = z.enum([
+  'Ready',
+  'EngineReachable',
+  'ImageReady',
+  'HomeReady',
+  'ContainerReady',
+  'ExecReady',
+  'UpToDate',
+  'Idle',
+  'NameTaken',
+]);
+export type ConditionType = z.infer<typeof ConditionType>;
+
+/** The closed list of reasons. What each means and what to do about it is in `manifests/docs/reasons.md`. */
+export const Reason = z.enum([
+  'Absent',
+  'Active',
+  'AdoptRequested',
+  'Adopted',
+  'Amnesty',
+  'ClassUnknown',
+  'ContainerCreated',
+  'ContainerDied',
+  'ContainerGone',
+  'ContainerMissing',
+  'ContainerPaused',
+  'ContainerRunning',
+  'ContainerRemoving',
+  'CreateFailed',
+  'Detached',
+  'EngineAnswers',
+  'EngineUnreachable',
+  'ForeignContainer',
+  'HomeFailed',
+  'HomePresent',
+  'HomeMissing',
+  'HomeWrongOwner',
+  'ImagePresent',
+  'ImageMissing',
+  'ImagePulling',
+  'NameFree',
+  'NotChecked',
+  'OutOfMemory',
+  'ProbeFailed',
+  'Probed',
+  'Provisioning',
+  'PullFailed',
+  'ReapPaced',
+  'Reaping',
+  'RemoveFailed',
+  'RenameFailed',
+  'SpecCurrent',
+  'SpecDrift',
+  'StartFailed',
+  'StopFailed',
+]);
+export type Reason = z.infer<typeof Reason>;
+
+export const Condition = z.object({
+  type: ConditionType,
+  status: z.enum(['True', 'False', 'Unknown']),
+  reason: Reason,
+  message: z.string(),
+  /** Redis TIME in ms at which `status` last changed */
+  since: z.number(),
+});
+export type Condition = z.infer<typeof Condition>;
+
+/** Why a container was, or is being, stopped and removed. */
+export const DrainCause = z.enum(['idle', 'reap', 'recreate', 'deleted', 'adopt', 'stopped', 'duplicate']);
+export type DrainCause = z.infer<typeof DrainCause>;
+
+/** Progress of an image pull; the bytes are of the layers that the registry has named so far. */
+export const PullProgress = z.object({
+  image: z.string(),
+  doneBytes: z.number(),
+  totalBytes: z.number(),
+  layersDone: z.number(),
+  layers: z.number(),
+});
+export type PullProgress = z.infer<typeof PullProgress>;
+
+export const LastReap = z.object({ cause: DrainCause, at: z.number(), message: z.string() });
+export type LastReap = z.infer<typeof LastReap>;
+
+/** The JSON part of a stored status. `value` and `context` are the machine's and are checked where it is brought back. */
+export const StatusBody = z.object({
+  value: z.unknown(),
+  context: z.unknown(),
+  step: Step.nullable(),
+  conditions: z.array(Condition),
+  /** one sentence: what the box is, does, or waits for */
+  message: z.string(),
+  progress: PullProgress.nullable(),
+  observedGeneration: z.number(),
+  lastReap: LastReap.nullable(),
+  /** when the box became ready; null while it is not */
+  readyAt: z.number().nullable(),
+});
+export type StatusBody = z.infer<typeof StatusBody>;
+
+/** What the reconciler concluded. Written by the leading controller only. */
+export interface BoxStatus extends StatusBody {
+  readonly version: number;
+  readonly phase: Phase;
+  readonly containerId: string | null;
+  readonly containerGeneration: number;
+  /** kept until then whatever else says (Redis TIME, ms; 0 = not), and why */
+  readonly keepUntil: number;
+  readonly keepCause: string;
+}
+
+/** All that Redis knows of one user, read at one moment. */
+export interface BoxRecord {
+  readonly user: UserName;
+  /** Redis TIME in ms at the read */
+  readonly now: number;
+  readonly desired: Desired | null;
+  /** live ones */
+  readonly leases: readonly Lease[];
+  /** those that ended in the last 10 minutes */
+  readonly ended: readonly Lease[];
+  readonly sessions: readonly Session[];
+  readonly status: BoxStatus | null;
+  readonly holds: readonly Hold[];
+  /** a running box is kept while `now < wantedUntil` (0 = nothing holds it) */
+  readonly wantedUntil: number;
+}
