@@ -5,7 +5,7 @@
 --
 -- Time is Redis TIME in milliseconds. No other clock is ever compared with it.
 
-local USERS, LEADER = KEYS[1], KEYS[2]
+local USERS, LEADER, MARKER = KEYS[1], KEYS[2], KEYS[4]
 local DESIRED, LEASES, SESSIONS, STATUS, EVENTS, VAULT = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local USER, WAKE_CHANNEL, STATUS_CHANNEL = ARGV[1], ARGV[2], ARGV[3]
 
@@ -106,20 +106,20 @@ local function holds_of(desired, live, keep_until, keep_cause, policies)
   local policy = policies[(desired or {}).class or '*'] or policies['*']
   local detached_idle, attached_idle = policy[1], policy[2]
   local holds, attached = {}, false
+  local last = tonumber((desired or {}).lastActivityAt) or 0
   for _, lease in ipairs(live) do
     if lease.kind == 'terminal' then
       attached = true
+      last = math.max(last, lease.takenAt)
     else
       holds[#holds + 1] = { by = lease.kind, holder = lease.holder, untilMs = lease.expiresAt + detached_idle }
     end
   end
-  if desired ~= nil and desired.lastActivityAt then
-    local cause, last = desired.lastActivityCause, tonumber(desired.lastActivityAt)
-    if attached then
-      holds[#holds + 1] = { by = 'attached', holder = cause, untilMs = last + attached_idle }
-    elseif #live == 0 then
-      holds[#holds + 1] = { by = 'activity', holder = cause, untilMs = last + detached_idle }
-    end
+  local cause = (desired or {}).lastActivityCause or ''
+  if attached then
+    holds[#holds + 1] = { by = 'attached', holder = cause, untilMs = last + attached_idle }
+  elseif #live == 0 and last > 0 then
+    holds[#holds + 1] = { by = 'activity', holder = cause, untilMs = last + detached_idle }
   end
   if keep_until > 0 then
     holds[#holds + 1] = { by = 'keep', holder = keep_cause, untilMs = keep_until }

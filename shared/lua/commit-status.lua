@@ -1,14 +1,16 @@
 -- The one way a status changes, and the one permission to change a container.
 -- ARGV 4 leader token  5 version that the pass read (0 = none)
 --      6 status as JSON {phase, containerId, containerGeneration, keepUntil, keepCause, body}  ('' or 0 = none)
---      7 intent as JSON {kind: none|drain|forget, cause}   8 policies as JSON   9 events as JSON [{reason, message}]
--- A drain states why; the script decides again, on what is true now, whether that still holds:
---   idle        nobody holds the box (terminals that were idle too long are ended here, in this same commit)
+--      7 intent as JSON {kind: none|drain|forget, cause, containerId}   8 policies as JSON   9 events as JSON [{reason, message}]
+-- A drain states why; the script decides again, on what is true now, whether that still holds. A drain of this container that
+-- was committed before goes on: it is never undone.
+--   idle        nobody holds the box (terminals that were idle too long are ended here, in this same commit), and this is the
+--               very Redis that the leader trusts: the mark is its run id
 --   reap, recreate, deleted   an operator's wish is newer than the container
 --   adopt       the operator named this very container
 --   stopped, duplicate        the container does not run, or is a second one of ours: leader and version suffice
 -- forget: after a delete, with no container and no newer lease, the user's state goes (vault and home stay).
--- Returns JSON {version, now} or {refused: not-leader | stale | still-wanted, detail}
+-- Returns JSON {version, now} or {refused: not-leader | stale | still-wanted | untrusted, detail}
 -- @include _box
 
 local token, version = ARGV[4], tonumber(ARGV[5])
@@ -22,7 +24,7 @@ end
 if redis.call('GET', LEADER) ~= token then
   return refuse('not-leader', '')
 end
-local stored = redis.call('HMGET', STATUS, 'version', 'keepUntil', 'keepCause')
+local stored = redis.call('HMGET', STATUS, 'version', 'keepUntil', 'phase', 'containerId')
 if (tonumber(stored[1] or '0') or 0) ~= version then
   return refuse('stale', 'version ' .. (stored[1] or '0'))
 end
@@ -31,10 +33,16 @@ local now = clock()
 local desired = load_desired()
 local live = load_leases(desired, now)
 
-if intent.kind == 'drain' then
+local begun = stored[3] == 'reaping' and stored[4] == intent.containerId
+
+if intent.kind == 'drain' and not begun then
   local generation = tonumber(status.containerGeneration) or 0
   local wish = desired or {}
   if intent.cause == 'idle' then
+    local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+    if redis.call('GET', MARKER) ~= run_id then
+      return refuse('untrusted', 'Redis was restarted or emptied and is not trusted yet')
+    end
     local wanted_until = latest(holds_of(desired, live, tonumber(stored[2] or '0') or 0, '', cjson.decode(ARGV[8])))
     if now < wanted_until then
       return refuse('still-wanted', 'until ' .. int(wanted_until))

@@ -64,6 +64,9 @@ export const label = {
   spec: 'dev.spoonbox.spec',
 } as const;
 
+/** The one key outside any installation's hash tag: which installation this Redis belongs to. */
+export const installationKey = 'spoonbox:installation';
+
 export interface UserKeys {
   readonly desired: string;
   readonly leases: string;

@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
 
 export type { Logger } from 'pino';
 
@@ -15,6 +15,7 @@ export function createLogger(options: { name: string; level: string; destination
     name: options.name,
     level: options.level,
     timestamp: stdTimeFunctions.isoTime,
+    serializers: { error: stdSerializers.err },
     redact: { paths, censor: redacted },
     formatters: { level: (labelName: string) => ({ level: labelName }) },
   };

@@ -13,7 +13,8 @@ export type ScriptName =
   | 'set-marker'
   | 'use-token'
   | 'put-session'
-  | 'register-gateway';
+  | 'register-gateway'
+  | 'claim-installation';
 
 export interface RedisPort {
   /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */

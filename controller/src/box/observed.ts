@@ -38,6 +38,8 @@ export interface ContainerView {
   readonly user: string;
   /** 0 where the label is missing or no number */
   readonly generation: number;
+  /** of the image that it was really made from; an image committed from a box hands our labels on, this tells them apart */
+  readonly imageId: string;
   /** the spec label, null where it is missing or cannot be read */
   readonly spec: BoxSpec | null;
   /** seconds since 1970 by the engine's clock, only to tell older from newer */

@@ -1,0 +1,134 @@
+import {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  fastify,
+  type RawServerDefault,
+} from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BoxClasses } from '#shared/box-class.ts';
+import type { BoxStore } from '#shared/box-store.ts';
+import type { Clock } from '#shared/clock.ts';
+import type { Config } from '#shared/config.ts';
+import type { Logger } from '#shared/log.ts';
+import { ProblemError } from '#shared/problem.ts';
+import { bearerCheck } from './bearer.ts';
+import { type BoxFeed, createBoxFeed } from './box-feed.ts';
+import { addBoxRoutes } from './box-routes.ts';
+import { type Changes, createChanges } from './changes.ts';
+import { addLeaseRoutes } from './lease-routes.ts';
+import { addOtherRoutes } from './other-routes.ts';
+import { answerProblem } from './problem-reply.ts';
+import { type WatchLimits, watchLimits } from './watch.ts';
+import { createWatches, type Watches } from './watches.ts';
+import { type ZodTypes, zodCompiler } from './zod-compiler.ts';
+
+const bodyLimitBytes = 64 * 1024;
+/** Longer path parts are no user name and no lease id, but are told so. */
+const maxParamLength = 1_024;
+const withoutToken = new Set(['/healthz', '/readyz']);
+const quiet = new Set(['/healthz', '/readyz', '/metrics']);
+
+export type ApiConfig = Pick<Config, 'internalToken' | 'terminalSecret' | 'publicWsUrl' | 'gatewayPort'>;
+
+export interface ApiHealth {
+  ready(): { readonly ok: boolean; readonly reasons: readonly string[] };
+  /** who leads, as far as this process knows; shown by /readyz as it is */
+  leader(): object;
+}
+
+export interface ApiParts {
+  readonly store: BoxStore;
+  readonly classes: BoxClasses;
+  readonly config: ApiConfig;
+  readonly health: ApiHealth;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly watchLimits?: WatchLimits;
+}
+
+export interface RunningApi {
+  /** Answers with the address, `http://127.0.0.1:3922`; port 0 takes a free one. */
+  listen(bind: string, port: number): Promise<string>;
+  /** Ends watches with a last event and waits with an answer, then the server. */
+  close(): Promise<void>;
+}
+
+/** What the routes stand on. */
+export interface Api extends ApiParts {
+  readonly app: FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypes>;
+  readonly changes: Changes;
+  readonly feed: BoxFeed;
+  readonly watches: Watches;
+  /** Aborted when the client of this reply has gone, or the API ends. */
+  readonly untilGone: (reply: FastifyReply) => AbortSignal;
+}
+
+/** The HTTP API. Wires the parts; each group of routes has a file of its own. */
+export function createApi(parts: ApiParts): RunningApi {
+  const { store, classes, log, clock } = parts;
+  const app = fastify({
+    bodyLimit: bodyLimitBytes,
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength },
+    frameworkErrors: (error, request, reply) => answerProblem(error, request, reply, log),
+  }).withTypeProvider<ZodTypes>();
+  const ending = new AbortController();
+  const changes = createChanges(store, log);
+  const feed = createBoxFeed(store, classes, changes, log);
+  const watches = createWatches(feed, clock, parts.watchLimits ?? watchLimits, log);
+
+  app.setValidatorCompiler(zodCompiler);
+  app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, log));
+  app.setNotFoundHandler((request) => {
+    const path = request.url.split('?')[0];
+    throw new ProblemError('route-unknown', `there is no ${request.method} ${path}: check the path and the method`);
+  });
+  addRequestLog(app, log);
+  addTokenCheck(app, parts.config.internalToken);
+
+  const api: Api = { ...parts, app, changes, feed, watches, untilGone };
+  addLeaseRoutes(api);
+  addBoxRoutes(api);
+  addOtherRoutes(api);
+
+  function untilGone(reply: FastifyReply): AbortSignal {
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort(new Error('the client has gone')));
+    return AbortSignal.any([gone.signal, ending.signal]);
+  }
+
+  return {
+    async listen(bind, port) {
+      await changes.start();
+      return await app.listen({ host: bind, port });
+    },
+    async close() {
+      ending.abort(new Error('the API ends'));
+      await watches.endAll();
+      await app.close();
+      await changes.stop();
+    },
+  };
+}
+
+function addTokenCheck(app: Api['app'], token: string): void {
+  const check = bearerCheck(token);
+  app.addHook('onRequest', async (request) => {
+    if (!withoutToken.has(request.routeOptions.url ?? '')) check(request.headers.authorization);
+  });
+}
+
+/** One line per request, at its end: the path without its query, which may hold what must not be logged. */
+function addRequestLog(app: Api['app'], log: Logger): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const level = quiet.has(request.routeOptions.url ?? '') ? 'debug' : 'info';
+    const path = request.url.split('?')[0];
+    reply.raw.once('close', () => {
+      const { statusCode: status, writableFinished: answered } = reply.raw;
+      const ms = Math.round(reply.elapsedTime);
+      log[level]({ method: request.method, path, status, ms }, answered ? 'request' : 'request: the client went');
+    });
+  });
+}

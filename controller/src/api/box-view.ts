@@ -1,0 +1,56 @@
+import type { BoxView } from '#shared/api-schemas.ts';
+import type { BoxClasses } from '#shared/box-class.ts';
+import type { Desired, Lease } from '#shared/lease.ts';
+import type { BoxRecord } from '#shared/status.ts';
+import { waitOf, whyOf } from './why.ts';
+
+/** What the API tells of a box. Pure; looking changes nothing. */
+export function viewOf(record: BoxRecord, classes: BoxClasses): BoxView {
+  const { user, now, desired, status, leases } = record;
+  const phase = status?.phase ?? 'absent';
+  const idle = desired ? (classes.get(desired.class)?.idle ?? null) : null;
+  // Activity alone holds a box that is there; it never makes one.
+  const held = record.wantedUntil > now && (phase !== 'absent' || leases.length > 0);
+  return {
+    user,
+    now,
+    phase,
+    step: status?.step ?? null,
+    message: status?.message ?? (leases.length > 0 ? waitOf(null) : ''),
+    ready: isReady(record),
+    class: desired?.class ?? null,
+    containerId: status?.containerId ?? null,
+    readyAt: status?.readyAt ?? null,
+    until: held ? record.wantedUntil : null,
+    why: whyOf(record, idle),
+    progress: status?.progress ?? null,
+    conditions: status?.conditions ?? [],
+    leases: [...leases],
+    endedLeases: record.ended.flatMap(endedLease),
+    sessions: [...record.sessions],
+    desired: desired === null ? null : desiredView(desired),
+    lastReap: status?.lastReap ?? null,
+  };
+}
+
+/** Nothing at all is known of this user. */
+export function isUnknown(record: BoxRecord): boolean {
+  const { desired, status, leases, ended, sessions } = record;
+  return desired === null && status === null && leases.length + ended.length + sessions.length === 0;
+}
+
+/** Ready, and not about to be drained for a wish that the reconciler has not seen yet. */
+export function isReady({ status, desired }: BoxRecord): boolean {
+  if (status?.phase !== 'ready' || status.containerId === null) return false;
+  if (desired === null) return true;
+  return status.containerGeneration >= Math.max(desired.reapGeneration, desired.recreateGeneration);
+}
+
+function endedLease(lease: Lease): BoxView['endedLeases'] {
+  const { endedAt, endReason } = lease;
+  return endedAt === undefined || endReason === undefined ? [] : [{ ...lease, endedAt, endReason }];
+}
+
+function desiredView(desired: Desired): BoxView['desired'] {
+  return { ...desired, deletedAt: desired.deletedAt ?? null };
+}

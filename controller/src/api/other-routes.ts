@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import { BoxParams, NoQuery, TerminalTokenBody, type TerminalTokenReply } from '#shared/api-schemas.ts';
+import type { BoxClass } from '#shared/box-class.ts';
+import { ProblemError } from '#shared/problem.ts';
+import { terminalPath } from '#shared/terminal-protocol.ts';
+import { signTerminalToken } from '#shared/terminal-token.ts';
+import type { Api } from './api.ts';
+
+/** Terminal tokens, classes, health. None of them needs Redis. */
+export function addOtherRoutes({ app, classes, config, health }: Api): void {
+  const terminalUrl = terminalUrlOf(config.publicWsUrl ?? `ws://127.0.0.1:${config.gatewayPort}`);
+
+  app.post(
+    '/v1/boxes/:user/terminal-tokens',
+    { schema: { params: BoxParams, querystring: NoQuery, body: TerminalTokenBody } },
+    async (request, reply): Promise<TerminalTokenReply> => {
+      const { user } = request.params;
+      const { token, session, expiresAt } = await signTerminalToken(config.terminalSecret, { user, ...request.body });
+      reply.header('cache-control', 'no-store');
+      return { token, url: terminalUrl, session, expiresAt };
+    },
+  );
+
+  app.get('/v1/classes', { schema: { querystring: NoQuery } }, async () => ({
+    items: [...classes.values()].map(classView),
+  }));
+
+  app.get('/healthz', async () => ({ ok: true }));
+
+  app.get('/readyz', async () => {
+    const { ok, reasons } = health.ready();
+    if (ok) return { ok, leader: health.leader() };
+    throw new ProblemError('not-ready', `the controller cannot do its work: ${reasons.join('; ')}`, {
+      extras: { reasons, leader: health.leader() },
+    });
+  });
+}
+
+/** The public URL is a host, as Spoon's settings have it, or already the whole path. */
+export function terminalUrlOf(base: string): string {
+  const trimmed = base.replace(/\/+$/, '');
+  return trimmed.endsWith(terminalPath) ? trimmed : trimmed + terminalPath;
+}
+
+function classView(boxClass: BoxClass) {
+  const { name, description, image, limits, idle, stopGrace } = boxClass;
+  return {
+    name,
+    description,
+    image,
+    hash: createHash('sha256').update(JSON.stringify(boxClass)).digest('hex').slice(0, 16),
+    limits: { memoryBytes: limits.memory, cpus: limits.cpus, pids: limits.pids },
+    idle: { detachedMs: idle.detached, attachedMs: idle.attached },
+    stopGraceMs: stopGrace,
+  };
+}

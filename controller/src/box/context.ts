@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { DrainCause, LastReap, Reason } from '#shared/status.ts';
+
+/** The machine's memory. Losing it may cost backoff and history, nothing else. */
+export const BoxContext = z.object({
+  /** faults in a row; 0 after a while in which the box was ready */
+  attempts: z.number(),
+  /** no command before then, after a fault (Redis TIME, ms; 0 = at once) */
+  retryAt: z.number(),
+  /** the last fault, while it matters */
+  reason: Reason.nullable(),
+  message: z.string(),
+  /** the container that was there when the last fault happened; '' = none */
+  failingId: z.string(),
+  /** the desired generation that failed: a newer one is tried at once */
+  failedGeneration: z.number(),
+  /** passes in a row that saw a create refused by a container which cannot be inspected yet */
+  creationsSeen: z.number(),
+  /** the container vanished while being provisioned, which is forgiven once */
+  vanished: z.boolean(),
+  /** the container that passed the readiness probe */
+  probedId: z.string(),
+  readyAt: z.number().nullable(),
+  /** the container that is being drained, and why; '' = none */
+  drainId: z.string(),
+  drainCause: DrainCause.nullable(),
+  keepUntil: z.number(),
+  keepCause: z.string(),
+  /** the amnesty that this box was granted last */
+  amnestyId: z.string(),
+  lastReap: LastReap.nullable(),
+});
+export type BoxContext = z.infer<typeof BoxContext>;
+
+export const freshContext: BoxContext = {
+  attempts: 0,
+  retryAt: 0,
+  reason: null,
+  message: '',
+  failingId: '',
+  failedGeneration: 0,
+  creationsSeen: 0,
+  vanished: false,
+  probedId: '',
+  readyAt: null,
+  drainId: '',
+  drainCause: null,
+  keepUntil: 0,
+  keepCause: '',
+  amnestyId: '',
+  lastReap: null,
+};

@@ -1,0 +1,67 @@
+import type { Fault } from '#shared/faults.ts';
+import type { Reason } from '#shared/status.ts';
+import type { BoxContext } from './context.ts';
+import type { CommandType, Facts } from './facts.ts';
+
+const backoffFirstMs = 1_000;
+const backoffMaxMs = 60_000;
+/** A box that was ready for this long has left its old faults behind. */
+const stableAfterMs = 60_000;
+/** Causes that only somebody outside can remove are looked at again this often; events make it sooner. */
+const outsideCauseRetryMs = 30_000;
+
+type Failure = Pick<
+  BoxContext,
+  'attempts' | 'retryAt' | 'reason' | 'message' | 'failingId' | 'failedGeneration' | 'readyAt'
+>;
+
+/** The wait before try `attempts + 1`: none after the first fault, then doubling. */
+export function backoffMs(attempts: number): number {
+  return attempts <= 1 ? 0 : Math.min(backoffFirstMs * 2 ** (attempts - 2), backoffMaxMs);
+}
+
+/** One more fault in a row; the count starts again when the box was ready for a while. */
+export function failure(context: BoxContext, facts: Facts, reason: Reason, message: string): Failure {
+  const wasStable = context.readyAt !== null && facts.now - context.readyAt >= stableAfterMs;
+  const attempts = (wasStable ? 0 : context.attempts) + 1;
+  return { ...failureAt(facts, reason, message), attempts, retryAt: facts.now + backoffMs(attempts) };
+}
+
+/** A cause outside that trying again does not remove: no count, a fixed look from time to time. */
+export function outsideFailure(context: BoxContext, facts: Facts, reason: Reason, message: string): Failure {
+  return { ...failureAt(facts, reason, message), attempts: context.attempts, retryAt: facts.now + outsideCauseRetryMs };
+}
+
+function failureAt(facts: Facts, reason: Reason, message: string): Failure {
+  const failedGeneration = facts.desired?.generation ?? 0;
+  const failingId = facts.ownership.box?.id ?? '';
+  return { attempts: 0, retryAt: 0, reason, message, failingId, failedGeneration, readyAt: null };
+}
+
+/** The fault of the last command, unless looking again already answered it. */
+export function realFault(facts: Facts): Fault | null {
+  const { last, ownership } = facts;
+  if (last === null || last.fault === null) return null;
+  const nameIsOurs = last.command === 'create' && last.fault.kind === 'conflict' && ownership.box !== null;
+  return nameIsOurs ? null : last.fault;
+}
+
+const reasonOfCommand: Readonly<Record<CommandType, Reason>> = {
+  none: 'Provisioning',
+  pull: 'PullFailed',
+  'ensure-home': 'HomeFailed',
+  create: 'CreateFailed',
+  start: 'StartFailed',
+  unpause: 'StartFailed',
+  rename: 'RenameFailed',
+  probe: 'ProbeFailed',
+  stop: 'StopFailed',
+  remove: 'RemoveFailed',
+  forget: 'RemoveFailed',
+};
+
+export function faultFailure(context: BoxContext, facts: Facts): Failure {
+  const command = facts.last?.command ?? 'none';
+  const message = facts.last?.fault?.message ?? '';
+  return failure(context, facts, reasonOfCommand[command], message);
+}

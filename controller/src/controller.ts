@@ -1,0 +1,170 @@
+import type { BoxClasses } from '#shared/box-class.ts';
+import type { BoxStore } from '#shared/box-store.ts';
+import { type Clock, sleep } from '#shared/clock.ts';
+import type { InstallationId, UserName } from '#shared/identity.ts';
+import type { Logger } from '#shared/log.ts';
+import type { Term } from './leader.ts';
+import { TokenBucket } from './queue/token-bucket.ts';
+import { WorkQueue, type WorkQueueStats } from './queue/work-queue.ts';
+import { Executor } from './reconcile/executor.ts';
+import { Operations } from './reconcile/operations.ts';
+import { Pacer } from './reconcile/pacer.ts';
+import { Reconciler } from './reconcile/reconcile.ts';
+import { Trust } from './reconcile/trust.ts';
+import type { BoxRuntime } from './runtime/port.ts';
+import { Resync } from './source/resync.ts';
+import type { LeaderStore, LeadReply } from './store/leader-store.ts';
+import type { StatusStore } from './store/status-store.ts';
+
+export interface ControllerOptions {
+  readonly store: BoxStore;
+  readonly statusStore: StatusStore;
+  readonly leaderStore: LeaderStore;
+  readonly runtime: BoxRuntime;
+  readonly classes: BoxClasses;
+  readonly installation: InstallationId;
+  /** `{workdir}/homes` as the Docker host sees it */
+  readonly homesDir: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly workers: number;
+  readonly mutationsPerS: number;
+  readonly resyncMs: number;
+  /** the token is refused as the leader's */
+  readonly onNotLeader: (reason: string) => void;
+}
+
+/** What of a term is worth showing. */
+export interface TermStats extends WorkQueueStats {
+  readonly amnesty: string | null;
+  readonly lastResyncAgoMs: number | null;
+}
+
+/** A command may follow its commit by at most this share of the leader's TTL. */
+const fenceShare = 0.5;
+
+/** The reconcile loop of one term: wires queue, sources, reconciler and long work, and ends with the term. */
+export class TermController {
+  private readonly queue: WorkQueue<UserName>;
+  private readonly trust: Trust;
+  private readonly resync: Resync;
+  private readonly options: ControllerOptions;
+  private readonly term: Term;
+  private readonly reconciler: Reconciler;
+
+  constructor(options: ControllerOptions, term: Term) {
+    this.options = options;
+    this.term = term;
+    const { clock, log, runtime, store } = options;
+    const { signal, token } = term;
+    const pacer = new Pacer(clock);
+    this.trust = new Trust({ store: options.leaderStore, clock, log, token, onAmnesty: () => this.resync.soon() });
+    const operations = new Operations({
+      runtime,
+      signal,
+      nowMs: () => clock.monotonicMs(),
+      onProgress: (user) => this.queue.add(user, 'person'),
+      onEnd: (user, outcome) => {
+        this.reconciler.ended(user, outcome);
+        this.queue.add(user, 'person');
+      },
+    });
+    this.reconciler = new Reconciler({
+      store,
+      statusStore: options.statusStore,
+      sources: {
+        runtime,
+        operations,
+        classes: options.classes,
+        installation: options.installation,
+        homesDir: options.homesDir,
+      },
+      executor: new Executor({ runtime, operations, clock, fenceMs: term.ttlMs * fenceShare, signal }),
+      bucket: new TokenBucket({ clock, perSecond: options.mutationsPerS, burst: options.mutationsPerS }),
+      pacer,
+      trust: this.trust,
+      clock,
+      log,
+      token,
+      signal,
+      onNotLeader: options.onNotLeader,
+    });
+    this.queue = new WorkQueue({
+      clock,
+      workers: options.workers,
+      process: (user) => this.reconciler.pass(user),
+      onThrow: (user, error, retryInMs) => {
+        if (!signal.aborted) log.error({ user, error, retryInMs }, 'a pass threw');
+      },
+    });
+    this.resync = new Resync({
+      runtime,
+      store,
+      installation: options.installation,
+      clock,
+      log,
+      everyMs: options.resyncMs,
+      pacer,
+      trust: this.trust,
+      reconciler: this.reconciler,
+      queue: this.queue,
+    });
+  }
+
+  stats(): TermStats {
+    return {
+      ...this.queue.stats(),
+      amnesty: this.trust.amnesty()?.cause ?? null,
+      lastResyncAgoMs: this.resync.lastAgoMs(),
+    };
+  }
+
+  async beat(reply: LeadReply): Promise<void> {
+    await this.trust.beat(reply);
+  }
+
+  /** Runs until the term's signal is aborted, and until the passes that run then have ended. */
+  async run(): Promise<void> {
+    const { signal, first } = this.term;
+    const unsubscribe = await this.options.store.subscribe(
+      'wake',
+      (user) => this.heard(user),
+      () => this.resync.soon(),
+    );
+    try {
+      await this.begin(first, signal);
+      const on = {
+        event: (event: { type: 'box'; user: UserName } | { type: 'image' }) => {
+          if (event.type === 'box') this.heard(event.user);
+        },
+        gap: () => this.resync.streamStands(),
+        down: (reason: string) => this.resync.streamBroke(reason),
+      };
+      await Promise.all([this.options.runtime.follow(on, signal), this.resync.run(signal)]);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      await unsubscribe().catch((error: unknown) => this.options.log.warn({ error }, 'unsubscribing failed'));
+      await this.queue.close();
+    }
+  }
+
+  /** The trust question must be answered before the first pass; Redis may be slow to answer at this very moment. */
+  private async begin(first: LeadReply, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await this.trust.begin(first);
+        return;
+      } catch (error) {
+        this.options.log.warn({ error }, 'the term could not begin; trying again');
+        await sleep(this.options.clock, this.term.ttlMs / 4, signal);
+      }
+    }
+  }
+
+  private heard(user: UserName): void {
+    this.resync.heard(user);
+    this.reconciler.heard(user);
+    this.queue.add(user, 'person');
+  }
+}

@@ -1,0 +1,148 @@
+import type { Clock } from '#shared/clock.ts';
+import { DeadlineHeap } from './deadline-heap.ts';
+
+/** `person`: somebody waits for it; `housekeeping`: resyncs and deadlines. */
+export type Priority = 'person' | 'housekeeping';
+
+const backoffFirstMs = 100;
+const backoffMaxMs = 30_000;
+
+export interface WorkQueueStats {
+  readonly waiting: number;
+  readonly processing: number;
+  readonly scheduled: number;
+}
+
+/**
+ * A queue of keys, after client-go's workqueue.
+ *
+ * INVARIANTS
+ * - A key is never processed twice at once: added while processing, it is dirty and runs again afterwards.
+ * - A key waits at most once, at its highest priority; a key that begins drops the deadline it had, for its pass reads everything anew.
+ * - Of several deadlines of one key the earliest counts. One timer serves all keys.
+ * - Backoff belongs to the queue only for a pass that threw; any other wait is what the pass asked for.
+ */
+export class WorkQueue<Key extends string> {
+  private readonly waiting: Record<Priority, Set<Key>> = { person: new Set(), housekeeping: new Set() };
+  private readonly processing = new Map<Key, Priority>();
+  private readonly dirty = new Map<Key, Priority>();
+  private readonly throws = new Map<Key, number>();
+  private readonly deadlines = new DeadlineHeap<Key>();
+  private readonly clock: Clock;
+  private readonly workers: number;
+  private readonly process: (key: Key) => Promise<{ requeueAfterMs: number | null }>;
+  private readonly onThrow: (key: Key, error: unknown, retryInMs: number) => void;
+  private cancelTimer: (() => void) | null = null;
+  private timerAt = Number.POSITIVE_INFINITY;
+  private closed = false;
+  private onIdle: (() => void) | null = null;
+
+  constructor(options: {
+    clock: Clock;
+    workers: number;
+    process: (key: Key) => Promise<{ requeueAfterMs: number | null }>;
+    onThrow: (key: Key, error: unknown, retryInMs: number) => void;
+  }) {
+    this.clock = options.clock;
+    this.workers = options.workers;
+    this.process = options.process;
+    this.onThrow = options.onThrow;
+  }
+
+  add(key: Key, priority: Priority): void {
+    if (this.closed) return;
+    if (this.processing.has(key)) {
+      if (this.dirty.get(key) !== 'person') this.dirty.set(key, priority);
+      return;
+    }
+    if (this.waiting.person.has(key)) return;
+    if (priority === 'person') this.waiting.housekeeping.delete(key);
+    this.waiting[priority].add(key);
+    this.dispatch();
+  }
+
+  /** The earliest deadline of a key counts. `delayMs` 0 adds it at once. */
+  addAfter(key: Key, delayMs: number): void {
+    if (this.closed) return;
+    if (delayMs <= 0) {
+      this.add(key, 'housekeeping');
+      return;
+    }
+    this.deadlines.set(key, this.clock.monotonicMs() + delayMs);
+    this.arm();
+  }
+
+  stats(): WorkQueueStats {
+    return {
+      waiting: this.waiting.person.size + this.waiting.housekeeping.size,
+      processing: this.processing.size,
+      scheduled: this.deadlines.size,
+    };
+  }
+
+  /** Takes nothing new, forgets what waits, and resolves when the passes that run have ended. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.cancelTimer?.();
+    this.cancelTimer = null;
+    this.waiting.person.clear();
+    this.waiting.housekeeping.clear();
+    if (this.processing.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.onIdle = resolve;
+    });
+  }
+
+  private dispatch(): void {
+    while (!this.closed && this.processing.size < this.workers) {
+      const priority = this.waiting.person.size > 0 ? 'person' : 'housekeeping';
+      const next = this.waiting[priority].values().next();
+      if (next.done) return;
+      this.waiting[priority].delete(next.value);
+      this.deadlines.delete(next.value);
+      this.processing.set(next.value, priority);
+      void this.work(next.value, priority);
+    }
+  }
+
+  private async work(key: Key, priority: Priority): Promise<void> {
+    let requeueAfterMs: number | null = null;
+    try {
+      ({ requeueAfterMs } = await this.process(key));
+      this.throws.delete(key);
+    } catch (error) {
+      const count = (this.throws.get(key) ?? 0) + 1;
+      this.throws.set(key, count);
+      requeueAfterMs = Math.min(backoffFirstMs * 2 ** Math.min(count - 1, 20), backoffMaxMs);
+      this.onThrow(key, error, requeueAfterMs);
+    }
+    this.processing.delete(key);
+    const dirty = this.dirty.get(key);
+    this.dirty.delete(key);
+    if (dirty !== undefined) this.add(key, dirty);
+    // A follow-up of a pass that somebody waits for is waited for too.
+    else if (requeueAfterMs === 0) this.add(key, priority);
+    else if (requeueAfterMs !== null) this.addAfter(key, requeueAfterMs);
+    if (this.closed && this.processing.size === 0) this.onIdle?.();
+    this.dispatch();
+  }
+
+  private arm(): void {
+    const next = this.deadlines.peek();
+    if (next === null || next.at >= this.timerAt) return;
+    this.cancelTimer?.();
+    this.timerAt = next.at;
+    this.cancelTimer = this.clock.after(Math.max(0, next.at - this.clock.monotonicMs()), () => this.fire());
+  }
+
+  private fire(): void {
+    this.cancelTimer = null;
+    this.timerAt = Number.POSITIVE_INFINITY;
+    const now = this.clock.monotonicMs();
+    for (let next = this.deadlines.peek(); next !== null && next.at <= now; next = this.deadlines.peek()) {
+      this.deadlines.delete(next.key);
+      this.add(next.key, 'housekeeping');
+    }
+    this.arm();
+  }
+}

@@ -1,0 +1,103 @@
+import type { Clock } from '#shared/clock.ts';
+import type { UserName } from '#shared/identity.ts';
+import type { Command, CommandOf } from '../box/command.ts';
+import type { Facts } from '../box/facts.ts';
+import type { BoxRuntime } from '../runtime/port.ts';
+import { faultOf, type Operations, type Outcome } from './operations.ts';
+
+/** A command as it left the commit that permits it. */
+export interface Permit {
+  readonly user: UserName;
+  readonly facts: Facts;
+  /** this process's monotonic time just before the commit was sent */
+  readonly committedAtMs: number;
+}
+
+type Executors = { [Type in Command['type']]: (command: CommandOf<Type>, permit: Permit) => Promise<string> };
+
+/**
+ * Does what a commit permitted, one engine call each. A type of command without an executor does not compile.
+ * Resolves with the outcome that the next pass is to know, or null where the end comes later or there is nothing to tell.
+ */
+export class Executor {
+  private readonly clock: Clock;
+  private readonly fenceMs: number;
+  private readonly signal: AbortSignal;
+  private readonly executors: Executors;
+
+  constructor(options: {
+    runtime: BoxRuntime;
+    operations: Operations;
+    clock: Clock;
+    /** a command older than this since its commit was sent is dropped: another may lead by the time it arrives */
+    fenceMs: number;
+    signal: AbortSignal;
+  }) {
+    const { runtime, operations, signal } = options;
+    this.clock = options.clock;
+    this.fenceMs = options.fenceMs;
+    this.signal = signal;
+    this.executors = {
+      none: async () => '',
+      forget: async () => '',
+      pull: async (command, { user }) => {
+        operations.pull(command.image, user);
+        return '';
+      },
+      'ensure-home': async (command, { user }) => {
+        await runtime.ensureHome(user, { uid: command.uid, gid: command.gid, image: command.image }, signal);
+        return '';
+      },
+      create: async (command, { user }) =>
+        (await runtime.create({ user, generation: command.generation, spec: command.spec }, signal)).id,
+      start: async (command) => {
+        await runtime.start(command.id, signal);
+        return command.id;
+      },
+      unpause: async (command) => {
+        await runtime.unpause(command.id, signal);
+        return command.id;
+      },
+      rename: async (command) => {
+        await runtime.rename(command.id, command.name, signal);
+        return command.id;
+      },
+      probe: async (command, { facts }) => {
+        const readiness = facts.boxClass?.readiness ?? { command: ['/bin/sh', '-c', ':'], timeout: 10_000 };
+        await runtime.probe(command.id, readiness, signal);
+        return command.id;
+      },
+      stop: async (command, { user }) => {
+        operations.stop(command.id, command.graceMs, user);
+        return command.id;
+      },
+      remove: async (command) => {
+        await runtime.remove(command.id, signal);
+        return command.id;
+      },
+    };
+  }
+
+  async execute(command: Command, permit: Permit): Promise<Outcome | null> {
+    if (command.type === 'none' || command.type === 'forget') return null;
+    if (this.signal.aborted || this.clock.monotonicMs() - permit.committedAtMs > this.fenceMs) return null;
+    try {
+      const containerId = await this.run(command, permit);
+      return isOperation(command) ? null : { command: command.type, containerId, fault: null };
+    } catch (error) {
+      if (this.signal.aborted) return null;
+      const containerId = 'id' in command ? command.id : '';
+      return { command: command.type, containerId, fault: faultOf(error, command.type) };
+    }
+  }
+
+  private run<Type extends Command['type']>(command: CommandOf<Type>, permit: Permit): Promise<string> {
+    const execute: (command: CommandOf<Type>, permit: Permit) => Promise<string> = this.executors[command.type];
+    return execute(command, permit);
+  }
+}
+
+/** Its end comes later, as a fact of its own. */
+function isOperation(command: Command): boolean {
+  return command.type === 'pull' || command.type === 'stop';
+}

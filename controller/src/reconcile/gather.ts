@@ -1,0 +1,119 @@
+import type { BoxClass, BoxClasses } from '#shared/box-class.ts';
+import { EngineError } from '#shared/faults.ts';
+import { type InstallationId, networkNameOf } from '#shared/identity.ts';
+import { largestRenewedTtlMs } from '#shared/lease.ts';
+import type { BoxRecord } from '#shared/status.ts';
+import type { Facts, HomeFact, ImageFact } from '../box/facts.ts';
+import { consentedForeign } from '../box/holding.ts';
+import type { ContainerView } from '../box/observed.ts';
+import { type Ownership, ownershipOf } from '../box/ownership.ts';
+import { specOf } from '../box/spec.ts';
+import type { BoxRuntime } from '../runtime/port.ts';
+import type { Operations, Outcome } from './operations.ts';
+import type { Amnesty } from './trust.ts';
+
+const nothingThere: Ownership = { box: null, misnamed: false, extras: [], foreign: null };
+
+/** Where the facts of a pass come from, besides the record that was read. */
+export interface Sources {
+  readonly runtime: BoxRuntime;
+  readonly operations: Operations;
+  readonly classes: BoxClasses;
+  readonly installation: InstallationId;
+  /** `{workdir}/homes` as the Docker host sees it */
+  readonly homesDir: string;
+}
+
+export interface PassState {
+  /** null = ask the engine */
+  readonly listed: readonly ContainerView[] | null;
+  /** look for second containers too, where the box itself runs */
+  readonly thorough: boolean;
+  readonly last: Outcome | null;
+  readonly amnesty: Amnesty | null;
+  /** ms until the pacer allows an idle reap; 0 = now */
+  readonly pacedMs: number;
+}
+
+/** Gathers the facts of one pass. An engine that does not answer is a fact too; only bugs and aborts are thrown. */
+export async function gatherFacts(
+  sources: Sources,
+  record: BoxRecord,
+  state: PassState,
+  signal: AbortSignal,
+): Promise<Facts> {
+  const boxClass = sources.classes.get(record.desired?.class ?? 'default') ?? null;
+  const known = factsOfRecord(sources, record, boxClass, state);
+  try {
+    const { thorough } = state;
+    const containers = state.listed ?? (await sources.runtime.observe(record.user, { thorough }, signal));
+    const ownership = ownershipOf(record.user, sources.installation, containers);
+    const image = await imageOf(sources, record, boxClass, signal);
+    const home = await homeOf(sources, record, boxClass);
+    const spec =
+      boxClass !== null && image.state === 'present'
+        ? specOf({
+            user: record.user,
+            boxClass,
+            imageId: image.id,
+            homesDir: sources.homesDir,
+            network: networkNameOf(sources.installation),
+          })
+        : null;
+    const facts: Facts = { ...known, ownership, image, home, spec };
+    const asked = consentedForeign(facts);
+    return asked === null ? facts : { ...facts, foreignExecs: await sources.runtime.countExecs(asked.id, signal) };
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return { ...known, engineDown: error.message };
+  }
+}
+
+/** What is known without the engine. */
+function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass | null, state: PassState): Facts {
+  const expiries = record.leases.map((lease) => lease.expiresAt);
+  const orphanGraceMs = Math.max(boxClass?.idle.detached ?? 0, largestRenewedTtlMs);
+  return {
+    now: record.now,
+    user: record.user,
+    desired: record.desired,
+    hasLease: record.leases.length > 0,
+    wantedUntil: record.wantedUntil,
+    nextLeaseExpiry: expiries.length > 0 ? Math.min(...expiries) : null,
+    engineDown: null,
+    ownership: nothingThere,
+    foreignExecs: null,
+    boxClass,
+    image: { state: 'unknown' },
+    home: { state: 'absent' },
+    spec: null,
+    last: state.last,
+    stopping: sources.operations.stopping(),
+    amnesty: state.amnesty === null ? null : { ...state.amnesty, graceMs: orphanGraceMs },
+    orphanGraceMs,
+    pacedUntil: state.pacedMs > 0 ? record.now + state.pacedMs : null,
+  };
+}
+
+async function imageOf(
+  sources: Sources,
+  record: BoxRecord,
+  boxClass: BoxClass | null,
+  signal: AbortSignal,
+): Promise<ImageFact> {
+  if (boxClass === null) return { state: 'unknown' };
+  const { image, pullPolicy } = boxClass;
+  const pull = sources.operations.pullOf(image, record.user);
+  if (pull !== null) return { state: 'pulling', progress: pull.progress };
+  if (pullPolicy === 'Always' && !sources.operations.wasPulled(image)) return { state: 'wanted' };
+  const view = await sources.runtime.image(image, signal);
+  if (view.state === 'present') return view;
+  if (view.state === 'unknown') return view;
+  return pullPolicy === 'Never' ? { state: 'forbidden' } : { state: 'wanted' };
+}
+
+async function homeOf(sources: Sources, record: BoxRecord, boxClass: BoxClass | null): Promise<HomeFact> {
+  const home = await sources.runtime.home(record.user);
+  if (home.state !== 'present') return home;
+  return { state: 'present', rightOwner: boxClass === null || home.uid === boxClass.user.uid };
+}

@@ -1,0 +1,120 @@
+import { EngineError, type Fault } from '#shared/faults.ts';
+import type { UserName } from '#shared/identity.ts';
+import type { PullProgress } from '#shared/status.ts';
+import type { CommandType } from '../box/facts.ts';
+import type { BoxRuntime } from '../runtime/port.ts';
+
+/** Progress of a pull reaches the passes of those who wait at most this often. */
+const progressEveryMs = 1_000;
+
+/** How the last command for a user ended; taken by the user's next pass. */
+export interface Outcome {
+  readonly command: CommandType;
+  readonly containerId: string;
+  readonly fault: Fault | null;
+}
+
+interface Pull {
+  progress: PullProgress | null;
+  readonly waiting: Set<UserName>;
+}
+
+/**
+ * Work that outlasts a pass: image pulls and stops. Each runs on its own, its progress and its end are facts of later passes.
+ *
+ * INVARIANTS
+ * - One pull per image, one stop per container.
+ * - Every end reaches `onEnd` for every user who waits for it, also an end by fault.
+ * - After `signal` is aborted nothing is reported any more; the next leader starts what is still needed again.
+ */
+export class Operations {
+  private readonly runtime: BoxRuntime;
+  private readonly signal: AbortSignal;
+  private readonly nowMs: () => number;
+  private readonly onProgress: (user: UserName) => void;
+  private readonly onEnd: (user: UserName, outcome: Outcome) => void;
+  private readonly pulls = new Map<string, Pull>();
+  private readonly stops = new Set<string>();
+  /** images that this process pulled: what `pullPolicy: Always` means is once per process */
+  private readonly pulled = new Set<string>();
+
+  constructor(options: {
+    runtime: BoxRuntime;
+    signal: AbortSignal;
+    nowMs: () => number;
+    onProgress: (user: UserName) => void;
+    onEnd: (user: UserName, outcome: Outcome) => void;
+  }) {
+    this.runtime = options.runtime;
+    this.signal = options.signal;
+    this.nowMs = options.nowMs;
+    this.onProgress = options.onProgress;
+    this.onEnd = options.onEnd;
+  }
+
+  /** Whether the image is being pulled, and how far; whoever asks is told its end. */
+  pullOf(image: string, user: UserName): { progress: PullProgress | null } | null {
+    const pull = this.pulls.get(image);
+    pull?.waiting.add(user);
+    return pull ?? null;
+  }
+
+  wasPulled(image: string): boolean {
+    return this.pulled.has(image);
+  }
+
+  stopping(): string[] {
+    return [...this.stops];
+  }
+
+  pull(image: string, user: UserName): void {
+    const running = this.pulls.get(image);
+    if (running) {
+      running.waiting.add(user);
+      return;
+    }
+    const pull: Pull = { progress: null, waiting: new Set([user]) };
+    this.pulls.set(image, pull);
+    let toldAt = Number.NEGATIVE_INFINITY;
+    const onProgress = (progress: PullProgress): void => {
+      pull.progress = progress;
+      if (this.nowMs() - toldAt < progressEveryMs) return;
+      toldAt = this.nowMs();
+      for (const waiter of pull.waiting) this.onProgress(waiter);
+    };
+    void this.settle(this.runtime.pull(image, onProgress, this.signal), 'pull').then((fault) => {
+      this.pulls.delete(image);
+      if (fault === null) this.pulled.add(image);
+      for (const waiter of pull.waiting) this.end(waiter, { command: 'pull', containerId: '', fault });
+    });
+  }
+
+  stop(id: string, graceMs: number, user: UserName): void {
+    if (this.stops.has(id)) return;
+    this.stops.add(id);
+    void this.settle(this.runtime.stop(id, graceMs, this.signal), 'stop').then((fault) => {
+      this.stops.delete(id);
+      this.end(user, { command: 'stop', containerId: id, fault });
+    });
+  }
+
+  private end(user: UserName, outcome: Outcome): void {
+    if (!this.signal.aborted) this.onEnd(user, outcome);
+  }
+
+  private async settle(work: Promise<void>, operation: string): Promise<Fault | null> {
+    try {
+      await work;
+      return null;
+    } catch (error) {
+      return faultOf(error, operation);
+    }
+  }
+}
+
+/** An adapter's error as a fault. What is no `EngineError` is a bug in the adapter: it becomes a fault too, with its own words. */
+export function faultOf(error: unknown, operation: string): Fault {
+  if (error instanceof EngineError) return error.fault;
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'failed', operation, status: null, message };
+}

@@ -1,0 +1,232 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { BoxStore } from '#shared/box-store.ts';
+import type { Clock } from '#shared/clock.ts';
+import type { UserName } from '#shared/identity.ts';
+import type { Logger } from '#shared/log.ts';
+import type { BoxRecord, BoxStatus, StatusBody } from '#shared/status.ts';
+import type { Command } from '../box/command.ts';
+import { statusBodyOf } from '../box/conditions.ts';
+import type { Facts } from '../box/facts.ts';
+import type { ContainerView } from '../box/observed.ts';
+import { isLive } from '../box/ownership.ts';
+import { type Plan, planNext } from '../box/plan.ts';
+import type { TokenBucket } from '../queue/token-bucket.ts';
+import type { Commit, Intent, StatusStore } from '../store/status-store.ts';
+import type { Executor } from './executor.ts';
+import { gatherFacts, type Sources } from './gather.ts';
+import type { Outcome } from './operations.ts';
+import type { Pacer } from './pacer.ts';
+import type { Trust } from './trust.ts';
+
+/** After a refused commit the next pass reads what changed; this keeps a disagreement from spinning. */
+const refusedRetryMs = 50;
+
+/**
+ * One pass over one user: read, gather, plan, commit, execute at most one command. The same function serves a new lease, a
+ * crash, a dead container, a new leader and a drift; nothing else changes a box.
+ *
+ * INVARIANT: no engine call that changes anything happens without a commit just before it that the leader's token, the
+ * version that was read and, for a drain, Redis' own judgement allowed.
+ */
+export class Reconciler {
+  private readonly store: BoxStore;
+  private readonly statusStore: StatusStore;
+  private readonly sources: Sources;
+  private readonly executor: Executor;
+  private readonly bucket: TokenBucket;
+  private readonly pacer: Pacer;
+  private readonly trust: Trust;
+  private readonly clock: Clock;
+  private readonly log: Logger;
+  private readonly token: string;
+  private readonly signal: AbortSignal;
+  private readonly onNotLeader: (reason: string) => void;
+  /** what a list showed, for the next pass of a user of whom nothing was heard since the list began */
+  private readonly listed = new Map<UserName, readonly ContainerView[]>();
+  private readonly outcomes = new Map<UserName, Outcome>();
+
+  constructor(options: {
+    store: BoxStore;
+    statusStore: StatusStore;
+    sources: Sources;
+    executor: Executor;
+    bucket: TokenBucket;
+    pacer: Pacer;
+    trust: Trust;
+    clock: Clock;
+    log: Logger;
+    token: string;
+    signal: AbortSignal;
+    onNotLeader: (reason: string) => void;
+  }) {
+    this.store = options.store;
+    this.statusStore = options.statusStore;
+    this.sources = options.sources;
+    this.executor = options.executor;
+    this.bucket = options.bucket;
+    this.pacer = options.pacer;
+    this.trust = options.trust;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.token = options.token;
+    this.signal = options.signal;
+    this.onNotLeader = options.onNotLeader;
+  }
+
+  /** The next pass of this user may look at these instead of asking the engine, unless something is heard before. */
+  seen(user: UserName, containers: readonly ContainerView[]): void {
+    this.listed.set(user, containers);
+  }
+
+  /** Something happened to this user's box: what a list showed is old. */
+  heard(user: UserName): void {
+    this.listed.delete(user);
+  }
+
+  /** How a command that outlasted its pass ended. */
+  ended(user: UserName, outcome: Outcome): void {
+    this.outcomes.set(user, outcome);
+    this.listed.delete(user);
+  }
+
+  async pass(user: UserName): Promise<{ requeueAfterMs: number | null }> {
+    const listed = this.listed.get(user) ?? null;
+    this.listed.delete(user);
+    const record = await this.store.read(user);
+    let { facts, plan, body } = await this.plan(record, listed, false);
+    if (listed !== null) {
+      if (plan.command.type === 'none' && isUnchanged(record.status, plan, facts, body)) return this.done(facts, plan);
+      // A list is good enough to see that nothing is to be done; to do something, look at the box itself.
+      ({ facts, plan, body } = await this.plan(record, null, true));
+    }
+    if (plan.command.type === 'none' && isUnchanged(record.status, plan, facts, body)) {
+      this.outcomes.delete(user);
+      return this.done(facts, plan);
+    }
+    return await this.commitAndExecute(record, facts, plan, body);
+  }
+
+  private async plan(
+    record: BoxRecord,
+    listed: readonly ContainerView[] | null,
+    thorough: boolean,
+  ): Promise<{ facts: Facts; plan: Plan; body: StatusBody }> {
+    const last = this.outcomes.get(record.user) ?? null;
+    const beside = last?.command === 'stop' || last?.command === 'remove';
+    const state = {
+      listed,
+      thorough: thorough || beside,
+      last,
+      amnesty: this.trust.amnesty(),
+      pacedMs: this.pacer.waitMs(),
+    };
+    const facts = await gatherFacts(this.sources, record, state, this.signal);
+    const plan = planNext(record.status, facts);
+    return { facts, plan, body: statusBodyOf(plan, facts, record.status) };
+  }
+
+  private async commitAndExecute(
+    record: BoxRecord,
+    facts: Facts,
+    plan: Plan,
+    body: StatusBody,
+  ): Promise<{ requeueAfterMs: number | null }> {
+    const { user } = record;
+    const { command } = plan;
+    const isIdleReap = command.type === 'stop' && command.cause === 'idle' && record.status?.phase !== 'reaping';
+    const place = isIdleReap ? this.pacer.tryTake() : null;
+    if (isIdleReap && place === null) return { requeueAfterMs: 1 }; // others took the last places: the next pass says so
+    // Before the commit, because a command must follow its commit at once.
+    if (command.type !== 'none') await this.bucket.take(this.signal);
+    const committedAtMs = this.clock.monotonicMs();
+    const result = await this.statusStore
+      .commit(this.token, commitOf(record, facts, plan, body))
+      .catch((error: unknown) => {
+        place?.giveBack();
+        throw error;
+      });
+    if (!result.ok) {
+      place?.giveBack();
+      this.log.debug({ user, refused: result.refused, detail: result.detail, rule: plan.rule }, 'commit refused');
+      if (result.refused === 'not-leader') this.onNotLeader('the commit script says that another leads');
+      return { requeueAfterMs: refusedRetryMs };
+    }
+    this.outcomes.delete(user);
+    if (plan.phase !== record.status?.phase || command.type !== 'none') {
+      this.log.info({ user, phase: plan.phase, step: plan.step, command: command.type, rule: plan.rule }, 'pass');
+    }
+    const outcome = await this.executor.execute(command, { user, facts, committedAtMs });
+    if (outcome === null) return this.done(facts, plan);
+    this.outcomes.set(user, outcome);
+    if (outcome.fault !== null) this.log.warn({ user, fault: outcome.fault }, `${command.type} failed`);
+    return { requeueAfterMs: 0 };
+  }
+
+  private done(facts: Facts, plan: Plan): { requeueAfterMs: number | null } {
+    const { box } = facts.ownership;
+    const amnesty = facts.amnesty?.id ?? '';
+    if (facts.engineDown === null && (box === null || !isLive(box) || plan.context.amnestyId === amnesty)) {
+      this.trust.granted(facts.user, amnesty);
+    }
+    return { requeueAfterMs: plan.requeueAfterMs };
+  }
+}
+
+function commitOf(record: BoxRecord, facts: Facts, plan: Plan, body: StatusBody): Commit {
+  const { status, user } = record;
+  const { context, phase, command } = plan;
+  const container = containerOf(facts, plan);
+  return {
+    user,
+    version: status?.version ?? 0,
+    phase,
+    containerId: container.id,
+    containerGeneration: container.generation,
+    keepUntil: context.keepUntil,
+    keepCause: context.keepCause,
+    body,
+    intent: intentOf(command),
+    events: eventsOf(status, plan, body),
+  };
+}
+
+/** The container that the status speaks of: the one being drained, else the box. */
+function containerOf(facts: Facts, plan: Plan): { id: string; generation: number } {
+  const { box, extras, foreign } = facts.ownership;
+  const id = plan.phase === 'reaping' ? plan.context.drainId : (box?.id ?? '');
+  const container = [box, ...extras, foreign].find((candidate) => candidate?.id === id);
+  return { id, generation: container?.generation ?? 0 };
+}
+
+function intentOf(command: Command): Intent {
+  if (command.type === 'forget') return { kind: 'forget' };
+  if (command.type !== 'stop' && command.type !== 'remove') return { kind: 'none' };
+  return { kind: 'drain', cause: command.cause, containerId: command.id };
+}
+
+/** What is worth a line in the box's history: a new phase, and every new reason of a failure. */
+function eventsOf(status: BoxStatus | null, plan: Plan, body: StatusBody): { reason: string; message: string }[] {
+  const ready = body.conditions.find((condition) => condition.type === 'Ready');
+  const before = status?.conditions.find((condition) => condition.type === 'Ready');
+  if (ready === undefined || (status?.phase === plan.phase && before?.reason === ready.reason)) return [];
+  return [{ reason: ready.reason, message: ready.message }];
+}
+
+function isUnchanged(status: BoxStatus | null, plan: Plan, facts: Facts, body: StatusBody): boolean {
+  if (status === null) return plan.phase === 'absent' && facts.ownership.box === null;
+  const { context } = plan;
+  const { id, generation } = containerOf(facts, plan);
+  return (
+    status.phase === plan.phase &&
+    (status.containerId ?? '') === id &&
+    status.containerGeneration === generation &&
+    status.keepUntil === context.keepUntil &&
+    status.keepCause === context.keepCause &&
+    isDeepStrictEqual(bodyOf(status), body)
+  );
+}
+
+function bodyOf(status: BoxStatus): StatusBody {
+  const { value, context, step, conditions, message, progress, observedGeneration, lastReap, readyAt } = status;
+  return { value, context, step, conditions, message, progress, observedGeneration, lastReap, readyAt };
+}

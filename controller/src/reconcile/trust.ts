@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '#shared/clock.ts';
+import type { UserName } from '#shared/identity.ts';
+import type { Logger } from '#shared/log.ts';
+import type { LeaderStore, LeadReply } from '../store/leader-store.ts';
+
+/** A new leader that finds an older heartbeat than this knows nothing of what happened meanwhile. */
+const heartbeatOldMs = 60_000;
+/** Redis' time and ours may move apart by this much between two heartbeats; and Redis may be unreadable for this long. */
+const driftMs = 10_000;
+
+export interface Amnesty {
+  readonly id: string;
+  readonly cause: string;
+}
+
+/**
+ * Decides whether Redis can be trusted to know who needs a box. While it is not, `amnesty` is set: every box that runs is
+ * granted time by its next pass, and only when all have it does the mark say "trusted" again. The commit script compares the
+ * mark with the server's run id itself, so between a restart of Redis and our noticing it no idle reap can be committed.
+ *
+ * INVARIANT: the mark is written only after every box that ran has been granted. A leader that dies before leaves the mark
+ * missing, and the next one begins again: nothing latches, nothing is forgotten.
+ */
+export class Trust {
+  private readonly store: LeaderStore;
+  private readonly clock: Clock;
+  private readonly log: Logger;
+  private readonly token: string;
+  private readonly onAmnesty: () => void;
+  private current: Amnesty | null = null;
+  /** users with a running box that the current amnesty has not reached; null = not listed yet */
+  private waiting: Set<UserName> | null = null;
+  private runId = '';
+  private lastBeat: { now: number; monotonicMs: number } | null = null;
+  private marking = false;
+
+  constructor(options: { store: LeaderStore; clock: Clock; log: Logger; token: string; onAmnesty: () => void }) {
+    this.store = options.store;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.token = options.token;
+    this.onAmnesty = options.onAmnesty;
+  }
+
+  amnesty(): Amnesty | null {
+    return this.current;
+  }
+
+  /** What the term began with. */
+  async begin(first: LeadReply): Promise<void> {
+    this.runId = await this.store.runId();
+    this.lastBeat = { now: first.now, monotonicMs: this.clock.monotonicMs() };
+    if (first.marker === '') this.distrust('Redis is new or was emptied');
+    else if (first.marker !== this.runId) this.distrust('Redis was restarted');
+    else if (first.now - first.previousAt > heartbeatOldMs) this.distrust('no controller led for a while');
+  }
+
+  /** Every heartbeat of the term. */
+  async beat(reply: LeadReply): Promise<void> {
+    const monotonicMs = this.clock.monotonicMs();
+    const { lastBeat } = this;
+    this.lastBeat = { now: reply.now, monotonicMs };
+    if (lastBeat !== null) {
+      const ours = monotonicMs - lastBeat.monotonicMs;
+      if (ours >= driftMs) this.distrust('Redis could not be read for a while');
+      else if (Math.abs(reply.now - lastBeat.now - ours) >= driftMs) this.distrust("Redis' clock jumped");
+    }
+    const runId = await this.store.runId();
+    if (runId !== this.runId) {
+      this.runId = runId;
+      this.distrust('Redis was restarted');
+    } else if (this.current === null && reply.marker !== runId) this.distrust('Redis was emptied or restored');
+    await this.settle();
+  }
+
+  /** A list of all containers came: these users have a running box. The first list after a distrust says whom it concerns. */
+  listed(users: Iterable<UserName>): void {
+    if (this.current !== null && this.waiting === null) this.waiting = new Set(users);
+  }
+
+  /** A pass of this user was committed, or its box runs no more, under amnesty `id`. */
+  granted(user: UserName, id: string): void {
+    if (this.current?.id === id) this.waiting?.delete(user);
+  }
+
+  private distrust(cause: string): void {
+    this.current = { id: randomBytes(6).toString('hex'), cause: `amnesty: ${cause}` };
+    this.waiting = null;
+    this.log.warn({ cause }, 'Redis is not trusted to know who needs a box: every running box is granted time');
+    this.onAmnesty();
+  }
+
+  private async settle(): Promise<void> {
+    if (this.current === null || this.waiting === null || this.waiting.size > 0 || this.marking) return;
+    const { id } = this.current;
+    this.marking = true;
+    try {
+      if ((await this.store.mark(this.token, this.runId)) && this.current?.id === id) {
+        this.current = null;
+        this.log.info('Redis is trusted again: every running box has its time');
+      }
+    } finally {
+      this.marking = false;
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import { Readable } from 'node:stream';
+import type Docker from 'dockerode';
+import { z } from 'zod';
+import { engineCall } from '#shared/docker.ts';
+
+/** Time limits of calls on the engine; a wait that belongs to the box (stop grace, readiness) comes on top. */
+export interface EngineTimeouts {
+  /** list, inspect, ping */
+  readonly readMs: number;
+  /** create, start, rename, unpause, remove, networks: what the engine does by itself, on a busy disk */
+  readonly changeMs: number;
+  /** what a stop may take beyond the grace: the engine waits 10 s for the KILL to work, and then tries again */
+  readonly stopMarginMs: number;
+  /** a helper container's whole life */
+  readonly helperMs: number;
+  /** a pull that shows no sign of progress for this long is given up */
+  readonly pullSilenceMs: number;
+}
+
+export const defaultTimeouts: EngineTimeouts = {
+  readMs: 15_000,
+  changeMs: 60_000,
+  stopMarginMs: 30_000,
+  helperMs: 60_000,
+  pullSilenceMs: 300_000,
+};
+
+export interface EngineRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean>>;
+  readonly body?: object;
+}
+
+/** Any answer will do: the call's success is all that is asked. */
+export const anyAnswer = z.unknown();
+
+const StreamAnswer = z.instanceof(Readable);
+
+/** One request, one checked answer. 304 ("already so") is a success. */
+export interface Engine {
+  readonly timeouts: EngineTimeouts;
+  ask<T>(
+    operation: string,
+    request: EngineRequest,
+    answer: z.ZodType<T>,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<T>;
+  /** The answer's body as it comes. It ends with `signal`, or when destroyed; the limit is only for its beginning. */
+  open(operation: string, request: EngineRequest, timeoutMs: number, signal: AbortSignal): Promise<Readable>;
+}
+
+/**
+ * Requests go through docker-modem's `dial`, not through dockerode's methods: those put a whole create body into the
+ * query string, change the objects they are given, and do not all take a signal.
+ */
+export function createEngine(docker: Docker, timeouts: EngineTimeouts): Engine {
+  function dial(request: EngineRequest, isStream: boolean, abortSignal: AbortSignal): Promise<unknown> {
+    const options = {
+      path: `${request.path}?`,
+      method: request.method,
+      options: { _query: request.query ?? {}, _body: request.body ?? {} },
+      statusCodes: { 200: true, 201: true, 204: true, 304: true },
+      isStream,
+      abortSignal,
+    };
+    return new Promise((resolve, reject) => {
+      docker.modem.dial(options, (error: Error | null, answer: unknown) => (error ? reject(error) : resolve(answer)));
+    });
+  }
+
+  return {
+    timeouts,
+    async ask(operation, request, answer, timeoutMs, signal) {
+      const call = async (limit: AbortSignal) => answer.parse(await dial(request, false, limit));
+      return await engineCall(operation, timeoutMs, call, signal);
+    },
+    async open(operation, request, timeoutMs, signal) {
+      const life = new AbortController();
+      const begin = async (limit: AbortSignal): Promise<Readable> => {
+        limit.addEventListener('abort', () => life.abort(limit.reason), { once: true });
+        return StreamAnswer.parse(await dial(request, true, life.signal));
+      };
+      const stream = await engineCall(operation, timeoutMs, begin, signal);
+      const onAbort = (): void => void stream.destroy();
+      signal.addEventListener('abort', onAbort, { once: true });
+      stream.once('close', () => signal.removeEventListener('abort', onAbort));
+      if (signal.aborted) onAbort();
+      return stream;
+    },
+  };
+}

@@ -1,0 +1,158 @@
+import type { BoxStore } from '#shared/box-store.ts';
+import { type Clock, sleep } from '#shared/clock.ts';
+import { type InstallationId, type UserName, UserName as UserNameSchema, userOfBoxName } from '#shared/identity.ts';
+import type { Logger } from '#shared/log.ts';
+import type { ContainerView } from '../box/observed.ts';
+import { isLive, isOurs } from '../box/ownership.ts';
+import type { WorkQueue } from '../queue/work-queue.ts';
+import type { Pacer } from '../reconcile/pacer.ts';
+import type { Reconciler } from '../reconcile/reconcile.ts';
+import type { Trust } from '../reconcile/trust.ts';
+import type { BoxRuntime } from '../runtime/port.ts';
+
+/** While the engine's events do not come, everything is looked at this often. */
+const withoutEventsEveryMs = 5_000;
+
+/**
+ * Looks at everything from time to time: one list of containers, and the users of Redis. Events and wake-ups only make it
+ * sooner; whatever they lose is found here.
+ *
+ * INVARIANT: a list is used for a user only if nothing was heard of that user since before the list was asked for.
+ */
+export class Resync {
+  private readonly runtime: BoxRuntime;
+  private readonly store: BoxStore;
+  private readonly installation: InstallationId;
+  private readonly clock: Clock;
+  private readonly log: Logger;
+  private readonly everyMs: number;
+  private readonly pacer: Pacer;
+  private readonly trust: Trust;
+  private readonly reconciler: Reconciler;
+  private readonly queue: WorkQueue<UserName>;
+  private streamIsUp = false;
+  private interrupt: AbortController | null = null;
+  private again = false;
+  private endedAtMs: number | null = null;
+  private heardSince: Set<UserName> | null = null;
+
+  constructor(options: {
+    runtime: BoxRuntime;
+    store: BoxStore;
+    installation: InstallationId;
+    clock: Clock;
+    log: Logger;
+    everyMs: number;
+    pacer: Pacer;
+    trust: Trust;
+    reconciler: Reconciler;
+    queue: WorkQueue<UserName>;
+  }) {
+    this.runtime = options.runtime;
+    this.store = options.store;
+    this.installation = options.installation;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.everyMs = options.everyMs;
+    this.pacer = options.pacer;
+    this.trust = options.trust;
+    this.reconciler = options.reconciler;
+    this.queue = options.queue;
+  }
+
+  /** Something may have been missed: look at everything now. */
+  soon(): void {
+    this.again = true;
+    this.interrupt?.abort();
+  }
+
+  streamStands(): void {
+    this.streamIsUp = true;
+    this.soon();
+  }
+
+  streamBroke(reason: string): void {
+    if (this.streamIsUp) this.log.warn({ reason }, "the engine's events broke off; looking at everything more often");
+    this.streamIsUp = false;
+    this.soon();
+  }
+
+  /** Of this user something was heard: a list that is under way does not count for it. */
+  heard(user: UserName): void {
+    this.heardSince?.add(user);
+  }
+
+  lastAgoMs(): number | null {
+    return this.endedAtMs === null ? null : this.clock.monotonicMs() - this.endedAtMs;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.again = false;
+      try {
+        await this.once(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.log.warn({ error }, 'looking at everything failed; trying again');
+      }
+      if (this.again) continue;
+      this.interrupt = new AbortController();
+      const waitMs = this.streamIsUp ? this.everyMs : Math.min(withoutEventsEveryMs, this.everyMs);
+      await sleep(this.clock, waitMs, AbortSignal.any([signal, this.interrupt.signal])).catch(() => {});
+      this.interrupt = null;
+    }
+  }
+
+  private async once(signal: AbortSignal): Promise<void> {
+    this.heardSince = new Set();
+    try {
+      const known = new Set(await this.store.users());
+      const containers = await this.listed(known, signal);
+      const byUser = this.grouped(containers, known);
+      const running = [...byUser].filter(([, views]) =>
+        views.some((view) => isOurs(view, this.installation) && isLive(view)),
+      );
+      this.pacer.observe(running.length);
+      this.trust.listed(running.map(([user]) => user));
+      for (const user of new Set([...known, ...byUser.keys()])) {
+        if (!this.heardSince.has(user)) this.reconciler.seen(user, byUser.get(user) ?? []);
+        this.queue.add(user, 'housekeeping');
+      }
+    } finally {
+      this.heardSince = null;
+    }
+    await this.runtime.removeLeftHelpers(signal);
+    this.endedAtMs = this.clock.monotonicMs();
+  }
+
+  /** Where the engine does not answer, everybody's pass finds that out and says so in the status. */
+  private async listed(known: ReadonlySet<UserName>, signal: AbortSignal): Promise<ContainerView[]> {
+    try {
+      await this.runtime.ensureNetwork(signal);
+      return await this.runtime.list(signal);
+    } catch (error) {
+      for (const user of known) this.queue.add(user, 'housekeeping');
+      throw error;
+    }
+  }
+
+  /**
+   * A container counts for the user of its label, if it is ours, and for the known user whose box name it has: another
+   * installation's boxes on the same engine are nobody's here.
+   */
+  private grouped(containers: readonly ContainerView[], known: ReadonlySet<UserName>): Map<UserName, ContainerView[]> {
+    const byUser = new Map<UserName, ContainerView[]>();
+    const add = (user: UserName, container: ContainerView): void => {
+      const views = byUser.get(user);
+      if (views === undefined) byUser.set(user, [container]);
+      else if (!views.includes(container)) views.push(container);
+    };
+    for (const container of containers) {
+      const labelled = UserNameSchema.safeParse(container.user);
+      if (labelled.success && isOurs(container, this.installation)) add(labelled.data, container);
+      const named = userOfBoxName(container.name);
+      if (named !== null && known.has(named)) add(named, container);
+    }
+    return byUser;
+  }
+}

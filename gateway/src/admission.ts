@@ -1,0 +1,147 @@
+import type { IncomingMessage } from 'node:http';
+import type { BoxStore } from '#shared/box-store.ts';
+import type { Clock } from '#shared/clock.ts';
+import type { Logger } from '#shared/log.ts';
+import { TerminalSize, terminalPath, terminalProtocol, tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
+import { type TerminalClaims, verifyTerminalToken } from '#shared/terminal-token.ts';
+import { Ending } from './ending.ts';
+import type { GatewayLimits } from './limits.ts';
+import type { SessionPlace, Sessions } from './sessions.ts';
+
+/** What a request for a terminal says, before anything of it is believed. */
+export interface TerminalRequest {
+  readonly protocol: 'spoonbox.v1' | 'raw';
+  /** null: it comes with the first message (only with the protocol) */
+  readonly token: string | null;
+  readonly size: TerminalSize;
+}
+
+/** A refusal before the upgrade: a plain HTTP answer with problem details. */
+export interface Refusal {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+}
+
+const defaultSize: TerminalSize = { cols: 80, rows: 24 };
+
+export function readTerminalRequest(request: IncomingMessage): TerminalRequest | Refusal {
+  const url = URL.parse(request.url ?? '', 'http://gateway');
+  if (url?.pathname !== terminalPath) {
+    return { status: 404, code: 'route-unknown', detail: `terminals are at ${terminalPath}` };
+  }
+  if (request.method !== 'GET') return { status: 405, code: 'method-refused', detail: 'a WebSocket begins with GET' };
+  const offered = (request.headers['sec-websocket-protocol'] ?? '')
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter(Boolean);
+  if (offered.length > 0 && !offered.includes(terminalProtocol)) {
+    const detail = `offer the subprotocol ${terminalProtocol}, or none for raw bytes`;
+    return { status: 400, code: 'protocol-unknown', detail };
+  }
+  const offeredToken = offered.find((entry) => entry.startsWith(tokenProtocolPrefix));
+  const token = offeredToken?.slice(tokenProtocolPrefix.length) ?? url.searchParams.get('token');
+  const raw = offered.length === 0;
+  if (raw && token === null) {
+    return { status: 401, code: 'token-missing', detail: 'a socket without a subprotocol needs ?token=' };
+  }
+  const size = sizeIn(url.searchParams);
+  if (size === null)
+    return { status: 400, code: 'size-refused', detail: 'cols and rows are whole numbers from 1 to 1000' };
+  return { protocol: raw ? 'raw' : terminalProtocol, token, size };
+}
+
+function sizeIn(query: URLSearchParams): TerminalSize | null {
+  const read = (name: 'cols' | 'rows'): number => {
+    const text = query.get(name);
+    return text === null || text === '' ? defaultSize[name] : Number(text);
+  };
+  return TerminalSize.safeParse({ cols: read('cols'), rows: read('rows') }).data ?? null;
+}
+
+/**
+ * Whether a page of this origin may open terminals. A request without an Origin does not come from a browser and is judged
+ * by its token alone.
+ */
+export function refusedOrigin(request: IncomingMessage, allowed: readonly string[]): Refusal | null {
+  const { origin } = request.headers;
+  if (allowed.length === 0 || origin === undefined || allowed.includes(origin)) return null;
+  const detail = `pages of ${origin} may not open terminals here; SPOON_ALLOWED_ORIGINS names those that may`;
+  return { status: 403, code: 'origin-refused', detail };
+}
+
+/**
+ * Lets a token in, once: its place on this gateway first, then its id is spent.
+ *
+ * INVARIANT: an id that this gateway has let in is refused until it expires, whatever Redis remembers.
+ */
+export class Admission {
+  readonly #deps: {
+    readonly store: BoxStore;
+    readonly clock: Clock;
+    readonly limits: GatewayLimits;
+    readonly log: Logger;
+    readonly secret: string;
+    readonly sessions: Sessions;
+  };
+  /** token id → monotonic time at which it is forgotten, oldest first */
+  readonly #used = new Map<string, number>();
+
+  constructor(deps: {
+    store: BoxStore;
+    clock: Clock;
+    limits: GatewayLimits;
+    log: Logger;
+    secret: string;
+    sessions: Sessions;
+  }) {
+    this.#deps = deps;
+  }
+
+  /** Throws an Ending that says why not. The place is left by whoever got it. */
+  async admit(token: string): Promise<{ claims: TerminalClaims; place: SessionPlace }> {
+    const verified = await verifyTerminalToken(this.#deps.secret, token);
+    if (!verified.ok) throw new Ending('token-refused', { errorCode: verified.code, message: verified.message });
+    const { claims } = verified;
+    const place = this.#deps.sessions.enter(claims);
+    try {
+      await this.#spend(claims.jti);
+    } catch (error) {
+      await place.leave('');
+      throw error;
+    }
+    return { claims, place };
+  }
+
+  async #spend(jti: string): Promise<void> {
+    const { clock, store, limits, log } = this.#deps;
+    const now = clock.monotonicMs();
+    for (const [id, forgetAt] of this.#used) {
+      if (forgetAt > now) break;
+      this.#used.delete(id);
+    }
+    if (this.#used.has(jti)) throw usedToken();
+    if (this.#used.size >= limits.rememberedTokens) throw new Ending('try-later');
+    this.#used.set(jti, now + rememberMs);
+    let unused: boolean;
+    try {
+      unused = await store.useToken(jti, rememberMs);
+    } catch (error) {
+      // Whether it is spent is unknown; Redis knows when the same token comes again.
+      this.#used.delete(jti);
+      log.warn({ error }, 'no terminal opened: Redis does not answer');
+      throw new Ending('try-later', { message: 'the state store does not answer; try again later' });
+    }
+    if (!unused) throw usedToken();
+  }
+}
+
+/** Longer than any token is valid, with both clocks' tolerance. */
+const rememberMs = 120_000;
+
+function usedToken(): Ending {
+  return new Ending('token-refused', {
+    errorCode: 'token-used',
+    message: 'the terminal token is refused: it was used before; ask for a new one',
+  });
+}

@@ -1,0 +1,239 @@
+import type { RawData, WebSocket } from 'ws';
+import type { Clock } from '#shared/clock.ts';
+import {
+  type ClientMessage,
+  type CloseName,
+  closeTable,
+  type ServerMessage,
+  type TerminalSize,
+  terminalLimits,
+} from '#shared/terminal-protocol.ts';
+import type { Dialect } from './dialect.ts';
+import { ClientGone, Ending } from './ending.ts';
+import { FlowControl } from './flow-control.ts';
+import type { GatewayLimits } from './limits.ts';
+
+/** What a client does while it is connected to a shell. */
+export interface ClientEvents {
+  input(bytes: Buffer): void;
+  resize(size: TerminalSize): void;
+  /** there may be room again: ask `isFull` */
+  room(): void;
+}
+
+export type Hello = Extract<ClientMessage, { type: 'hello' }>;
+
+const maxCloseReasonBytes = 123;
+
+/**
+ * One socket of a terminal.
+ *
+ * INVARIANTS
+ * - What is typed before the first shell is there is kept, up to `typeAheadBytes`; then the socket is not read on. What is
+ *   typed between two shells is dropped: it was meant for the one that is gone.
+ * - `gone` is aborted exactly once: by the socket's end (ClientGone) or by a breach of the protocol (Ending).
+ * - While input is held, acks and pongs do not arrive; neither is then waited for.
+ */
+export class TerminalClient {
+  /** what the screen is now */
+  size: TerminalSize;
+  readonly #socket: WebSocket;
+  readonly #dialect: Dialect;
+  readonly #deps: { readonly clock: Clock; readonly limits: GatewayLimits };
+  readonly #flow: FlowControl;
+  readonly #gone = new AbortController();
+  #events: ClientEvents | null = null;
+  #typedAhead: Buffer[] | null = [];
+  #typedAheadBytes = 0;
+  #inputHeld = false;
+  #waitsForRoom = false;
+  #heard = true;
+  #cancelPing: () => void = () => {};
+  #onHello: ((hello: Hello) => void) | null = null;
+
+  constructor(
+    socket: WebSocket,
+    dialect: Dialect,
+    size: TerminalSize,
+    deps: { readonly clock: Clock; readonly limits: GatewayLimits },
+  ) {
+    this.#socket = socket;
+    this.#dialect = dialect;
+    this.#deps = deps;
+    this.size = size;
+    this.#flow = new FlowControl({
+      ack: dialect.acks ? terminalLimits : null,
+      buffered: { highBytes: deps.limits.bufferedHighBytes, lowBytes: deps.limits.bufferedLowBytes },
+    });
+    socket.binaryType = 'nodebuffer';
+    socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    socket.on('pong', () => {
+      this.#heard = true;
+    });
+    socket.on('error', () => {}); // a `close` follows, with the code that ws chose
+    socket.on('close', () => this.#end(new ClientGone('the socket has closed')));
+    this.#pingLater();
+  }
+
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /** The first message of the protocol. Throws an Ending when it does not come in time. */
+  hello(): Promise<Hello> {
+    return new Promise((resolve, reject) => {
+      const { clock, limits } = this.#deps;
+      const cancel = clock.after(limits.helloWithinMs, () => this.#end(new Ending('hello-missing')));
+      const onGone = (): void => {
+        cancel();
+        reject(this.gone.reason);
+      };
+      if (this.gone.aborted) onGone();
+      this.gone.addEventListener('abort', onGone, { once: true });
+      this.#onHello = (hello) => {
+        cancel();
+        this.gone.removeEventListener('abort', onGone);
+        this.#onHello = null;
+        this.size = { cols: hello.cols, rows: hello.rows };
+        resolve(hello);
+      };
+    });
+  }
+
+  /** From now on the client's input goes to a shell; the returned function ends that. */
+  connect(events: ClientEvents): () => void {
+    this.#events = events;
+    const early = this.#typedAhead ?? [];
+    this.#typedAhead = null;
+    this.takeInput();
+    for (const bytes of early) events.input(bytes);
+    return () => {
+      this.#events = null;
+      this.takeInput();
+    };
+  }
+
+  send(bytes: Buffer): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#flow.sent(bytes.length);
+    this.#socket.send(bytes, { binary: true }, () => this.#mayHaveRoom());
+  }
+
+  tell(message: ServerMessage): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    const frame = this.#dialect.write(message);
+    if (frame !== null) this.#socket.send(frame);
+  }
+
+  /** True: send no more, `room` will be called. */
+  isFull(): boolean {
+    this.#waitsForRoom = this.#flow.isFull(this.#socket.bufferedAmount, !this.#inputHeld);
+    return this.#waitsForRoom;
+  }
+
+  /** Stops reading the socket, so that the sender has to wait. */
+  holdInput(): void {
+    this.#inputHeld = true;
+    this.#socket.pause();
+    this.#mayHaveRoom();
+  }
+
+  takeInput(): void {
+    if (!this.#inputHeld) return;
+    this.#inputHeld = false;
+    this.#heard = true;
+    this.#socket.resume();
+  }
+
+  /** Closes after everything that was sent before; ws cuts the connection when the client takes too long. */
+  close(name: CloseName, message: string): void {
+    this.takeInput();
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.close(closeTable[name].code, shortened(message));
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    this.#heard = true;
+    if (this.gone.aborted || !Buffer.isBuffer(data)) return;
+    if (isBinary) {
+      this.#input(data);
+      return;
+    }
+    const frame = this.#dialect.read(data.toString());
+    if (frame.is === 'input') this.#input(frame.bytes);
+    else if (frame.is === 'message') this.#obey(frame.message);
+    else this.#breach(frame.why);
+  }
+
+  #obey(message: ClientMessage): void {
+    if (this.#onHello !== null && message.type !== 'hello') {
+      this.#breach(`the first message is hello, not ${message.type}`);
+      return;
+    }
+    switch (message.type) {
+      case 'hello':
+        if (this.#onHello) this.#onHello(message);
+        else this.#breach('a second hello');
+        return;
+      case 'resize':
+        this.size = { cols: message.cols, rows: message.rows };
+        this.#events?.resize(this.size);
+        return;
+      case 'ack':
+        if (this.#flow.ack(message.bytes)) this.#mayHaveRoom();
+        else this.#breach(`ack of ${message.bytes} bytes, which is more than was sent`);
+        return;
+      case 'ping':
+        this.tell(message.id === undefined ? { type: 'pong' } : { type: 'pong', id: message.id });
+    }
+  }
+
+  #input(bytes: Buffer): void {
+    if (this.#onHello !== null) {
+      this.#breach('input before hello');
+      return;
+    }
+    if (this.#events) {
+      this.#events.input(bytes);
+    } else if (this.#typedAhead) {
+      this.#typedAhead.push(bytes);
+      this.#typedAheadBytes += bytes.length;
+      if (this.#typedAheadBytes > this.#deps.limits.typeAheadBytes) this.holdInput();
+    }
+  }
+
+  #breach(why: string): void {
+    this.#end(new Ending('bad-message', { message: why }));
+  }
+
+  #end(reason: Ending | ClientGone): void {
+    if (reason instanceof ClientGone) this.#cancelPing();
+    if (!this.gone.aborted) this.#gone.abort(reason);
+  }
+
+  #mayHaveRoom(): void {
+    if (this.#waitsForRoom && !this.isFull()) this.#events?.room();
+  }
+
+  /** A socket that was silent for a whole round is dead: proxies and lost networks tell nobody. */
+  #pingLater(): void {
+    this.#cancelPing = this.#deps.clock.after(this.#deps.limits.pingEveryMs, () => {
+      if (!this.#heard && !this.#inputHeld) {
+        this.#socket.terminate();
+        return;
+      }
+      this.#heard = false;
+      if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+      this.#pingLater();
+    });
+  }
+}
+
+function shortened(message: string): string {
+  const bytes = Buffer.from(message);
+  if (bytes.length <= maxCloseReasonBytes) return message;
+  // A character that was cut in half is left out.
+  return `${bytes
+    .subarray(0, maxCloseReasonBytes - 3)
+    .toString()
+    .replace(/\uFFFD+$/, '')}…`;
+}

@@ -1,0 +1,101 @@
+import { randomInt } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type Docker from 'dockerode';
+import { z } from 'zod';
+import type { Clock } from '#shared/clock.ts';
+import { engineCall, engineErrorOf } from '#shared/docker.ts';
+import { EngineError } from '#shared/faults.ts';
+import type { Logger } from '#shared/log.ts';
+import { endMarked } from './end-marked.ts';
+import { openExecStream } from './exec-stream.ts';
+import type { BoxExec, StartTerminal } from './port.ts';
+import { DockerTerminal } from './docker-terminal.ts';
+import { loginCommand } from './scripts.ts';
+
+const callTimeoutMs = 10_000;
+/** From this API version on, the engine gives a terminal its size before its first byte. */
+const consoleSizeApi = 42;
+const detachKeyCount = 16;
+
+export function createDockerExec(deps: { docker: Docker; clock: Clock; log: Logger }): BoxExec {
+  const { docker } = deps;
+  const hasConsoleSize = apiMinorOf(docker) >= consoleSizeApi;
+
+  return {
+    async open(start, signal) {
+      const detachKeys = privateKeys();
+      const options = terminalOptions(start, hasConsoleSize, detachKeys);
+      const exec = await engineCall(
+        'exec-create',
+        callTimeoutMs,
+        (abortSignal) => docker.getContainer(start.containerId).exec({ ...options, abortSignal }),
+        signal,
+      );
+      const consoleSize = hasConsoleSize ? { ConsoleSize: [start.size.rows, start.size.cols] } : {};
+      const stream = await startOrEnd(deps, start, exec.id, { Detach: false, Tty: true, ...consoleSize });
+      const terminal = new DockerTerminal(deps, { execId: exec.id, stream, detachKeys, start });
+      if (signal.aborted) {
+        await terminal.hangUp();
+        throw signal.reason;
+      }
+      return terminal;
+    },
+    async ping() {
+      await engineCall('ping', callTimeoutMs, () => docker.ping(), new AbortController().signal);
+    },
+  };
+}
+
+/**
+ * A start is never given up half-way, because its shell would be left behind: it has a time limit, and where it broke off
+ * without an answer, whatever it may have started is ended.
+ */
+async function startOrEnd(
+  { docker, log }: { docker: Docker; log: Logger },
+  { containerId, session }: StartTerminal,
+  execId: string,
+  body: Readonly<Record<string, unknown>>,
+): Promise<Duplex> {
+  try {
+    return await openExecStream(docker, execId, body, AbortSignal.timeout(callTimeoutMs));
+  } catch (error) {
+    const refused = error instanceof EngineError && error.fault.status !== null;
+    if (!refused) {
+      await endMarked(docker, containerId, session).catch((failure: unknown) => {
+        log.error(
+          { session, containerId, error: failure },
+          'a start broke off and what it may have started is not ended',
+        );
+      });
+    }
+    throw engineErrorOf('exec-start', error);
+  }
+}
+
+function terminalOptions(start: StartTerminal, hasConsoleSize: boolean, detachKeys: string): Docker.ExecCreateOptions {
+  const { rows, cols } = start.size;
+  return {
+    Cmd: hasConsoleSize ? loginCommand(0, 0, start.directory) : loginCommand(rows, cols, start.directory),
+    Env: [`SPOONBOX_SESSION=${start.session}`, 'TERM=xterm-256color', 'COLORTERM=truecolor'],
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: true,
+    DetachKeys: ['ctrl-^', ...detachKeys.slice(1)].join(','),
+    ...(hasConsoleSize ? { ConsoleSize: [rows, cols] } : {}),
+  };
+}
+
+/**
+ * The bytes that hang up this terminal: ctrl-^ and random letters, so that nothing which is typed or pasted is one. With the
+ * engine's default, ctrl-p ctrl-q, the user's ctrl-p would be held back; so is ctrl-^ here, until the next key.
+ */
+function privateKeys(): string {
+  const letters = Array.from({ length: detachKeyCount }, () => String.fromCharCode(97 + randomInt(26)));
+  return `\u001e${letters.join('')}`;
+}
+
+function apiMinorOf(docker: Docker): number {
+  const { version } = z.object({ version: z.string().regex(/^v1\.\d+$/) }).parse(docker.modem);
+  return Number.parseInt(version.slice('v1.'.length), 10);
+}

@@ -1,0 +1,51 @@
+import type { Duplex } from 'node:stream';
+import type { TerminalSize } from '#shared/terminal-protocol.ts';
+
+export interface StartTerminal {
+  readonly containerId: string;
+  /** marks every process of the terminal: `SPOONBOX_SESSION` in its environment */
+  readonly session: string;
+  readonly size: TerminalSize;
+  /** below the home, null = the home itself; where it is missing, the shell says so and starts in the home */
+  readonly directory: string | null;
+}
+
+/** How a terminal stands with its process. */
+export interface ProcessState {
+  /** true from the start on, also while the engine has not made the process yet */
+  readonly running: boolean;
+  /** null while it runs, and where the engine does not know */
+  readonly exitCode: number | null;
+  /** false when the container does not run any more, or is gone: the exit code then means nothing */
+  readonly boxRuns: boolean;
+}
+
+/** A shell on a terminal in a box. */
+export interface Terminal {
+  readonly execId: string;
+  /**
+   * The bytes of the terminal, both ways, with back-pressure: `pause()` holds the program, `write() === false` means wait
+   * for `drain`. Never `end()` it, which ends the output too. It closes when the shell ended, or the box.
+   */
+  readonly stream: Duplex;
+  /** Rejects with an EngineError; a terminal that has ended is no error. */
+  resize(size: TerminalSize): Promise<void>;
+  state(): Promise<ProcessState>;
+  /**
+   * Ends the terminal as if its window was closed: a real hang-up, verified; where the shell survives that, whatever carries
+   * the session's mark is signalled, and killed after a grace. Programs that were told to outlive a hang-up do. Resolves
+   * when the shell is gone; rejects with an EngineError where that cannot be told. Closes the stream.
+   */
+  hangUp(): Promise<void>;
+}
+
+/**
+ * All that the gateway does with a container engine: terminals in containers that run. It never changes a container.
+ * Rejections are EngineErrors; `not-found` and `conflict` mean "not in this container, look again".
+ */
+export interface BoxExec {
+  /** Starts a login shell on a terminal that has its size before the first byte. */
+  open(start: StartTerminal, signal: AbortSignal): Promise<Terminal>;
+  /** Rejects when the engine does not answer. */
+  ping(): Promise<void>;
+}

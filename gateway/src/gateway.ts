@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto';
+import type { BoxStore } from '#shared/box-store.ts';
+import { type Clock, sleep } from '#shared/clock.ts';
+import { StartError } from '#shared/faults.ts';
+import type { Logger } from '#shared/log.ts';
+import { secretFingerprint } from '#shared/terminal-token.ts';
+import { Admission } from './admission.ts';
+import { endedBy } from './ending.ts';
+import type { BoxExec } from './exec/port.ts';
+import { StartQueue } from './exec/start-queue.ts';
+import type { GatewayLimits } from './limits.ts';
+import { Registration } from './registration.ts';
+import { createGatewayServer } from './server.ts';
+import { Sessions } from './sessions.ts';
+import { openStatusFeed } from './status-feed.ts';
+
+export interface GatewayOptions {
+  readonly store: BoxStore;
+  readonly exec: BoxExec;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly limits: GatewayLimits;
+  readonly secret: string;
+  readonly allowedOrigins: readonly string[];
+  readonly bind: string;
+  /** 0 = any free one */
+  readonly port: number;
+  /** null = where it listens */
+  readonly publicUrl: string | null;
+}
+
+export interface Gateway {
+  readonly id: string;
+  readonly port: number;
+  readonly sessions: number;
+  /** Ends all terminals properly, each client told, for at most `withinMs`; then closes. */
+  drain(withinMs: number): Promise<void>;
+}
+
+/** A whole gateway over its ports: the same in `main.ts` and in tests. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { store, clock, log, limits, exec } = options;
+  const id = `gw-${randomBytes(6).toString('hex')}`;
+  const sessions = new Sessions({ store, limits, log });
+  let registration: Registration | null = null;
+  const feed = await openStatusFeed(store, log, () => {
+    sessions.recordAgain();
+    void registration?.now();
+  });
+  const admission = new Admission({ store, clock, limits, log, secret: options.secret, sessions });
+  const starts = new StartQueue(limits.startsAtOnce);
+  const server = createGatewayServer({
+    store,
+    feed,
+    clock,
+    limits,
+    log,
+    exec,
+    starts,
+    gateway: id,
+    sessions,
+    admission,
+    allowedOrigins: options.allowedOrigins,
+    async notReady() {
+      const reasons: string[] = [];
+      if (!registration?.isCurrent()) reasons.push('Redis does not answer');
+      await exec.ping().catch((error: unknown) => {
+        reasons.push(
+          `the container engine does not answer (${error instanceof Error ? error.message : String(error)})`,
+        );
+      });
+      return reasons;
+    },
+  });
+  const port = await listen(server.http, options);
+  registration = new Registration({
+    store,
+    clock,
+    limits,
+    log,
+    sessions,
+    gateway: {
+      id,
+      address: options.publicUrl ?? `ws://${options.bind}:${port}`,
+      fingerprint: secretFingerprint(options.secret),
+    },
+  });
+  await registration.start();
+  log.info({ gateway: id, bind: options.bind, port }, 'gateway serves terminals');
+
+  return {
+    id,
+    port,
+    get sessions() {
+      return sessions.count;
+    },
+    async drain(withinMs) {
+      log.info({ terminals: sessions.count, withinMs }, 'draining');
+      server.refuseNew();
+      sessions.close(endedBy('restarting'));
+      const late = new AbortController();
+      const deadline = sleep(clock, withinMs, late.signal).then(
+        () => log.error({ terminals: sessions.count }, 'drain took too long; what is left is ended by the sweep'),
+        () => {},
+      );
+      await Promise.race([sessions.empty(), deadline]);
+      late.abort();
+      await Promise.all([registration.stop(), feed.close().catch(() => {})]);
+      await server.close();
+    },
+  };
+}
+
+function listen(
+  http: ReturnType<typeof createGatewayServer>['http'],
+  { bind, port }: { bind: string; port: number },
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    http.once('error', (error) => {
+      const used = 'code' in error && error.code === 'EADDRINUSE';
+      const what = used
+        ? 'is in use: end what listens there, or set SPOON_GATEWAY_PORT'
+        : `cannot be used (${error.message})`;
+      reject(new StartError(`Port ${port} on ${bind} ${what}.`, 1, { cause: error }));
+    });
+    http.listen(port, bind, () => {
+      const address = http.address();
+      resolve(address !== null && typeof address === 'object' ? address.port : port);
+    });
+  });
+}

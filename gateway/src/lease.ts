@@ -1,0 +1,173 @@
+import type { BoxStore, TakenLease } from '#shared/box-store.ts';
+import type { Clock } from '#shared/clock.ts';
+import type { LeaseId, UserName } from '#shared/identity.ts';
+import type { LeaseEndReason } from '#shared/lease.ts';
+import type { Logger } from '#shared/log.ts';
+import { Ending, endedBy } from './ending.ts';
+import type { GatewayLimits } from './limits.ts';
+
+export interface LeaseOf {
+  readonly user: UserName;
+  readonly id: LeaseId;
+  readonly holder: string;
+}
+
+type EndedFromOutside = Exclude<LeaseEndReason, 'expired'>;
+const endings: Record<EndedFromOutside, 'reaped' | 'deleted' | 'idle' | 'released'> = {
+  reaped: 'reaped',
+  deleted: 'deleted',
+  'attached-idle': 'idle',
+  released: 'released',
+};
+
+/**
+ * The terminal lease of an attached session: taken, renewed while somebody is attached, given back.
+ *
+ * INVARIANTS
+ * - At most one renewal is under way; what is asked for meanwhile is one more after it.
+ * - After `release` nothing is sent any more, except the release itself.
+ * - While Redis does not answer, the terminal goes on and the renewal is tried again, without end: what the box is worth to
+ *   its user does not depend on Redis. A lease that Redis lost, or that expired meanwhile, is taken again.
+ * - Only an end from outside (reap, delete, idle, release) reaches `onEnded`, once.
+ */
+export class TerminalLease {
+  readonly taken: TakenLease;
+  readonly #deps: LeaseDeps;
+  readonly #of: LeaseOf;
+  readonly #onEnded: (ending: Ending) => void;
+  #cancelTimer: () => void = () => {};
+  #underWay: Promise<void> | null = null;
+  #again = false;
+  #over = false;
+  #failing = false;
+  #lastInputMs: number | null = null;
+  #lastOutputMs: number | null = null;
+  readonly #takenAtMs: number;
+
+  /** Rejects when Redis does not answer; throws an Ending where the lease is refused. */
+  static async take(deps: LeaseDeps, of: LeaseOf, onEnded: (ending: Ending) => void): Promise<TerminalLease> {
+    return new TerminalLease(deps, of, await takeOrThrow(deps, of), onEnded);
+  }
+
+  private constructor(deps: LeaseDeps, of: LeaseOf, taken: TakenLease, onEnded: (ending: Ending) => void) {
+    this.#deps = deps;
+    this.#of = of;
+    this.taken = taken;
+    this.#onEnded = onEnded;
+    this.#takenAtMs = deps.clock.monotonicMs();
+    this.#schedule(deps.limits.renewEveryMs);
+  }
+
+  /** Redis TIME by this process's estimate: for records that people read. */
+  redisNow(): number {
+    return Math.round(this.taken.now + this.#deps.clock.monotonicMs() - this.#takenAtMs);
+  }
+
+  input(): void {
+    const now = this.#deps.clock.monotonicMs();
+    const quiet = this.#lastInputMs === null || now - this.#lastInputMs >= this.#deps.limits.quietMs;
+    this.#lastInputMs = now;
+    if (quiet) this.check().catch(() => {}); // `check` never rejects
+  }
+
+  output(): void {
+    this.#lastOutputMs = this.#deps.clock.monotonicMs();
+  }
+
+  /** Renews now, and so learns whether the lease was ended. Never rejects. */
+  async check(): Promise<void> {
+    if (this.#over) return;
+    if (this.#underWay) {
+      this.#again = true;
+      return await this.#underWay;
+    }
+    this.#underWay = this.#renewUntilCurrent();
+    await this.#underWay;
+  }
+
+  async release(by: string): Promise<void> {
+    this.#over = true;
+    this.#cancelTimer();
+    await this.#underWay;
+    await this.#deps.store.release(this.#of.user, this.#of.id, by);
+  }
+
+  async #renewUntilCurrent(): Promise<void> {
+    do {
+      this.#again = false;
+      await this.#renew();
+    } while (this.#again && !this.#over && !this.#failing);
+    this.#underWay = null;
+    if (!this.#over) this.#schedule(this.#failing ? this.#deps.limits.renewRetryMs : this.#deps.limits.renewEveryMs);
+  }
+
+  async #renew(): Promise<void> {
+    const { store, log, limits } = this.#deps;
+    try {
+      const renewal = await store.renew(this.#of.user, this.#of.id, limits.leaseTtlMs, {
+        inputAgeMs: this.#ageOf(this.#lastInputMs),
+        outputAgeMs: this.#ageOf(this.#lastOutputMs),
+      });
+      this.#failing = false;
+      if (renewal.ok || this.#over) return;
+      if (renewal.refused === 'lease-ended' && renewal.reason !== 'expired') {
+        this.#end(endedBy(endings[renewal.reason]));
+        return;
+      }
+      log.warn({ user: this.#of.user, lease: this.#of.id, refused: renewal.refused }, 'lease lost; taking it again');
+      await takeOrThrow(this.#deps, this.#of);
+    } catch (error) {
+      if (error instanceof Ending) {
+        this.#end(error);
+        return;
+      }
+      if (!this.#failing)
+        log.warn({ user: this.#of.user, error }, 'lease not renewed; the terminal goes on, trying again');
+      this.#failing = true;
+    }
+  }
+
+  #end(ending: Ending): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#cancelTimer();
+    this.#onEnded(ending);
+  }
+
+  #schedule(delayMs: number): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#deps.clock.after(delayMs, () => {
+      this.check().catch(() => {}); // `check` never rejects
+    });
+  }
+
+  #ageOf(atMs: number | null): number | null {
+    return atMs === null ? null : this.#deps.clock.monotonicMs() - atMs;
+  }
+}
+
+export interface LeaseDeps {
+  readonly store: BoxStore;
+  readonly clock: Clock;
+  readonly limits: GatewayLimits;
+  readonly log: Logger;
+}
+
+async function takeOrThrow(deps: LeaseDeps, of: LeaseOf): Promise<TakenLease> {
+  const reply = await deps.store.take({ ...of, kind: 'terminal', ttlMs: deps.limits.leaseTtlMs, class: null });
+  if (reply.ok) return reply.lease;
+  switch (reply.refused) {
+    case 'name-differs-by-case':
+      throw new Ending('lease-refused', {
+        errorCode: reply.refused,
+        message: `user ${of.user} differs only by case from ${reply.detail}, who is known already`,
+      });
+    case 'too-many-leases':
+      throw new Ending('too-many-sessions', { message: `${of.user} has ${reply.detail} leases already; end some` });
+    default:
+      throw new Ending('lease-refused', {
+        errorCode: reply.refused,
+        message: `no lease for ${of.user}: ${reply.refused} (${reply.detail})`,
+      });
+  }
+}

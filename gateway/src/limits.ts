@@ -1,0 +1,70 @@
+/** Every bound of the gateway, in one place; tests turn some of them. What a client sees of them is in `terminal-protocol.ts`. */
+export interface GatewayLimits {
+  readonly sessionsPerGateway: number;
+  readonly sessionsPerUser: number;
+  /** sockets that were upgraded and have not shown a token yet */
+  readonly handshakesAtOnce: number;
+  readonly helloWithinMs: number;
+  readonly pingEveryMs: number;
+  /** a frame of a raw socket may be this large: xterm.js sends a paste as one */
+  readonly maxRawFrameBytes: number;
+  /** output that one socket may have waiting in this process before the terminal is paused, and when it goes on */
+  readonly bufferedHighBytes: number;
+  readonly bufferedLowBytes: number;
+  /** what may be typed before the shell is there; then the socket is not read further */
+  readonly typeAheadBytes: number;
+  /** output is sent at once, and what follows within this time is joined up to so many bytes */
+  readonly joinMs: number;
+  readonly joinBytes: number;
+  /** exec starts at once: more only queue inside the engine (50 at once take 2.7 s) */
+  readonly startsAtOnce: number;
+  readonly leaseTtlMs: number;
+  readonly renewEveryMs: number;
+  /** how soon a failed renewal is tried again */
+  readonly renewRetryMs: number;
+  /** input after this long a silence is told to Redis at once, so that an idle reap can see it */
+  readonly quietMs: number;
+  /** while a client waits for its box, the state is read at least this often, should a wake-up be lost */
+  readonly readyPollMs: number;
+  /** between two starts of a shell that failed, growing from the first to the second */
+  readonly restartMinMs: number;
+  readonly restartMaxMs: number;
+  /** how long a shell that ended badly is looked at, until it is clear whether its box ended with it */
+  readonly autopsyMs: number;
+  /** a paused terminal is asked this often whether it is ending: one that ends is never paused */
+  readonly pausedCheckMs: number;
+  readonly registerEveryMs: number;
+  readonly registrationTtlMs: number;
+  /** token ids that are remembered; they expire within a minute */
+  readonly rememberedTokens: number;
+  /** ended sessions whose record could not be removed because Redis was down */
+  readonly unendedRecords: number;
+}
+
+export const defaultLimits: GatewayLimits = {
+  sessionsPerGateway: 2_000,
+  sessionsPerUser: 32,
+  handshakesAtOnce: 256,
+  helloWithinMs: 10_000,
+  pingEveryMs: 20_000,
+  maxRawFrameBytes: 16 * 1024 * 1024,
+  bufferedHighBytes: 1024 * 1024,
+  bufferedLowBytes: 256 * 1024,
+  typeAheadBytes: 64 * 1024,
+  joinMs: 4,
+  joinBytes: 64 * 1024,
+  startsAtOnce: 6,
+  leaseTtlMs: 30_000,
+  renewEveryMs: 10_000,
+  renewRetryMs: 2_000,
+  quietMs: 10_000,
+  readyPollMs: 1_000,
+  restartMinMs: 250,
+  restartMaxMs: 5_000,
+  autopsyMs: 2_000,
+  pausedCheckMs: 1_000,
+  registerEveryMs: 10_000,
+  registrationTtlMs: 30_000,
+  rememberedTokens: 100_000,
+  unendedRecords: 10_000,
+};

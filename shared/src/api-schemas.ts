@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import { ClassName, LeaseId, UserName } from './identity.ts';
+import { Lease, LeaseEndReason, LeaseKind, Session } from './lease.ts';
+import { Condition, LastReap, Phase, PullProgress, Step } from './status.ts';
+import { defaultTokenTtlMs, Directory, SessionId, TerminalMode } from './terminal-token.ts';
+
+/** What the HTTP API takes and answers. These schemas are the source of the types, of the checks, and of the documents. */
+
+/** The longest that a request may wait for a box. */
+export const maxWaitMs = 120_000;
+export const maxEventsListed = 200;
+
+const flag = z.literal(['1', 'true'], { error: 'is 1 where it is given' }).transform(() => true);
+
+/** A number in a query: digits only, so that neither '' nor '1e3' passes. */
+function count(max: number) {
+  const error = `is a whole number from 0 to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, { error })
+    .transform(Number)
+    .pipe(z.number().max(max, { error }));
+}
+
+export const NoQuery = z.strictObject({});
+export const BoxParams = z.strictObject({ user: UserName });
+export const LeaseParams = z.strictObject({ user: UserName, id: LeaseId });
+export type LeaseParams = z.infer<typeof LeaseParams>;
+
+export const WatchQuery = z.strictObject({ watch: flag.optional() });
+export const EventsQuery = z.strictObject({ limit: count(maxEventsListed).optional() });
+export const WaitQuery = z.strictObject({ waitMs: count(maxWaitMs).default(0) });
+
+/** For people and events: one line of text. */
+const oneLine = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^\P{Cc}*$/u, { error: 'is one line without control characters' });
+
+export const LeaseBody = z.strictObject({
+  kind: LeaseKind,
+  holder: oneLine(100).describe('who holds it, for people: agent-7'),
+  ttlMs: z.number().describe('10 s to 5 min; a pin up to 30 days'),
+  class: ClassName.optional().describe('the class the box is to have; as it is, or the default one, without it'),
+});
+export type LeaseBody = z.infer<typeof LeaseBody>;
+
+export const RenewBody = z.strictObject({ ttlMs: z.number().optional().describe('as taken, without it') });
+
+export const TerminalTokenBody = z.strictObject({
+  mode: TerminalMode.default('rw'),
+  directory: Directory.optional().describe('where the shell starts, below the home'),
+  session: SessionId.optional().describe('a new one without it'),
+  ttlMs: z.int().min(1_000).max(defaultTokenTtlMs).default(defaultTokenTtlMs),
+});
+
+/** Reap and recreate are always done at once; `now` may say so. */
+const atOnce = z.literal(true).optional();
+export const ActionBody = z.discriminatedUnion('action', [
+  z.strictObject({ action: z.literal('reap'), now: atOnce }),
+  z.strictObject({ action: z.literal('recreate'), now: atOnce }),
+  z.strictObject({
+    action: z.literal('adopt'),
+    containerId: z
+      .string()
+      .regex(/^[0-9a-f]{12,64}$/, { error: 'is the id of the container that may be replaced: 12 to 64 hex digits' }),
+    now: z.boolean().default(false).describe('also over programs that run in it'),
+  }),
+]);
+export type ActionBody = z.infer<typeof ActionBody>;
+
+export const DesiredView = z.object({
+  class: z.string(),
+  generation: z.number(),
+  lastActivityAt: z.number(),
+  lastActivityCause: z.string(),
+  lastInputAt: z.number(),
+  reapGeneration: z.number(),
+  recreateGeneration: z.number(),
+  adoptContainerId: z.string(),
+  adoptAtOnce: z.boolean(),
+  deletedAt: z.number().nullable(),
+});
+
+export const EndedLease = Lease.extend({ endedAt: z.number(), endReason: LeaseEndReason });
+
+/** Everything that is known of one user's box at one moment. All times are Redis TIME in ms. */
+export const BoxView = z.object({
+  user: UserName,
+  now: z.number(),
+  phase: Phase,
+  step: Step.nullable(),
+  /** one sentence: what the box is, does, or waits for */
+  message: z.string(),
+  /** the box can be used: it is ready, and is the one that is wanted now */
+  ready: z.boolean(),
+  class: z.string().nullable(),
+  containerId: z.string().nullable(),
+  readyAt: z.number().nullable(),
+  /** a running box is kept until then; null when nothing holds it */
+  until: z.number().nullable(),
+  /** sentences: why the box is alive (or is not), and until when */
+  why: z.array(z.string()),
+  progress: PullProgress.nullable(),
+  conditions: z.array(Condition),
+  /** live ones */
+  leases: z.array(Lease),
+  /** those that ended in the last 10 minutes, with the reason */
+  endedLeases: z.array(EndedLease),
+  sessions: z.array(Session),
+  desired: DesiredView.nullable(),
+  lastReap: LastReap.nullable(),
+});
+export type BoxView = z.infer<typeof BoxView>;
+
+export const BoxList = z.object({ items: z.array(BoxView) });
+
+export const LeaseReply = z.object({
+  lease: z.object({ id: LeaseId, user: UserName, expiresAt: z.number() }),
+  now: z.number(),
+  ready: z.boolean(),
+  /** one sentence; null when the box is ready */
+  waitsFor: z.string().nullable(),
+  box: BoxView,
+});
+export type LeaseReply = z.infer<typeof LeaseReply>;
+
+export const RenewReply = z.object({ expiresAt: z.number(), now: z.number() });
+/** `released` is false where the lease had ended before. */
+export const ReleaseReply = z.object({ released: z.boolean() });
+
+export const TerminalTokenReply = z.object({
+  token: z.string(),
+  url: z.string(),
+  session: z.string(),
+  /** ms since 1970 by the API's clock */
+  expiresAt: z.number(),
+});
+export type TerminalTokenReply = z.infer<typeof TerminalTokenReply>;
+
+export const BoxEventView = z.object({
+  id: z.string(),
+  at: z.number(),
+  reason: z.string(),
+  message: z.string(),
+  by: z.string(),
+});
+export type BoxEventView = z.infer<typeof BoxEventView>;
+export const EventList = z.object({ items: z.array(BoxEventView) });
+
+export const ClassView = z.object({
+  name: z.string(),
+  description: z.string(),
+  image: z.string(),
+  /** changes whenever anything in the class does */
+  hash: z.string(),
+  limits: z.object({ memoryBytes: z.number(), cpus: z.number(), pids: z.number() }),
+  idle: z.object({ detachedMs: z.number(), attachedMs: z.number() }),
+  stopGraceMs: z.number(),
+});
+export const ClassList = z.object({ items: z.array(ClassView) });
+
+/** Events of a watch: `box` (a BoxView), `removed`, `synced` after the full state, `end` (a problem) as the last one. */
+export const RemovedEvent = z.object({ user: UserName });

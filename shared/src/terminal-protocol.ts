@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { Phase, PullProgress, Step } from './status.ts';
+import { TerminalMode } from './terminal-token.ts';
+
+/**
+ * `spoonbox.v1`, the protocol between a terminal client and the gateway, on `GET /v1/terminal`.
+ *
+ * - A binary frame is bytes of the terminal, in both directions. A text frame is one JSON control message.
+ * - The client offers the subprotocols `spoonbox.v1` and, where it has it by then, `token.<terminal token>`; only the
+ *   first is answered. Its first message is `hello`, with the size of its screen and, where it was not offered before,
+ *   the token. A `?token=` in the URL is accepted too; prefer the others, because proxies log URLs.
+ * - The client acknowledges the bytes that it has parsed (`ack`), at least every `ackEveryBytes`. The gateway stops
+ *   sending when more than `highBytes` are unacknowledged, and goes on below `lowBytes`.
+ * - Bytes are sent after the first server `hello` only. A later `hello` with another `containerId` is a new shell: the
+ *   box was made again, and only the home survived.
+ *
+ * Without a subprotocol the socket speaks raw bytes (xterm.js's attach addon): see `gateway/src/raw-client.ts`.
+ */
+export const terminalProtocol = 'spoonbox.v1';
+export const terminalPath = '/v1/terminal';
+/** Prefix of the subprotocol entry that carries the token. */
+export const tokenProtocolPrefix = 'token.';
+
+export const terminalLimits = {
+  /** unacknowledged output above which the terminal is paused, and below which it goes on */
+  highBytes: 256 * 1024,
+  lowBytes: 64 * 1024,
+  ackEveryBytes: 32 * 1024,
+  /** a larger frame closes the socket with 1009: split a paste into several */
+  maxFrameBytes: 1024 * 1024,
+  /** the first message must be there by then */
+  helloWithinMs: 10_000,
+  /** the gateway pings this often; a socket that stays silent for twice as long is cut */
+  pingEveryMs: 20_000,
+} as const;
+
+const Cells = z.int().min(1).max(1_000);
+export const TerminalSize = z.strictObject({ cols: Cells, rows: Cells });
+export type TerminalSize = z.infer<typeof TerminalSize>;
+
+/** Client → gateway. A field that is not named here is refused. */
+export const ClientMessage = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('hello'),
+    token: z.string().max(4_096).optional(),
+    ...TerminalSize.shape,
+  }),
+  z.strictObject({ type: z.literal('resize'), ...TerminalSize.shape }),
+  /** `bytes` more were parsed since the last ack */
+  z.strictObject({ type: z.literal('ack'), bytes: z.int().min(1) }),
+  /** answered by `pong` with the same id: for clients that cannot see WebSocket pings */
+  z.strictObject({ type: z.literal('ping'), id: z.int().min(0).optional() }),
+]);
+export type ClientMessage = z.infer<typeof ClientMessage>;
+
+export const NoticeCode = z.enum([
+  'box-gone', // the box ended under the terminal; a new one is waited for
+  'start-again', // the shell could not be started in this box; it is tried again
+  'state-unreachable', // Redis does not answer; it is tried again
+  'read-only', // input is dropped: the token allows to look only
+]);
+export type NoticeCode = z.infer<typeof NoticeCode>;
+
+export const ExitReason = z.enum([
+  'exited', // the shell ended by itself
+  'not-started', // nothing could be started in the box; the engine's words are in the output
+  'reaped', // an operator's reap
+  'deleted', // the box was deleted
+  'idle', // nothing was typed for so long that the box was reaped
+  'released', // somebody gave back the terminal's lease
+  'restarting', // the gateway restarts
+]);
+export type ExitReason = z.infer<typeof ExitReason>;
+
+/** Gateway → client. */
+export const ServerMessage = z.discriminatedUnion('type', [
+  /** the shell runs; bytes follow */
+  z.strictObject({
+    type: z.literal('hello'),
+    session: z.string(),
+    user: z.string(),
+    mode: TerminalMode,
+    containerId: z.string(),
+    highBytes: z.number(),
+    lowBytes: z.number(),
+    ackEveryBytes: z.number(),
+  }),
+  /** what the box does, while the client waits for it */
+  z.strictObject({
+    type: z.literal('status'),
+    phase: Phase,
+    step: Step.nullable(),
+    message: z.string(),
+    progress: PullProgress.nullable(),
+  }),
+  z.strictObject({ type: z.literal('notice'), code: NoticeCode, message: z.string() }),
+  /** something is about to happen unless the person acts */
+  z.strictObject({ type: z.literal('warning'), code: z.enum(['idle-soon']), message: z.string(), inMs: z.number() }),
+  /** the terminal has ended, all output was sent before; `code` is the shell's, null where it has none. A close follows. */
+  z.strictObject({ type: z.literal('exit'), code: z.number().nullable(), reason: ExitReason, message: z.string() }),
+  /** why the close that follows; `code` is of the table below or of a refused token */
+  z.strictObject({ type: z.literal('error'), code: z.string(), message: z.string() }),
+  z.strictObject({ type: z.literal('pong'), id: z.number().optional() }),
+]);
+export type ServerMessage = z.infer<typeof ServerMessage>;
+
+/** Every way in which the gateway closes a terminal. `retry`: connecting again (with a new token) can help. */
+export const closeTable = {
+  ended: { code: 1000, retry: false, text: 'the shell has ended' },
+  'frame-too-big': { code: 1009, retry: false, text: 'a frame is larger than the limit; split it' },
+  internal: { code: 1011, retry: true, text: 'the gateway failed; its log says why' },
+  restarting: { code: 1012, retry: true, text: 'the gateway restarts; connect again' },
+  'try-later': { code: 1013, retry: true, text: 'the gateway cannot open terminals now; try again later' },
+  'bad-message': { code: 4400, retry: false, text: 'a message does not follow the protocol' },
+  'token-refused': { code: 4401, retry: true, text: 'the token is refused; ask for a new one' },
+  'lease-refused': { code: 4403, retry: false, text: 'the box cannot be had; the message says why' },
+  'hello-missing': { code: 4408, retry: true, text: 'no hello came in time' },
+  'session-in-use': { code: 4409, retry: false, text: 'this session has a terminal already; use another session' },
+  reaped: { code: 4410, retry: true, text: 'an operator reaped the box; only the home survives' },
+  deleted: { code: 4411, retry: true, text: 'the box was deleted; only the home survives' },
+  idle: { code: 4412, retry: true, text: 'the box was idle too long and is reaped; only the home survives' },
+  released: { code: 4413, retry: true, text: 'the lease of this terminal was given back' },
+  'too-many-sessions': { code: 4429, retry: true, text: 'too many terminals are open' },
+} as const;
+export type CloseName = keyof typeof closeTable;
+
+/** The table's entry of a close code; null for one that the gateway does not send. */
+export function closeNameOf(code: number): CloseName | null {
+  for (const [name, entry] of Object.entries(closeTable)) {
+    if (entry.code === code && isCloseName(name)) return name;
+  }
+  return null;
+}
+
+function isCloseName(name: string): name is CloseName {
+  return name in closeTable;
+}

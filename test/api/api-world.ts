@@ -1,0 +1,225 @@
+import { Writable } from 'node:stream';
+import { type ApiHealth, createApi, type RunningApi } from '../../controller/src/api/api.ts';
+import type { WatchLimits } from '../../controller/src/api/watch.ts';
+import { BoxClass, type BoxClasses } from '#shared/box-class.ts';
+import { type BoxStore, createBoxStore, fromJson, userScriptKeys } from '#shared/box-store.ts';
+import { systemClock } from '#shared/clock.ts';
+import { InstallationId, keysOf, UserName } from '#shared/identity.ts';
+import { createLogger } from '#shared/log.ts';
+import type { RedisPort } from '#shared/redis-port.ts';
+import { connectRedis } from '#shared/redis.ts';
+import type { Phase, StatusBody } from '#shared/status.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+
+export const token = 'test-token-0123456789';
+export const secret = 'test-terminal-secret-0123456789';
+const leaderToken = 'the-leader-of-this-test';
+const policies = {
+  default: [1_800_000, 28_800_000],
+  small: [60_000, 3_600_000],
+  '*': [1_800_000, 28_800_000],
+} as const;
+
+export type StatusFields = Partial<StatusBody> & {
+  phase: Phase;
+  containerId?: string;
+  containerGeneration?: number;
+  keepUntil?: number;
+  keepCause?: string;
+};
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  readonly json: unknown;
+}
+
+export interface ApiWorld {
+  readonly redis: TestRedis;
+  readonly store: BoxStore;
+  readonly api: RunningApi;
+  readonly url: string;
+  readonly health: { ok: boolean; reasons: string[] };
+  /** of the state in Redis */
+  readonly reads: { count: number };
+  /** every log line so far */
+  readonly logged: string[];
+  /** Writes a status as the reconciler would: as the leader, with the version it read. */
+  commit(user: string, status: StatusFields): Promise<void>;
+  /** After a delete, as the reconciler would once no container is left. */
+  forget(user: string): Promise<void>;
+  ask(
+    method: string,
+    path: string,
+    options?: { body?: unknown; raw?: string; headers?: Record<string, string> },
+  ): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+/** The real API on a real Redis. What is missing is the reconciler: tests write its status with the same scripts. */
+export async function createApiWorld(
+  options: { watchLimits?: WatchLimits; publicWsUrl?: string; gatewayPort?: number } = {},
+): Promise<ApiWorld> {
+  const redis = await startRedis();
+  const logged: string[] = [];
+  const destination = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      logged.push(chunk.toString());
+      done();
+    },
+  });
+  const log = createLogger({ name: 'api-test', level: 'debug', destination });
+  const keys = keysOf(InstallationId.parse('test'));
+  const port = connectRedis(redis.url, log);
+  const realStore = createBoxStore({ redis: port, keys, policies, defaultClass: 'default' });
+  const reads = { count: 0 };
+  const store: BoxStore = {
+    ...realStore,
+    read(user) {
+      reads.count += 1;
+      return realStore.read(user);
+    },
+  };
+  const health = { ok: true, reasons: [] as string[] };
+  const apiHealth: ApiHealth = { ready: () => health, leader: () => ({ leads: true, holder: 'test' }) };
+  const api = createApi({
+    store,
+    classes: testClasses,
+    config: {
+      internalToken: token,
+      terminalSecret: secret,
+      publicWsUrl: options.publicWsUrl ?? null,
+      gatewayPort: options.gatewayPort ?? 3921,
+    },
+    health: apiHealth,
+    log,
+    clock: systemClock,
+    ...(options.watchLimits ? { watchLimits: options.watchLimits } : {}),
+  });
+  const url = await api.listen('127.0.0.1', 0);
+  await port.run('lead', [keys.leader, keys.heartbeat, keys.marker], ['take', leaderToken, 600_000, 'test', 0, '']);
+
+  return {
+    redis,
+    store,
+    api,
+    url,
+    health,
+    reads,
+    logged,
+    async commit(user, status) {
+      await runCommit(port, keys, UserName.parse(user), realStore, status, { kind: 'none', cause: '' });
+    },
+    async forget(user) {
+      await runCommit(
+        port,
+        keys,
+        UserName.parse(user),
+        realStore,
+        { phase: 'absent' },
+        { kind: 'forget', cause: 'deleted' },
+      );
+    },
+    async ask(method, path, { body, raw, headers } = {}) {
+      const payload = raw ?? (body === undefined ? null : JSON.stringify(body));
+      const response = await fetch(url + path, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(payload === null ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        body: payload,
+      });
+      const text = await response.text();
+      return { status: response.status, headers: response.headers, text, json: text === '' ? null : JSON.parse(text) };
+    },
+    async close() {
+      await api.close();
+      await port.close();
+      await redis[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function runCommit(
+  port: RedisPort,
+  keys: ReturnType<typeof keysOf>,
+  user: UserName,
+  store: BoxStore,
+  status: StatusFields,
+  intent: { kind: string; cause: string },
+): Promise<void> {
+  const record = await store.read(user);
+  const { phase, containerId = '', containerGeneration, keepUntil = 0, keepCause = '', ...given } = status;
+  const body: StatusBody = {
+    value: null,
+    context: null,
+    step: null,
+    conditions: [],
+    message: '',
+    progress: null,
+    observedGeneration: record.desired?.generation ?? 0,
+    lastReap: null,
+    readyAt: null,
+    ...given,
+  };
+  const stored = {
+    phase,
+    containerId,
+    containerGeneration: containerGeneration ?? record.desired?.generation ?? 0,
+    keepUntil,
+    keepCause,
+    body: JSON.stringify(body),
+  };
+  const reply = fromJson(
+    await port.run('commit-status', userScriptKeys(keys, user), [
+      user,
+      keys.wakeChannel,
+      keys.statusChannel,
+      leaderToken,
+      record.status?.version ?? 0,
+      JSON.stringify(stored),
+      JSON.stringify(intent),
+      JSON.stringify(policies),
+      '[]',
+    ]),
+  );
+  if (typeof reply !== 'object' || reply === null || 'refused' in reply) {
+    throw new Error(`the commit was refused: ${JSON.stringify(reply)}`);
+  }
+}
+
+function testClass(name: string, detached: string, attached: string): BoxClass {
+  return BoxClass.parse({
+    name,
+    image: `spoonbox/${name}:latest`,
+    user: { uid: 1000, gid: 1000, home: '/home/spoon' },
+    shell: ['/bin/bash'],
+    command: ['sleep', 'infinity'],
+    limits: { memory: '4GiB', cpus: 2, pids: 1024 },
+    security: { capabilities: [] },
+    idle: { detached, attached },
+    stopGrace: '15s',
+    readiness: { command: ['true'], timeout: '10s' },
+  });
+}
+
+export const testClasses: BoxClasses = new Map([
+  ['default', testClass('default', '30m', '8h')],
+  ['small', testClass('small', '1m', '1h')],
+]);
+
+export async function until<Value>(
+  look: () => Promise<Value | undefined | false> | Value | undefined | false,
+  what: string,
+): Promise<Value> {
+  const giveUpAt = performance.now() + 10_000;
+  while (performance.now() < giveUpAt) {
+    const value = await look();
+    if (value !== undefined && value !== false) return value;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`did not happen within 10 s: ${what}`);
+}

@@ -1,0 +1,158 @@
+import { connect } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { BoxView } from '#shared/api-schemas.ts';
+import { readEvents, type ServerEvent } from '../../controller/cli/server-events.ts';
+import { type ApiWorld, createApiWorld, token, until } from './api-world.ts';
+
+let world: ApiWorld | null = null;
+afterEach(async () => {
+  await world?.close();
+  world = null;
+});
+
+const job = { kind: 'job', holder: 'agent-7', ttlMs: 60_000 };
+
+/** Opens a watch; its events gather in the list. */
+async function watch(
+  of: ApiWorld,
+  path: string,
+): Promise<{ events: ServerEvent[]; end: () => void; done: Promise<void> }> {
+  const client = new AbortController();
+  const response = await fetch(`${of.url}${path}`, {
+    headers: { authorization: `Bearer ${token}` },
+    signal: client.signal,
+  });
+  expect(response.headers.get('content-type')).toContain('text/event-stream');
+  const events: ServerEvent[] = [];
+  const done = (async () => {
+    try {
+      if (response.body) for await (const event of readEvents(response.body)) events.push(event);
+    } catch (error) {
+      if (!client.signal.aborted) throw error;
+    }
+  })();
+  return { events, end: () => client.abort(), done };
+}
+
+const boxes = (events: ServerEvent[]) =>
+  events.filter(({ event }) => event === 'box').map(({ data }) => BoxView.parse(JSON.parse(data)));
+
+test('a watch starts with the full state, then tells changes, and what was forgotten', async () => {
+  world = await createApiWorld();
+  const { ask, commit, forget } = world;
+  await ask('PUT', '/v1/boxes/ann/leases/j1', { body: job });
+  await ask('PUT', '/v1/boxes/bob/leases/j1', { body: job });
+  const all = await watch(world, '/v1/boxes?watch=1');
+  const bob = await watch(world, '/v1/boxes/bob?watch=1');
+  await until(() => [all, bob].every(({ events }) => events.some(({ event }) => event === 'synced')), 'synced');
+  expect(
+    boxes(all.events)
+      .map(({ user }) => user)
+      .sort(),
+  ).toEqual(['ann', 'bob']);
+  expect(boxes(bob.events).map(({ user }) => user)).toEqual(['bob']);
+  expect(all.events.every(({ id }) => /^\d+-\d+$/.test(id))).toBe(true);
+
+  await commit('ann', { phase: 'ready', containerId: 'c1' });
+  await until(() => boxes(all.events).some(({ user, phase }) => user === 'ann' && phase === 'ready'), 'ann is ready');
+  await ask('DELETE', '/v1/boxes/bob');
+  await forget('bob');
+  for (const { events } of [all, bob]) {
+    await until(() => events.some(({ event, data }) => event === 'removed' && data.includes('bob')), 'bob is removed');
+  }
+  expect(boxes(bob.events).every(({ user }) => user === 'bob')).toBe(true);
+  all.end();
+  bob.end();
+  await Promise.all([all.done, bob.done]);
+});
+
+test('a change costs one read however many watch, and none once they have gone', async () => {
+  world = await createApiWorld();
+  const { ask, commit, reads } = world;
+  await ask('PUT', '/v1/boxes/ann/leases/j1', { body: job });
+  const watches = await Promise.all(Array.from({ length: 20 }, () => watch(world as ApiWorld, '/v1/boxes?watch=1')));
+  await until(() => watches.every(({ events }) => events.some(({ event }) => event === 'synced')), 'synced');
+  const before = reads.count;
+  await commit('ann', { phase: 'ready', containerId: 'c1' });
+  await until(
+    () => watches.every(({ events }) => boxes(events).some(({ phase }) => phase === 'ready')),
+    'all are told',
+  );
+  expect(reads.count - before).toBe(1);
+  for (const { end } of watches) end();
+  await Promise.all(watches.map(({ done }) => done));
+  await ask('GET', '/healthz');
+  const idle = reads.count;
+  await commit('ann', { phase: 'ready', containerId: 'c2' });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(reads.count).toBe(idle);
+});
+
+test('a watch of a user who is not known yet begins with that', async () => {
+  world = await createApiWorld();
+  const new_ = await watch(world, '/v1/boxes/newcomer?watch=1');
+  await until(() => new_.events.some(({ event }) => event === 'synced'), 'synced');
+  expect(new_.events.map(({ event }) => event)).toEqual(['removed', 'synced']);
+  await world.ask('PUT', '/v1/boxes/newcomer/leases/j1', { body: job });
+  await until(() => boxes(new_.events).length > 0, 'the box comes');
+  new_.end();
+});
+
+test('what was missed while Redis was away comes after it is back', async () => {
+  world = await createApiWorld();
+  await world.ask('PUT', '/v1/boxes/ann/leases/j1', { body: job });
+  const all = await watch(world, '/v1/boxes?watch=1');
+  await until(() => all.events.some(({ event }) => event === 'synced'), 'synced');
+  const before = boxes(all.events).length;
+  await world.redis.restart();
+  await until(() => boxes(all.events).length > before, 'the full state comes again');
+  await world.redis.flush();
+  await world.redis.restart();
+  await until(() => all.events.some(({ event }) => event === 'removed'), 'what Redis lost is told as removed');
+  all.end();
+});
+
+test('close ends a watch with a last event', async () => {
+  world = await createApiWorld();
+  const all = await watch(world, '/v1/boxes?watch=1');
+  await until(() => all.events.some(({ event }) => event === 'synced'), 'synced');
+  await world.api.close();
+  await all.done;
+  const last = all.events.at(-1);
+  expect(last?.event).toBe('end');
+  expect(JSON.parse(last?.data ?? '')).toMatchObject({ code: 'shutting-down' });
+});
+
+test('a quiet watch is kept alive by comments', async () => {
+  world = await createApiWorld({ watchLimits: { keepAliveMs: 50, stalledMs: 30_000, maxBufferedBytes: 1_000 } });
+  const response = await fetch(`${world.url}/v1/boxes?watch=1`, { headers: { authorization: `Bearer ${token}` } });
+  const reader = response.body?.getReader();
+  let text = '';
+  while (!text.includes(': still here')) text += new TextDecoder().decode((await reader?.read())?.value);
+  await reader?.cancel();
+});
+
+test('a reader that takes nothing is dropped, and holds no more than the limit meanwhile', async () => {
+  world = await createApiWorld({ watchLimits: { keepAliveMs: 15_000, stalledMs: 300, maxBufferedBytes: 64 * 1024 } });
+  const { ask, commit, logged, url } = world;
+  await ask('PUT', '/v1/boxes/ann/leases/j1', { body: job });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.on('error', () => {});
+  socket.write(`GET /v1/boxes?watch=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+  socket.pause();
+  const message = 'x'.repeat(40_000);
+  await until(async () => {
+    for (let i = 0; i < 20; i += 1) await commit('ann', { phase: 'ready', containerId: 'c1', message });
+    return logged.some((line) => line.includes('a watch was dropped'));
+  }, 'the slow reader is dropped');
+  socket.resume();
+  await closed;
+});
+
+test('a watch is refused what is not a watch', async () => {
+  world = await createApiWorld();
+  for (const query of ['watch=0', 'watch=yes', 'watch=1&watch=1', 'follow=1']) {
+    expect((await world.ask('GET', `/v1/boxes?${query}`)).status).toBe(400);
+  }
+});

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { EngineError, type Fault } from '#shared/faults.ts';
+import { type InstallationId, networkNameOf, UserName } from '#shared/identity.ts';
+import type { BoxSpec } from '../../controller/src/box/observed.ts';
+import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
+
+/** How PID 1 of a box behaves. */
+export type Behaviour = 'ends-on-term' | 'deaf' | 'exits-with-3';
+
+/** A runtime with a world around it, in which somebody does things by hand. */
+export interface RuntimeHarness {
+  readonly runtime: BoxRuntime;
+  readonly installation: InstallationId;
+  /** present, with its id */
+  readonly image: { readonly reference: string; readonly id: string };
+  /** as the engine sees it */
+  readonly homesDir: string;
+  readonly commands: Readonly<Record<Behaviour, string[]>>;
+  readonly probes: Readonly<Record<'succeeds' | 'fails' | 'hangs', string[]>>;
+  readonly hands: {
+    kill(id: string): Promise<void>;
+    pause(id: string): Promise<void>;
+    rename(id: string, name: string): Promise<void>;
+    removeByForce(id: string): Promise<void>;
+    createForeign(name: string): Promise<string>;
+    startExec(id: string, command: string[]): Promise<void>;
+    makeHome(user: string): Promise<void>;
+    linkHome(user: string, target: string): Promise<void>;
+  };
+  dispose(): Promise<void>;
+}
+
+/** A signal for calls that are not cut off. */
+export const never = new AbortController().signal;
+
+/** The simplest box: a test changes what it is about. */
+export function plainSpec(
+  harness: Pick<RuntimeHarness, 'installation' | 'image' | 'homesDir' | 'commands'>,
+  user: UserName,
+  changes: Partial<BoxSpec> = {},
+): BoxSpec {
+  return {
+    class: 'default',
+    imageId: harness.image.id,
+    command: harness.commands['ends-on-term'],
+    environment: { LANG: 'C.UTF-8' },
+    uid: 1000,
+    gid: 1000,
+    homeSource: `${harness.homesDir}/${user}`,
+    homeTarget: '/home/spoon',
+    memoryBytes: 256 * 1024 ** 2,
+    cpus: 1,
+    pids: 64,
+    capabilities: ['NET_BIND_SERVICE'],
+    noNewPrivileges: true,
+    stopGraceMs: 2_000,
+    network: networkNameOf(harness.installation),
+    ...changes,
+  };
+}
+
+/** Container names are one namespace for the whole engine, so users of tests are random. */
+export function newUser(): UserName {
+  return UserName.parse(`Test.${randomBytes(6).toString('hex')}`);
+}
+
+export async function faultOf(call: Promise<unknown>): Promise<Fault> {
+  const error = await call.then(
+    () => new Error('the call succeeded, where a fault was expected'),
+    (reason: unknown) => reason,
+  );
+  if (error instanceof EngineError) return error.fault;
+  throw error;
+}
