@@ -7,7 +7,7 @@ import { keysOf } from '#shared/identity.ts';
 import { claimRedis, readInstallation } from '#shared/installation.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
-import { runProcess } from '#shared/run-process.ts';
+import { boundDrain, runProcess } from '#shared/run-process.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { createApi } from './api/api.ts';
 import { defaultClassName, loadClasses } from './classes.ts';
@@ -22,6 +22,7 @@ await runProcess('controller', async (signal) => {
   const config = readConfig(process.env);
   const clock = systemClock;
   const log = createLogger({ name: 'controller', level: config.logLevel });
+  boundDrain(signal, config.drainMs, log);
   for (const warning of config.warnings) log.warn(warning);
   const classes = loadClasses(config.classesDir, config);
   const installation = readInstallation(config.workdir, config.installationId);

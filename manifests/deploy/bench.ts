@@ -10,14 +10,16 @@ import { prepareTestMachine } from './machine/test-machine.ts';
 const dir = join(root, 'test/bench');
 
 await runScript('npm run bench', async ({ signal }) => {
-  const [name, ...args] = process.argv.slice(2);
+  const [name, ...given] = process.argv.slice(2);
+  // Without `--`, npm takes the flag for one of its own and leaves only the file's name.
+  const args = process.env.npm_config_json === 'true' && !given.includes('--json') ? ['--json', ...given] : given;
   const known = existsSync(dir)
     ? readdirSync(dir)
         .filter((file) => file.endsWith('.ts'))
         .map((file) => file.slice(0, -'.ts'.length))
     : [];
   if (name === undefined || name.startsWith('-')) {
-    say(`Usage: npm run bench NAME [-- --json FILE]\n\nBenchmarks: ${known.join(', ') || 'none yet'}`);
+    say(`Usage: npm run bench NAME [--json FILE]\n\nBenchmarks: ${known.join(', ') || 'none yet'}`);
     return 0;
   }
   if (!known.includes(name))

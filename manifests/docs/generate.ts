@@ -32,7 +32,9 @@ function withConfiguration(readme: string): string {
   const from = readme.indexOf(begin);
   const to = readme.indexOf(end);
   if (from < 0 || to < from) throw new Error(`README.md has lost its lines "${begin}" and "${end}"`);
-  const rows = configTable().map(({ name, default: value, meaning }) => `| \`${name}\` | ${value && `\`${value}\``} | ${meaning} |`);
+  const rows = configTable().map(
+    ({ name, default: value, meaning }) => `| \`${name}\` | ${value && `\`${value}\``} | ${meaning} |`,
+  );
   const table = ['| variable | default | meaning |', '|---|---|---|', ...rows].join('\n');
   return `${readme.slice(0, from)}${begin}\n${table}\n${readme.slice(to)}`;
 }

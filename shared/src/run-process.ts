@@ -1,4 +1,16 @@
 import { StartError } from './faults.ts';
+import type { Logger } from './log.ts';
+
+/** Ends the process when what `signal` began has not ended `drainMs` later. */
+export function boundDrain(signal: AbortSignal, drainMs: number, log: Logger): void {
+  const end = (): void => {
+    setTimeout(() => {
+      log.error({ drainMs }, 'the drain took too long and is cut off');
+      process.exit(1);
+    }, drainMs).unref();
+  };
+  signal.addEventListener('abort', end, { once: true });
+}
 
 /**
  * Runs a process until SIGTERM or SIGINT aborts `signal`, and ends it with the right code: 0 after a drain, a StartError's

@@ -23,7 +23,7 @@ export const ConditionType = z.enum([
 ]);
 export type ConditionType = z.infer<typeof ConditionType>;
 
-/** The closed list of reasons. What each means and what to do about it is in `manifests/docs/reasons.md`. */
+/** The closed list of reasons why a condition is as it is. */
 export const Reason = z.enum([
   'Absent',
   'Active',

@@ -362,9 +362,10 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
     function follow() {
       const abort = new AbortController();
       const reason = new Error('the test is over');
-      const seen = { gaps: 0, downs: 0, events: [] as RuntimeEvent[], end };
+      const events: RuntimeEvent[] = [];
+      const seen = { gaps: 0, downs: 0, events, end };
       const on = {
-        event: (event: RuntimeEvent) => void seen.events.push(event),
+        event: (event: RuntimeEvent) => void events.push(event),
         gap: () => {
           seen.gaps += 1;
         },

@@ -30,7 +30,7 @@ export async function makeDockerHarness(): Promise<DockerHarness> {
     },
     probes: {
       succeeds: ['/bin/sh', '-c', ':'],
-      fails: ['/bin/sh', '-c', 'echo first; echo not ready >&2; exit 4'],
+      fails: ['/bin/sh', '-c', 'echo not ready >&2; echo last; exit 4'],
       hangs: ['sleep', '60'],
     },
     hands: handsOf(world),

@@ -57,7 +57,7 @@ function requeueOf(phase: Phase, context: BoxContext, facts: Facts): number | nu
   switch (phase) {
     case 'absent':
       if (consentedForeign(facts) !== null) return adoptLookMs;
-      return facts.hasLease || facts.ownership.box !== null ? 0 : null;
+      return facts.hasLease || facts.ownership.box !== null || facts.desired?.deletedAt !== undefined ? 0 : null;
     case 'provisioning':
       return context.creationsSeen > 0 ? creationLookMs : waitLookMs;
     case 'failed':

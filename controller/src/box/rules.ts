@@ -179,9 +179,8 @@ export const converge: readonly Rule[] = [
     context: (context, facts) => outsideFailure(context, facts, 'ForeignContainer', foreignMessage(facts)),
   },
   {
-    name: 'deleted, and nothing is left: forget the user',
-    when: (_context, facts) =>
-      !facts.hasLease && facts.desired?.deletedAt !== undefined && facts.ownership.foreign === null,
+    name: 'deleted, and nothing of ours is left: forget the user',
+    when: (_context, facts) => !facts.hasLease && facts.desired?.deletedAt !== undefined,
     to: 'absent',
     command: () => ({ type: 'forget' }),
   },
@@ -227,6 +226,18 @@ export const converge: readonly Rule[] = [
     to: 'failed',
     context: (context, facts) =>
       failure(context, facts, 'HomeFailed', facts.home.state === 'unusable' ? facts.home.message : ''),
+  },
+  {
+    name: 'a home was made that cannot be seen from here',
+    when: (_context, facts) => facts.home.state === 'absent' && facts.last?.command === 'ensure-home',
+    to: 'failed',
+    context: (context, facts) =>
+      failure(
+        context,
+        facts,
+        'HomeFailed',
+        'the home was made by the engine, but is not in the work directory of this process: SPOON_AGENT_HOST_WORKDIR must be SPOON_AGENT_WORKDIR as the engine sees it',
+      ),
   },
   {
     name: 'there is no home yet: make it',

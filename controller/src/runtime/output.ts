@@ -3,18 +3,22 @@
  * four of length, then that many bytes.
  */
 const headerLength = 8;
+const errorStream = 2;
 const tailBytes = 1024;
 
 export interface OutputTail {
   push(chunk: Buffer): void;
-  /** The last line that is not empty; '' when there was none. */
+  /** The last line that is not empty, of the errors where there are any; '' when there was none. */
   lastLine(): string;
 }
 
+/** Errors are kept apart, because an engine does not keep the order between the two streams. */
 export function createOutputTail(): OutputTail {
   let header = Buffer.alloc(0);
+  let isError = false;
   let left = 0;
-  let tail = Buffer.alloc(0);
+  let errors = Buffer.alloc(0);
+  let others = Buffer.alloc(0);
   return {
     push(chunk) {
       let rest = chunk;
@@ -24,18 +28,26 @@ export function createOutputTail(): OutputTail {
           header = Buffer.concat([header, rest.subarray(0, wanted)]);
           rest = rest.subarray(wanted);
           if (header.length < headerLength) return;
+          isError = header.readUInt8(0) === errorStream;
           left = header.readUInt32BE(4);
           header = Buffer.alloc(0);
         }
         const bytes = rest.subarray(0, left);
         rest = rest.subarray(left);
         left -= bytes.length;
-        tail = Buffer.concat([tail, bytes]).subarray(-tailBytes);
+        if (isError) errors = tailOf(errors, bytes);
+        else others = tailOf(others, bytes);
       }
     },
-    lastLine() {
-      const lines = tail.toString('utf8').split(/[\r\n]+/);
-      return lines.findLast((line) => line.trim() !== '')?.trim() ?? '';
-    },
+    lastLine: () => lastLineOf(errors) || lastLineOf(others),
   };
+}
+
+function tailOf(before: Buffer, bytes: Buffer): Buffer<ArrayBuffer> {
+  return Buffer.concat([before, bytes]).subarray(-tailBytes);
+}
+
+function lastLineOf(bytes: Buffer): string {
+  const lines = bytes.toString('utf8').split(/[\r\n]+/);
+  return lines.findLast((line) => line.trim() !== '')?.trim() ?? '';
 }

@@ -3,20 +3,30 @@ import type Docker from 'dockerode';
 import { z } from 'zod';
 import { type Clock, sleep } from '#shared/clock.ts';
 import { engineCall } from '#shared/docker.ts';
-import { EngineError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
-import type { ProcessState, StartTerminal, Terminal } from './port.ts';
 import { endMarked, isGone } from './end-marked.ts';
+import type { ProcessState, StartTerminal, Terminal } from './port.ts';
 
 const callTimeoutMs = 10_000;
-/** How long a hang-up may take to end the shell before it is tried again, and then before its processes are signalled. */
-const hangUpWithinMs = 1_000;
-const hangUpAttempts = 2;
-const lookEveryMs = { first: 5, most: 100 };
+/** The engine answers a start before the process exists; so long it is waited for before it is hung up. */
+const processWithinMs = 10_000;
+/** How soon the engine lets go of a terminal that is hung up; a second try follows. */
+const detachWithinMs = 250;
+const detachAttempts = 2;
+/** How long a shell may take to end after the hang-up, before its processes are signalled. */
+const endWithinMs = 1_000;
+const lookEveryMs = { first: 5, most: 200 };
 
 /** A shell must be ended, and looked at, whatever else was given up. */
 const never = new AbortController().signal;
+
+interface ExecState {
+  readonly running: boolean;
+  readonly exitCode: number | null;
+  /** as the engine's host counts them; 0 = there is no process yet */
+  readonly pid: number;
+}
 
 /** One shell in a box, on the engine's exec. There is no call that ends an exec: see `hangUp`. */
 export class DockerTerminal implements Terminal {
@@ -41,10 +51,10 @@ export class DockerTerminal implements Terminal {
     this.#start = of.start;
   }
 
-  async resize(size: TerminalSize): Promise<void> {
+  async resize({ rows, cols }: TerminalSize): Promise<void> {
     try {
-      const resize = (abortSignal: AbortSignal): Promise<unknown> =>
-        this.#docker.getExec(this.execId).resize({ h: size.rows, w: size.cols, abortSignal });
+      const exec = this.#docker.getExec(this.execId);
+      const resize = (abortSignal: AbortSignal): Promise<unknown> => exec.resize({ h: rows, w: cols, abortSignal });
       await engineCall('exec-resize', callTimeoutMs, resize, never);
     } catch (error) {
       if (!isGone(error)) throw error;
@@ -52,51 +62,69 @@ export class DockerTerminal implements Terminal {
   }
 
   async state(): Promise<ProcessState> {
-    const [exec, boxRuns] = await Promise.all([this.#inspect(this.execId), this.#boxRuns()]);
+    const [exec, boxRuns] = await Promise.all([this.#inspect(), this.#boxRuns()]);
     return { running: exec?.running ?? false, exitCode: exec?.exitCode ?? null, boxRuns };
   }
 
+  /**
+   * Once the keys are written the engine calls the exec ended with 126, whether its shell is or not: from then on only the
+   * list of the container's processes tells.
+   */
   async hangUp(): Promise<void> {
-    this.stream.on('error', () => {}); // whatever happens to the connection now, the process is looked at below
     this.stream.resume();
     try {
-      for (let attempt = 0; attempt < hangUpAttempts && !this.stream.destroyed; attempt += 1) {
-        // Twice, because a ctrl-^ that was typed just before makes the engine take the first one for input.
-        this.stream.write(this.#detachKeys);
-        if (await this.#endsWithin(this.execId, hangUpWithinMs)) return;
-      }
-      this.stream.destroy();
-      if (await this.#endsWithin(this.execId, 0)) return;
-      this.#log.info(
-        { session: this.#start.session, execId: this.execId },
-        'shell outlived the hang-up; signalling it',
-      );
-      await endMarked(this.#docker, this.#start.containerId, this.#start.session);
-      if (await this.#endsWithin(this.execId, hangUpWithinMs)) return;
-      const message = `the processes of session ${this.#start.session} outlived hang-up and kill`;
-      throw new EngineError({ operation: 'hang-up', kind: 'timeout', status: null, message });
+      const exec = await this.#started();
+      if (exec === null || !exec.running) return;
+      await this.#detach();
+      if (exec.pid > 0 && (await this.#processEnds(exec.pid))) return;
+    } catch (error) {
+      if (isGone(error)) return;
+      this.#log.warn({ session: this.#start.session, error }, 'a hang-up failed; signalling the processes instead');
     } finally {
       this.stream.destroy();
     }
+    this.#log.info({ session: this.#start.session }, 'a shell outlived its hang-up; signalling its processes');
+    await endMarked(this.#docker, this.#start.containerId, this.#start.session);
   }
 
-  async #endsWithin(execId: string, withinMs: number): Promise<boolean> {
-    const until = this.#clock.monotonicMs() + withinMs;
-    for (let waitMs = lookEveryMs.first; ; waitMs = Math.min(waitMs * 2, lookEveryMs.most)) {
-      const exec = await this.#inspect(execId);
-      if (exec === null || !exec.running || !(await this.#boxRuns())) return true;
-      if (this.#clock.monotonicMs() + waitMs > until) return false;
-      await sleep(this.#clock, waitMs, never);
+  /** Its state once there is a process, or will be none any more. */
+  async #started(): Promise<ExecState | null> {
+    for await (const _look of this.#looks(processWithinMs)) {
+      const exec = await this.#inspect();
+      if (exec === null || !exec.running || exec.pid > 0) return exec;
+    }
+    return await this.#inspect();
+  }
+
+  async #detach(): Promise<void> {
+    for (let attempt = 0; attempt < detachAttempts && !this.stream.destroyed; attempt += 1) {
+      // Twice, because a ctrl-^ that was typed just before makes the engine take the first one for input.
+      this.stream.write(this.#detachKeys);
+      for await (const _look of this.#looks(detachWithinMs)) {
+        if (this.stream.destroyed) return;
+      }
     }
   }
 
+  async #processEnds(pid: number): Promise<boolean> {
+    const container = this.#docker.getContainer(this.#start.containerId);
+    // One column of exactly the container's processes: the engine adds their ids to the arguments of `ps`.
+    const top = (abortSignal: AbortSignal): Promise<unknown> => container.top({ ps_args: '-o pid', abortSignal });
+    for await (const _look of this.#looks(endWithinMs)) {
+      const { Processes } = ProcessList.parse(await engineCall('top', callTimeoutMs, top, never));
+      if (!Processes.some(([id]) => Number(id) === pid)) return true;
+    }
+    return false;
+  }
+
   /** null: the engine does not know it any more. An exec whose process is not made yet counts as running. */
-  async #inspect(execId: string): Promise<{ running: boolean; exitCode: number | null } | null> {
+  async #inspect(): Promise<ExecState | null> {
     try {
-      const inspect = (abortSignal: AbortSignal): Promise<unknown> =>
-        this.#docker.getExec(execId).inspect({ abortSignal });
-      const { Running, ExitCode } = ExecView.parse(await engineCall('exec-inspect', callTimeoutMs, inspect, never));
-      return { running: Running || ExitCode === null, exitCode: Running ? null : ExitCode };
+      const exec = this.#docker.getExec(this.execId);
+      const inspect = (abortSignal: AbortSignal): Promise<unknown> => exec.inspect({ abortSignal });
+      const view = ExecView.parse(await engineCall('exec-inspect', callTimeoutMs, inspect, never));
+      const running = view.Running || view.ExitCode === null;
+      return { running, exitCode: running ? null : view.ExitCode, pid: view.Pid };
     } catch (error) {
       if (isGone(error)) return null;
       throw error;
@@ -107,13 +135,34 @@ export class DockerTerminal implements Terminal {
     try {
       const container = this.#docker.getContainer(this.#start.containerId);
       const inspect = (abortSignal: AbortSignal): Promise<unknown> => container.inspect({ abortSignal });
-      return ContainerStateView.parse(await engineCall('inspect', callTimeoutMs, inspect, never)).State.Running;
+      const view = ContainerStateView.parse(await engineCall('inspect', callTimeoutMs, inspect, never));
+      return view.State.Running;
     } catch (error) {
       if (isGone(error)) return false;
       throw error;
     }
   }
+
+  /** Ticks at growing intervals, for `withinMs`. */
+  async *#looks(withinMs: number): AsyncGenerator<void> {
+    const until = this.#clock.monotonicMs() + withinMs;
+    for (let waitMs = lookEveryMs.first; ; waitMs = Math.min(waitMs * 2, lookEveryMs.most)) {
+      await sleep(this.#clock, waitMs, never);
+      yield;
+      if (this.#clock.monotonicMs() > until) return;
+    }
+  }
 }
 
-const ExecView = z.object({ Running: z.boolean(), ExitCode: z.number().nullable().default(null) });
+const ExecView = z.object({
+  Running: z.boolean(),
+  ExitCode: z.number().nullable().default(null),
+  Pid: z.number().default(0),
+});
 const ContainerStateView = z.object({ State: z.object({ Running: z.boolean() }) });
+const ProcessList = z.object({
+  Processes: z
+    .array(z.array(z.string()))
+    .nullable()
+    .transform((list) => list ?? []),
+});

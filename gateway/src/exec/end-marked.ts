@@ -12,7 +12,8 @@ const endWithinMs = 10_000;
 
 /**
  * Ends every process in a container that carries a session's mark, by a second exec: HUP and CONT, KILL after a grace. For
- * what outlived the hang-up, and for an exec whose start was cut off. A container that is gone is success.
+ * what outlived the hang-up, and for an exec whose start was cut off. A container that is gone is success; rejects with an
+ * EngineError where some are left, or that cannot be told.
  */
 export async function endMarked(docker: Docker, containerId: string, session: string): Promise<void> {
   const limit = AbortSignal.timeout(endWithinMs);
@@ -32,6 +33,15 @@ export async function endMarked(docker: Docker, containerId: string, session: st
     const output = await openExecStream(docker, exec.id, { Detach: false, Tty: false }, limit);
     output.resume();
     await finished(output, { writable: false, signal: limit }).finally(() => output.destroy());
+    const { ExitCode } = await engineCall(
+      'exec-inspect',
+      callTimeoutMs,
+      (abortSignal) => exec.inspect({ abortSignal }),
+      limit,
+    );
+    if (ExitCode === 0) return;
+    const message = `processes of session ${session} outlived hang-up and kill (exit code ${ExitCode})`;
+    throw new EngineError({ operation: 'hang-up', kind: 'failed', status: null, message });
   } catch (error) {
     if (!isGone(error)) throw error;
   }

@@ -4,21 +4,17 @@ import { z } from 'zod';
 const rotateBytes = 10 * 1024 ** 2;
 const readBytes = 64 * 1024;
 const pollMs = 200;
-const warnLevel = 40;
-const levelNames = new Map([
-  [10, 'trace'],
-  [20, 'debug'],
-  [30, 'info'],
-  [40, 'warn'],
-  [50, 'error'],
-  [60, 'fatal'],
-]);
-const unshownFields = ['level', 'time', 'pid', 'hostname', 'name', 'msg', 'err', 'v'];
+const shownLevels = ['warn', 'error', 'fatal'];
+const shownFieldLength = 200;
+const unshownFields = ['level', 'time', 'pid', 'hostname', 'name', 'msg', 'error', 'problem', 'headers'];
+/** We ask for it ourselves until it says yes: that it said no before is told by the step that waits. */
+const askedByUs = '/readyz';
 
 const LogLine = z.looseObject({
-  level: z.number(),
+  level: z.string(),
   msg: z.string().default(''),
-  err: z.looseObject({ message: z.string() }).optional(),
+  route: z.string().optional(),
+  error: z.looseObject({ message: z.string() }).optional(),
 });
 
 /** Opens a log to append to; one that has grown too large is put aside first, over the one put aside before. */
@@ -68,12 +64,15 @@ export class LogFollower {
 export function readable(line: string, everything: boolean): string | undefined {
   const parsed = parseLogLine(line);
   if (parsed === undefined) return line;
-  if (parsed.level < warnLevel && !everything) return undefined;
+  if (!everything && (!shownLevels.includes(parsed.level) || parsed.route === askedByUs)) return undefined;
   const fields = Object.entries(parsed)
     .filter(([name]) => !unshownFields.includes(name))
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const error = parsed.err === undefined || parsed.msg.includes(parsed.err.message) ? '' : `: ${parsed.err.message}`;
-  return [`${levelNames.get(parsed.level) ?? parsed.level}: ${parsed.msg}${error}`, ...fields].join(' ');
+    .map(
+      ([name, value]) =>
+        `${name}=${(typeof value === 'string' ? value : JSON.stringify(value)).slice(0, shownFieldLength)}`,
+    );
+  const reason = parsed.error?.message ?? '';
+  return [`${parsed.level}: ${parsed.msg}${parsed.msg.includes(reason) ? '' : `: ${reason}`}`, ...fields].join(' ');
 }
 
 function parseLogLine(line: string): z.infer<typeof LogLine> | undefined {

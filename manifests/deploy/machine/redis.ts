@@ -48,7 +48,7 @@ export async function ensureRedis(
     return given;
   }
   const running = await runningPort(engine);
-  const port = running ?? (await startOwn(password, engine, mayInstall, step));
+  const port = running ?? (await startOwn(password, engine, mayInstall, step, signal));
   const url = ownUrl(port, password);
   await awaitAnswer(url, step, signal);
   step.done(`${running === undefined ? 'started' : 'running'} on 127.0.0.1:${port}, data in ${places.redis}`);
@@ -105,6 +105,7 @@ async function startOwn(
   engine: Engine | undefined,
   mayInstall: boolean,
   step: Step,
+  signal: AbortSignal,
 ): Promise<number> {
   const port = await firstFreePort(firstPort, portsTried);
   if (port === undefined) {
@@ -115,7 +116,7 @@ async function startOwn(
   if (which('redis-server') === undefined && mayInstall && whyNoInstall() === undefined)
     await installServer(mayInstall, step);
   if (which('redis-server') !== undefined) await startProcess(port, password, step);
-  else await startContainer(port, password, engine, step);
+  else await startContainer(port, password, engine, step, signal);
   return port;
 }
 
@@ -147,7 +148,13 @@ async function startProcess(port: number, password: string, step: Step): Promise
   throw new Refusal(`Redis ended at once: ${lastLogLine()} (its log is ${logFile})`);
 }
 
-async function startContainer(port: number, password: string, engine: Engine | undefined, step: Step): Promise<void> {
+async function startContainer(
+  port: number,
+  password: string,
+  engine: Engine | undefined,
+  step: Step,
+  signal: AbortSignal,
+): Promise<void> {
   if (engine === undefined || !engine.isLocal) {
     throw new Refusal(
       'there is no redis-server here, and a remote Docker engine cannot hold its data for us: install redis-server, or set SPOON_REDIS_URL',
@@ -156,12 +163,9 @@ async function startContainer(port: number, password: string, engine: Engine | u
   if (!(await engine.hasImage(containerImage))) {
     try {
       step.progress(`no redis-server here: pulling ${containerImage}`);
-      await engine.pull(
-        containerImage,
-        (text) => step.progress(`pulling ${containerImage}: ${text}`),
-        AbortSignal.timeout(600_000),
-      );
+      await engine.pull(containerImage, (text) => step.progress(`pulling ${containerImage}: ${text}`), signal);
     } catch (error) {
+      signal.throwIfAborted();
       throw new Refusal(
         `there is no redis-server here, and ${containerImage} cannot be pulled (${reasonOf(error)}): install redis-server, or set SPOON_REDIS_URL`,
       );

@@ -22,7 +22,11 @@ export async function runScript(name: string, main: (interruption: Interruption)
   const first = new AbortController();
   const second = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => (first.signal.aborted ? second : first).abort(new Refusal('interrupted')));
+    process.on(signal, () => {
+      // A terminal that closes after a Ctrl-C is no second wish.
+      if (first.signal.aborted && signal !== 'SIGHUP') second.abort(new Refusal('interrupted again'));
+      first.abort(new Refusal('interrupted'));
+    });
   }
   let code: number;
   try {

@@ -144,7 +144,7 @@ export class Service {
   }
 
   #lastWords(): string {
-    const last = this.#lastLines.findLast((line) => /error|fatal/i.test(line)) ?? this.#lastLines.at(-1);
+    const last = this.#lastLines.findLast((line) => /^(error|fatal)\b|Error\b/.test(line)) ?? this.#lastLines.at(-1);
     return `${last ?? 'it wrote nothing'} (its log is ${this.#log})`;
   }
 }

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { hostname, userInfo } from 'node:os';
+import { parseArgs } from 'node:util';
+import { maxWaitMs } from '#shared/api-schemas.ts';
+import { relativeTime, utcTime } from '#shared/human-time.ts';
+import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
+import { openClient } from '../open-client.ts';
+import { hint, print, printable, statusLine } from '../output.ts';
+
+/** One request waits this long, so that a person sees what it waits for. */
+const sliceMs = 2_000;
+
+export const lease: Command = {
+  name: 'lease',
+  summary: 'hold a box for a while',
+  help: `Takes a lease: the box is started, and kept until the lease has ended and its idle time is over.
+Taking the same lease again extends it. Answers with the id of the lease on standard output.
+
+Usage: spoonbox lease USER [options]
+
+Options
+  --id ID         name of the lease (default: a new one)
+  --kind KIND     job: 10 s to 5 min, to be renewed (default); pin: up to 30 days
+  --holder WHO    who holds it, for people (default: you)
+  --ttl TIME      how long it lasts unless taken again (default 60s; of a pin 1h)
+  --class CLASS   the class that the box is to have
+  --wait TIME     wait until the box is ready, at most this long; the lease is renewed meanwhile
+  -o json         what the API answers
+
+Exits with 75 when the box was not ready in time; the lease is taken all the same.
+
+Examples
+  spoonbox lease alice --id build-17 --holder agent-7 --ttl 60s --wait 60s
+  spoonbox lease alice --kind pin --ttl 2d --holder "demo on Friday"`,
+  async run(args, signal) {
+    const { values, positionals } = parsed('lease', () =>
+      parseArgs({
+        args: [...args],
+        options: {
+          ...commonOptions,
+          id: { type: 'string' },
+          kind: { type: 'string', default: 'job' },
+          holder: { type: 'string' },
+          ttl: { type: 'string' },
+          class: { type: 'string' },
+          wait: { type: 'string', default: '0s' },
+          output: { type: 'string', short: 'o', default: 'text' },
+        },
+        allowPositionals: true,
+      }),
+    );
+    const user = userOf('lease', positionals);
+    const kind = oneOf('lease', 'kind', values.kind, ['job', 'pin']);
+    const format = oneOf('lease', 'output', values.output, ['text', 'json']);
+    const body = {
+      kind,
+      holder: values.holder ?? `${userInfo().username}@${hostname()}`,
+      ttlMs: durationMs('lease', 'ttl', values.ttl ?? (kind === 'pin' ? '1h' : '60s')),
+      class: values.class,
+    };
+    const waitMs = durationMs('lease', 'wait', values.wait);
+    const id = values.id ?? `cli-${randomBytes(4).toString('hex')}`;
+    const client = openClient(values);
+
+    const endsAt = performance.now() + waitMs;
+    const status = statusLine();
+    let reply = await client.takeLease(user, id, body, 0, signal);
+    try {
+      while (!reply.ready && performance.now() < endsAt) {
+        status.show(`${user}: ${printable(reply.waitsFor ?? reply.box.message)}`);
+        const left = Math.ceil(Math.min(sliceMs, maxWaitMs, endsAt - performance.now()));
+        if (left > 0) reply = await client.takeLease(user, id, body, left, signal);
+      }
+    } finally {
+      status.clear();
+    }
+    if (format === 'json') print(JSON.stringify(reply, null, 2));
+    else print(id);
+    const { now, ready, waitsFor } = reply;
+    const { expiresAt } = reply.lease;
+    hint(
+      `lease ${id} holds the box of ${user} until ${utcTime(expiresAt, now)} (${relativeTime(expiresAt, now)}); ` +
+        (ready ? 'the box is ready' : `the box is not ready yet: ${printable(waitsFor ?? '')}`),
+    );
+    return ready || waitMs === 0 ? exitCodes.ok : exitCodes.notYet;
+  },
+};

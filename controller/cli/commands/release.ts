@@ -1,0 +1,24 @@
+import { parseArgs } from 'node:util';
+import { type Command, commonOptions, exitCodes, parsed, positionalsOf } from '../command.ts';
+import { openClient } from '../open-client.ts';
+import { print } from '../output.ts';
+
+export const release: Command = {
+  name: 'release',
+  summary: 'give a lease back',
+  help: `Gives a lease back. When it was the last one, the idle time of the box begins.
+
+Usage: spoonbox release USER LEASE
+
+Examples
+  spoonbox release alice build-17`,
+  async run(args, signal) {
+    const { values, positionals } = parsed('release', () =>
+      parseArgs({ args: [...args], options: commonOptions, allowPositionals: true }),
+    );
+    const [user = '', id = ''] = positionalsOf('release', positionals, 'USER', 'LEASE');
+    const released = await openClient(values).releaseLease(user, id, signal);
+    print(released ? `lease ${id} of ${user} is given back` : `lease ${id} of ${user} had ended before`);
+    return exitCodes.ok;
+  },
+};

@@ -1,0 +1,51 @@
+import { parseArgs } from 'node:util';
+import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
+import { openClient } from '../open-client.ts';
+import { print } from '../output.ts';
+
+export const token: Command = {
+  name: 'token',
+  summary: 'a terminal token: opens one terminal, once, within a minute',
+  help: `Makes a terminal token. It opens one terminal of that user, once, before it expires.
+
+Usage: spoonbox token USER [options]
+
+Options
+  --ro              look only: input is dropped
+  --session NAME    the session to open (default: a new one)
+  --directory DIR   where the shell starts, below the home
+  --ttl TIME        1s to 60s (default 60s)
+  -o FORMAT         token (default), url (address with the token in it), json
+
+Examples
+  spoonbox token alice -o url
+  spoonbox token alice --ro --ttl 10s -o json`,
+  async run(args, signal) {
+    const { values, positionals } = parsed('token', () =>
+      parseArgs({
+        args: [...args],
+        options: {
+          ...commonOptions,
+          ro: { type: 'boolean', default: false },
+          session: { type: 'string' },
+          directory: { type: 'string' },
+          ttl: { type: 'string' },
+          output: { type: 'string', short: 'o', default: 'token' },
+        },
+        allowPositionals: true,
+      }),
+    );
+    const user = userOf('token', positionals);
+    const format = oneOf('token', 'output', values.output, ['token', 'url', 'json']);
+    const wish = {
+      mode: values.ro ? 'ro' : 'rw',
+      session: values.session,
+      directory: values.directory,
+      ttlMs: values.ttl === undefined ? undefined : durationMs('token', 'ttl', values.ttl),
+    };
+    const reply = await openClient(values).terminalToken(user, wish, signal);
+    if (format === 'json') print(JSON.stringify(reply, null, 2));
+    else print(format === 'token' ? reply.token : `${reply.url}?token=${reply.token}`);
+    return exitCodes.ok;
+  },
+};

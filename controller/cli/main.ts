@@ -1,0 +1,73 @@
+import { adopt } from './commands/adopt.ts';
+import { attach } from './commands/attach.ts';
+import { deleteBox } from './commands/delete.ts';
+import { describe } from './commands/describe.ts';
+import { get } from './commands/get.ts';
+import { lease } from './commands/lease.ts';
+import { reap } from './commands/reap.ts';
+import { recreate } from './commands/recreate.ts';
+import { release } from './commands/release.ts';
+import { token } from './commands/token.ts';
+import { CliError, type Command, exitCodes, exitCodesHelp } from './command.ts';
+import { colour, print, table } from './output.ts';
+
+const commands: readonly Command[] = [attach, get, describe, lease, release, reap, recreate, deleteBox, adopt, token];
+
+const help = `spoonbox: a box of their own for every user
+
+Usage: spoonbox COMMAND [options]
+
+Commands
+${table(commands.map(({ name, summary }) => [`  ${name}`, summary])).join('\n')}
+
+Options of every command
+  --server URL   where the API is      (else SPOONBOX_SERVER, else .spoonbox/client.json)
+  --token TOKEN  its bearer token      (else SPOONBOX_TOKEN, else the same file)
+  -h, --help     what the command does, with examples
+
+${exitCodesHelp}
+
+Examples
+  spoonbox attach alice
+  spoonbox get boxes -w
+  spoonbox describe box alice`;
+
+/** The exit code; every failure is one line. */
+async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    const about = commands.find((command) => command.name === rest[0]);
+    print(about ? about.help : help);
+    return name === undefined ? exitCodes.usage : exitCodes.ok;
+  }
+  const command = commands.find((known) => known.name === name);
+  if (!command) throw new CliError(`there is no command ${name}; see \`spoonbox --help\``, exitCodes.usage);
+  const ownPart = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
+  if (ownPart.includes('--help') || ownPart.includes('-h')) {
+    print(command.help);
+    return exitCodes.ok;
+  }
+  return await command.run(rest, signal);
+}
+
+const interrupted = new AbortController();
+process.once('SIGINT', () => {
+  interrupted.abort(new CliError('interrupted', exitCodes.interrupted));
+});
+process.once('SIGTERM', () => interrupted.abort(new CliError('ended by a signal', 143)));
+process.once('SIGHUP', () => interrupted.abort(new CliError('the terminal has gone', 129)));
+// `spoonbox get boxes | head`: the reader has enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed);
+});
+
+try {
+  process.exitCode = await run(process.argv.slice(2), interrupted.signal);
+} catch (error) {
+  const known = error instanceof CliError;
+  const text = known ? error.message : `a defect of the CLI: ${error instanceof Error ? error.stack : String(error)}`;
+  process.stderr.write(`${colour('red', 'spoonbox:', process.stderr)} ${text}\n`);
+  process.exitCode = known ? error.exitCode : exitCodes.failed;
+}
+// Standard input may still be open.
+process.exit();
