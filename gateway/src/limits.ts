@@ -39,6 +39,8 @@ export interface GatewayLimits {
   readonly rememberedTokens: number;
   /** ended sessions whose record could not be removed because Redis was down */
   readonly unendedRecords: number;
+  /** at the end of a drain, for the closing handshakes */
+  readonly goodbyeWithinMs: number;
 }
 
 export const defaultLimits: GatewayLimits = {
@@ -67,4 +69,5 @@ export const defaultLimits: GatewayLimits = {
   registrationTtlMs: 30_000,
   rememberedTokens: 100_000,
   unendedRecords: 10_000,
+  goodbyeWithinMs: 1_000,
 };

@@ -1,31 +1,39 @@
+import { once } from 'node:events';
 import { createBoxStore } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
 import { readConfig } from '#shared/config.ts';
 import { connectDocker } from '#shared/docker.ts';
-import { StartError } from '#shared/faults.ts';
 import { keysOf } from '#shared/identity.ts';
-import { readInstallation } from '#shared/installation.ts';
+import { claimRedis, readInstallation } from '#shared/installation.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
+import { boundDrain, runProcess } from '#shared/run-process.ts';
 import { createDockerExec } from './exec/docker-exec.ts';
 import { startGateway } from './gateway.ts';
 import { defaultLimits } from './limits.ts';
 
-/** The gateway process: wiring only. */
-async function main(): Promise<void> {
+/** What is left of the drain for closing sockets and giving back the registration. */
+const closingMs = 2_000;
+
+await runProcess('gateway', async (signal) => {
   const config = readConfig(process.env);
+  const clock = systemClock;
   const log = createLogger({ name: 'gateway', level: config.logLevel });
+  boundDrain(signal, config.drainMs, log);
   for (const warning of config.warnings) log.warn(warning);
   const installation = readInstallation(config.workdir, config.installationId);
-  const docker = await connectDocker(config.dockerHost);
   const redis = connectRedis(config.redisUrl, log);
-  // Idle policies decide what holds a box; the gateway asks for phase and container only.
-  const policies = { '*': [0, 0] } as const;
-  const store = createBoxStore({ redis, keys: keysOf(installation), policies, defaultClass: 'default' });
+  const store = createBoxStore({
+    redis,
+    keys: keysOf(installation),
+    // They decide how long a box is held; the gateway reads phase and container only.
+    policies: { '*': [0, 0] },
+    defaultClass: 'default',
+  });
   const gateway = await startGateway({
     store,
-    exec: createDockerExec({ docker, clock: systemClock, log }),
-    clock: systemClock,
+    exec: createDockerExec({ connect: () => connectDocker(config.dockerHost), clock, log }),
+    clock,
     log,
     limits: defaultLimits,
     secret: config.terminalSecret,
@@ -34,34 +42,13 @@ async function main(): Promise<void> {
     port: config.gatewayPort,
     publicUrl: config.publicWsUrl,
   });
-
-  let stopping = false;
-  const stop = (signal: NodeJS.Signals): void => {
-    if (stopping) {
-      log.warn({ signal }, 'told to stop twice: ending at once');
-      process.exit(1);
-    }
-    stopping = true;
-    log.info({ signal }, 'told to stop');
-    gateway
-      .drain(config.drainMs)
-      .then(() => redis.close())
-      .then(
-        () => process.exit(0),
-        (error: unknown) => {
-          log.error({ error }, 'the drain failed');
-          process.exit(1);
-        },
-      );
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-}
-
-main().catch((error: unknown) => {
-  if (error instanceof StartError) {
-    process.stderr.write(`${error.message}\n`);
-    process.exit(error.exitCode);
+  try {
+    // What is missing shows in /readyz, and in the log of the connection itself.
+    await claimRedis(redis, installation, { clock, log, onProblem: () => {} }, signal);
+    if (!signal.aborted) await once(signal, 'abort');
+  } finally {
+    await gateway.drain(Math.max(0, config.drainMs - closingMs));
+    await redis.close();
   }
-  throw error;
+  log.info('stopped; the boxes go on');
 });

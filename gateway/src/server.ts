@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { sleep } from '#shared/clock.ts';
 import { type Problem, problemMediaType } from '#shared/problem.ts';
 import { closeTable, type CloseName, terminalLimits, terminalProtocol } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims } from '#shared/terminal-token.ts';
@@ -29,6 +30,8 @@ export interface GatewayServer {
 
 /** A browser cannot see why an upgrade was refused; these it must tell apart, to try again, so they are told by a close code. */
 const toldByCloseCode: ReadonlySet<CloseName> = new Set(['try-later', 'restarting', 'too-many-sessions']);
+
+const never = new AbortController().signal;
 
 export function createGatewayServer(deps: ServerDeps): GatewayServer {
   const { log, limits } = deps;
@@ -184,6 +187,9 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       draining = true;
     },
     async close() {
+      // Those that were told goodbye have a moment to hear it.
+      const giveUpAt = deps.clock.monotonicMs() + limits.goodbyeWithinMs;
+      while (sockets.size > 0 && deps.clock.monotonicMs() < giveUpAt) await sleep(deps.clock, 20, never);
       for (const ws of sockets) ws.terminate();
       await new Promise((resolve) => {
         http.close(resolve);

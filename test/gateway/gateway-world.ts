@@ -20,6 +20,7 @@ export const boxImage = process.env.SPOON_BOX_IMAGE ?? 'spoonbox/box:latest';
 
 export interface GatewayWorld {
   readonly redis: TestRedis;
+  readonly installation: InstallationId;
   readonly store: BoxStore;
   /** every log line of the gateways, parsed by whoever asks */
   readonly logged: string[];
@@ -33,6 +34,8 @@ export interface GatewayWorld {
   token(user: UserName, more?: { session?: string; mode?: TerminalMode; directory?: string }): Promise<string>;
   /** What the leading controller would commit. */
   commit(user: UserName, status: Partial<BoxStatus>): Promise<void>;
+  /** Takes the lead, as the controller with this fingerprint. */
+  lead(fingerprint: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -56,9 +59,16 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
   const gateways: Gateway[] = [];
   const leader = 'leader-of-the-test';
 
+  async function lead(fingerprint: string): Promise<void> {
+    const args = ['take', leader, 60_000, 'test', -1, fingerprint];
+    await port.run('lead', [keys.leader, keys.heartbeat, keys.marker], args);
+  }
+
   return {
     redis,
+    installation,
     store,
+    lead,
     logged,
     newUser: () => UserName.parse(`gwtest-${randomBytes(5).toString('hex')}`),
     async gateway(options = {}) {
@@ -82,7 +92,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
       return token;
     },
     async commit(user, status) {
-      await port.run('lead', [keys.leader, keys.heartbeat, keys.marker], ['take', leader, 60_000, 'test', -1, '']);
+      await lead('');
       const before = (await store.read(user)).status;
       const body = JSON.stringify({
         value: null,
@@ -134,7 +144,7 @@ export async function createBoxes(): Promise<Boxes> {
   const made: Docker.Container[] = [];
   return {
     docker,
-    exec: createDockerExec({ docker, clock: systemClock, log }),
+    exec: createDockerExec({ connect: async () => docker, clock: systemClock, log }),
     async start(user) {
       const container = await docker.createContainer({
         name: boxNameOf(user),

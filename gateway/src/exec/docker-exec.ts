@@ -17,23 +17,40 @@ const callTimeoutMs = 10_000;
 const consoleSizeApi = 42;
 const detachKeyCount = 16;
 
-export function createDockerExec(deps: { docker: Docker; clock: Clock; log: Logger }): BoxExec {
-  const { docker } = deps;
-  const hasConsoleSize = apiMinorOf(docker) >= consoleSizeApi;
+/**
+ * Connects at the first use, and again until it succeeds once: a gateway may start before its engine, and answers until then
+ * that it is unreachable.
+ */
+export function createDockerExec(options: { connect: () => Promise<Docker>; clock: Clock; log: Logger }): BoxExec {
+  const { clock, log } = options;
+  let connected: Docker | null = null;
+
+  async function engine(): Promise<Docker> {
+    try {
+      connected ??= await options.connect();
+      return connected;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      throw new EngineError({ operation: 'connect', kind: 'unreachable', status: null, message }, { cause: error });
+    }
+  }
 
   return {
     async open(start, signal) {
+      const docker = await engine();
       const detachKeys = privateKeys();
-      const options = terminalOptions(start, hasConsoleSize, detachKeys);
+      const hasConsoleSize = apiMinorOf(docker) >= consoleSizeApi;
+      const settings = terminalOptions(start, hasConsoleSize, detachKeys);
       const exec = await engineCall(
         'exec-create',
         callTimeoutMs,
-        (abortSignal) => docker.getContainer(start.containerId).exec({ ...options, abortSignal }),
+        (abortSignal) => docker.getContainer(start.containerId).exec({ ...settings, abortSignal }),
         signal,
       );
       const consoleSize = hasConsoleSize ? { ConsoleSize: [start.size.rows, start.size.cols] } : {};
-      const stream = await startOrEnd(deps, start, exec.id, { Detach: false, Tty: true, ...consoleSize });
-      const terminal = new DockerTerminal(deps, { execId: exec.id, stream, detachKeys, start });
+      const body = { Detach: false, Tty: true, ...consoleSize };
+      const stream = await startOrEnd({ docker, log }, start, exec.id, body);
+      const terminal = new DockerTerminal({ docker, clock, log }, { execId: exec.id, stream, detachKeys, start });
       if (signal.aborted) {
         await terminal.hangUp();
         throw signal.reason;
@@ -41,6 +58,7 @@ export function createDockerExec(deps: { docker: Docker; clock: Clock; log: Logg
       return terminal;
     },
     async ping() {
+      const docker = await engine();
       await engineCall('ping', callTimeoutMs, () => docker.ping(), new AbortController().signal);
     },
   };

@@ -1,0 +1,81 @@
+import { Agent, request } from 'node:http';
+import { z } from 'zod';
+
+/** The fewest calls that give a container in which a command ran: what a box is compared with. Plain HTTP, nothing of ours. */
+export interface RawDocker {
+  /** `create`, `start`, one exec and its exit code; answers the container's id. */
+  createStartExec(name: string, body: object, command: readonly string[]): Promise<string>;
+  exists(name: string): Promise<boolean>;
+  removeByForce(id: string): Promise<void>;
+  /** `GET /containers/json` of all that carry the label, as the engine answers it. */
+  list(label: string): Promise<unknown>;
+  inspect(id: string): Promise<unknown>;
+  close(): void;
+}
+
+const Created = z.object({ Id: z.string() });
+const Ended = z.object({ ExitCode: z.literal(0) });
+const api = '/v1.41';
+
+export function createRawDocker(dockerHost: string | undefined): RawDocker {
+  const agent = new Agent({ keepAlive: true });
+  const where = addressOf(dockerHost ?? 'unix:///var/run/docker.sock');
+
+  function ask(method: string, path: string, body?: object): Promise<{ status: number; text: string }> {
+    const payload = body === undefined ? '' : JSON.stringify(body);
+    return new Promise((resolve, reject) => {
+      const headers = {
+        host: 'docker',
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(payload),
+      };
+      const call = request({ ...where, agent, method, path: api + path, headers }, (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
+        answer.on('error', reject);
+      });
+      call.on('error', reject);
+      call.end(payload);
+    });
+  }
+
+  async function sure(method: string, path: string, body?: object): Promise<string> {
+    const { status, text } = await ask(method, path, body);
+    if (status >= 400) throw new Error(`the engine answered ${method} ${path} with ${status}: ${text}`);
+    return text;
+  }
+
+  return {
+    async createStartExec(name, body, command) {
+      const created = await sure('POST', `/containers/create?name=${name}`, body);
+      const { Id: id } = Created.parse(JSON.parse(created));
+      await sure('POST', `/containers/${id}/start`);
+      const execBody = { Cmd: command, AttachStdout: true, AttachStderr: true, Tty: false };
+      const exec = Created.parse(JSON.parse(await sure('POST', `/containers/${id}/exec`, execBody)));
+      await sure('POST', `/exec/${exec.Id}/start`, { Detach: false, Tty: false });
+      Ended.parse(JSON.parse(await sure('GET', `/exec/${exec.Id}/json`)));
+      return id;
+    },
+    async exists(name) {
+      const { status, text } = await ask('GET', `/containers/${name}/json`);
+      if (status !== 200 && status !== 404) throw new Error(`the engine answered inspect with ${status}: ${text}`);
+      return status === 200;
+    },
+    async removeByForce(id) {
+      await sure('DELETE', `/containers/${id}?force=true`);
+    },
+    async list(label) {
+      const filters = encodeURIComponent(JSON.stringify({ label: [label] }));
+      return JSON.parse(await sure('GET', `/containers/json?all=true&filters=${filters}`));
+    },
+    inspect: async (id) => JSON.parse(await sure('GET', `/containers/${id}/json`)),
+    close: () => agent.destroy(),
+  };
+}
+
+function addressOf(dockerHost: string): { socketPath: string } | { host: string; port: string } {
+  if (dockerHost.startsWith('unix://')) return { socketPath: dockerHost.slice('unix://'.length) };
+  const { hostname, port } = new URL(dockerHost);
+  return { host: hostname, port: port || '2375' };
+}

@@ -1,0 +1,70 @@
+import { Duplex } from 'node:stream';
+import type { BoxExec, ProcessState, StartTerminal, Terminal } from '../../gateway/src/exec/port.ts';
+
+/** A shell of the tests: what is typed is kept, what it says is pushed. */
+export class FakeTerminal implements Terminal {
+  readonly execId: string;
+  readonly start: StartTerminal;
+  readonly stream: Duplex;
+  readonly typed: Buffer[] = [];
+  hangUps = 0;
+  now: ProcessState = { running: true, exitCode: null, boxRuns: true };
+
+  constructor(execId: string, start: StartTerminal) {
+    this.execId = execId;
+    this.start = start;
+    this.stream = new Duplex({
+      read: () => {},
+      write: (chunk: Buffer, _encoding, done) => {
+        this.typed.push(chunk);
+        done();
+      },
+    });
+  }
+
+  resize(): Promise<void> {
+    return Promise.reject(new Error('resize is not faked'));
+  }
+
+  state(): Promise<ProcessState> {
+    return Promise.resolve(this.now);
+  }
+
+  hangUp(): Promise<void> {
+    this.hangUps += 1;
+    this.stream.destroy();
+    return Promise.resolve();
+  }
+
+  says(text: string): void {
+    this.stream.push(Buffer.from(text));
+  }
+
+  ends(state: Partial<ProcessState>): void {
+    this.now = { running: false, exitCode: null, boxRuns: true, ...state };
+    this.stream.push(null);
+  }
+}
+
+export interface FakeExec extends BoxExec {
+  readonly terminals: FakeTerminal[];
+  /** thrown by the next starts, in this order */
+  readonly failures: Error[];
+}
+
+export function createFakeExec(): FakeExec {
+  const terminals: FakeTerminal[] = [];
+  const failures: Error[] = [];
+  return {
+    terminals,
+    failures,
+    async open(start) {
+      const failure = failures.shift();
+      if (failure) throw failure;
+      const terminal = new FakeTerminal(`exec-${terminals.length}`, start);
+      terminals.push(terminal);
+      return terminal;
+    },
+    ping: () => Promise.resolve(),
+  };
+}

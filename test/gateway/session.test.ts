@@ -1,0 +1,174 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Gateway } from '../../gateway/src/gateway.ts';
+import { EngineError } from '#shared/faults.ts';
+import type { UserName } from '#shared/identity.ts';
+import { createFakeExec, type FakeTerminal } from './fake-exec.ts';
+import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
+import { open, type TestClient } from './test-client.ts';
+
+const exec = createFakeExec();
+let world: GatewayWorld;
+let gateway: Gateway;
+let client: TestClient;
+
+beforeAll(async () => {
+  world = await createGatewayWorld(exec);
+  gateway = await world.gateway({ limits: { renewEveryMs: 60_000, quietMs: 300, restartMinMs: 20 } });
+});
+afterEach(async () => {
+  client.socket.terminate();
+  await vi.waitFor(() => expect(gateway.sessions).toBe(0));
+});
+afterAll(async () => await world?.close());
+
+async function attached(): Promise<{ user: UserName; shell: FakeTerminal }> {
+  const user = world.newUser();
+  await world.commit(user, { phase: 'ready', containerId: 'c1' });
+  client = await open({ port: gateway.port, token: await world.token(user) });
+  await client.message('hello');
+  return { user, shell: latest() };
+}
+
+function latest(): FakeTerminal {
+  const shell = exec.terminals.at(-1);
+  if (!shell) throw new Error('no shell was started');
+  return shell;
+}
+
+describe('the lease of a terminal', () => {
+  it('is a terminal lease of 30 s, and the session is recorded beside it', async () => {
+    const { user } = await attached();
+    const { leases, sessions, now } = await world.store.read(user);
+    expect(leases).toMatchObject([{ kind: 'terminal', ttlMs: 30_000 }]);
+    await vi.waitFor(async () => expect((await world.store.read(user)).sessions).toHaveLength(1));
+    expect(sessions.every(({ startedAt }) => Math.abs(startedAt - now) < 5_000)).toBe(true);
+  });
+
+  it('carries the first key after a quiet spell at once, so that an idle reap sees it', async () => {
+    const { user } = await attached();
+    client.type('a');
+    await vi.waitFor(async () => expect((await world.store.read(user)).desired?.lastActivityCause).toBe('input'));
+    const first = (await world.store.read(user)).desired?.lastInputAt ?? 0;
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    client.type('b');
+    await vi.waitFor(async () => expect((await world.store.read(user)).desired?.lastInputAt).toBeGreaterThan(first));
+  });
+
+  it.each([
+    ['reap', 'reaped', 4410],
+    ['delete', 'deleted', 4411],
+  ] as const)(
+    'ended by a %s, closes the terminal in plain words and hangs up the shell',
+    async (wish, reason, code) => {
+      const { user, shell } = await attached();
+      await world.store.wish(user, { wish }, 'an operator');
+      await world.commit(user, { phase: 'reaping', step: 'stopping', containerId: 'c1' });
+      expect(await client.message('exit')).toMatchObject({
+        reason,
+        message: expect.stringContaining('only the home survives'),
+      });
+      expect(await client.closed).toMatchObject({ code });
+      await vi.waitFor(() => expect(shell.hangUps).toBe(1));
+    },
+  );
+
+  it('given back by somebody else, closes the terminal', async () => {
+    const { user } = await attached();
+    const [lease] = (await world.store.read(user)).leases;
+    if (!lease) throw new Error('no lease');
+    await world.store.release(user, lease.id, 'an operator');
+    await world.commit(user, { phase: 'ready', containerId: 'c1', message: 'changed' });
+    expect(await client.closed).toMatchObject({ code: 4413 });
+  });
+
+  it('lost by Redis, is taken again', async () => {
+    const { user } = await attached();
+    await world.redis.flush();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toHaveLength(1));
+    client.type('x');
+    await vi.waitFor(() => expect(Buffer.concat(latest().typed).toString()).toBe('x'));
+  });
+});
+
+describe('a shell that ends', () => {
+  it('with an exit code: all its output first, then the code', async () => {
+    const { shell } = await attached();
+    shell.says('last words');
+    shell.ends({ exitCode: 3 });
+    expect(await client.message('exit')).toMatchObject({ code: 3, reason: 'exited' });
+    expect(client.text()).toBe('last words');
+    expect(await client.closed).toMatchObject({ code: 1000 });
+    expect(shell.hangUps).toBe(0);
+  });
+
+  it('with 127 at once, was never started', async () => {
+    const { shell } = await attached();
+    shell.says('there is no shell in this image');
+    shell.ends({ exitCode: 127 });
+    expect(await client.message('exit')).toMatchObject({ code: 127, reason: 'not-started' });
+  });
+
+  it('killed in a box that stays ready, ends the terminal', async () => {
+    const { shell } = await attached();
+    shell.ends({ exitCode: 137 });
+    expect(await client.message('exit')).toMatchObject({ code: 137, reason: 'exited' });
+  });
+
+  it('hung up by a box that is being recreated, is followed by a new one', async () => {
+    const { user, shell } = await attached();
+    await world.commit(user, { phase: 'reaping', step: 'stopping', containerId: 'c1' });
+    shell.ends({ exitCode: 129 });
+    expect(await client.message('notice')).toMatchObject({ code: 'box-gone' });
+    client.type('meant for the old shell');
+    await client.message('status');
+    await world.commit(user, { phase: 'ready', containerId: 'c2' });
+    expect(await client.message('hello', 1)).toMatchObject({ containerId: 'c2' });
+    client.type('new');
+    await vi.waitFor(() => expect(Buffer.concat(latest().typed).toString()).toBe('new'));
+  });
+
+  it('because the connection broke, is ended for certain before the next one', async () => {
+    const { shell } = await attached();
+    shell.stream.destroy(); // its process runs on
+    expect(await client.message('notice')).toMatchObject({ code: 'box-gone' });
+    await client.message('hello', 1);
+    expect(shell.hangUps).toBe(1);
+  });
+});
+
+describe('a shell that cannot be started', () => {
+  it('is tried again, with the reason told', async () => {
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const fault = { operation: 'exec-create', status: 500, message: 'the engine is upset' } as const;
+    exec.failures.push(new EngineError({ ...fault, kind: 'failed' }), new EngineError({ ...fault, kind: 'conflict' }));
+    client = await open({ port: gateway.port, token: await world.token(user) });
+    expect(await client.message('notice')).toMatchObject({ message: expect.stringContaining('the engine is upset') });
+    await client.message('hello');
+  });
+
+  it('by a defect of ours, closes with 1011 and gives everything back', async () => {
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    exec.failures.push(new Error('a defect'));
+    client = await open({ port: gateway.port, token: await world.token(user) });
+    expect(await client.closed).toMatchObject({ code: 1011 });
+    await vi.waitFor(async () => expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] }));
+  });
+});
+
+describe('a client that is silent', () => {
+  it('is cut after two rounds of pings, and its shell hung up', async () => {
+    const brisk = await world.gateway({ limits: { pingEveryMs: 100 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    client = await open({ port: brisk.port, token: await world.token(user) });
+    await client.message('hello');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(brisk.sessions).toBe(1); // pings are answered
+    client.socket.pause();
+    await vi.waitFor(() => expect(brisk.sessions).toBe(0));
+    expect(latest().hangUps).toBe(1);
+  });
+});
