@@ -50,6 +50,10 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   return await command.run(rest, signal);
 }
 
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
+}
+
 const interrupted = new AbortController();
 process.once('SIGINT', () => {
   interrupted.abort(new CliError('interrupted', exitCodes.interrupted));
@@ -69,5 +73,6 @@ try {
   process.stderr.write(`${colour('red', 'spoonbox:', process.stderr)} ${text}\n`);
   process.exitCode = known ? error.exitCode : exitCodes.failed;
 }
-// Standard input may still be open.
+// Standard input may still be open; what was printed may still be on its way.
+if (!interrupted.signal.aborted) await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
 process.exit();

@@ -126,13 +126,14 @@ export class TermController {
   /** Runs until the term's signal is aborted, and until the passes that run then have ended. */
   async run(): Promise<void> {
     const { signal, first } = this.term;
-    const unsubscribe = await this.options.store.subscribe(
-      'wake',
-      (user) => this.heard(user),
-      () => this.resync.soon(),
-    );
+    let unsubscribe = async (): Promise<void> => {};
     try {
       await this.begin(first, signal);
+      unsubscribe = await this.options.store.subscribe(
+        'wake',
+        (user) => this.heard(user),
+        () => this.resync.soon(),
+      );
       const on = {
         event: (event: { type: 'box'; user: UserName } | { type: 'image' }) => {
           if (event.type === 'box') this.heard(event.user);
@@ -149,7 +150,7 @@ export class TermController {
     }
   }
 
-  /** The trust question must be answered before the first pass; Redis may be slow to answer at this very moment. */
+  /** The trust question must be answered before the first pass, so before any wake-up is heard; Redis may be slow to answer at this very moment. */
   private async begin(first: LeadReply, signal: AbortSignal): Promise<void> {
     for (;;) {
       try {

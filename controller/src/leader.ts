@@ -20,6 +20,12 @@ export interface LeaderStatus {
   readonly sinceMs: number | null;
 }
 
+interface Taken {
+  readonly first: LeadReply;
+  /** this process's time just before the take was sent: the lead lasts one TTL from then */
+  readonly sentAtMs: number;
+}
+
 /** How often in a TTL a leader renews and a challenger looks. */
 const beatsPerTtl = 4;
 /** A challenger waits this many TTLs of its own time in which the counter stands still, as client-go does. */
@@ -85,8 +91,8 @@ export class Leader {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const candidate = this.candidate();
-      const first = await this.challenge(candidate, signal);
-      if (first !== null) await this.lead(candidate, first, signal);
+      const taken = await this.challenge(candidate, signal);
+      if (taken !== null) await this.lead(candidate, taken, signal);
     }
   }
 
@@ -95,7 +101,7 @@ export class Leader {
     return { token, ttlMs: this.ttlMs, holder: this.holder, fingerprint: this.fingerprint };
   }
 
-  private async challenge(candidate: Candidate, signal: AbortSignal): Promise<LeadReply | null> {
+  private async challenge(candidate: Candidate, signal: AbortSignal): Promise<Taken | null> {
     let counter = -1;
     let stoodStillSince = 0;
     while (!signal.aborted) {
@@ -109,8 +115,9 @@ export class Leader {
           stoodStillSince = now;
         }
         if (look.free || now - stoodStillSince >= ttlsUntilTakeover * this.ttlMs) {
-          const taken = await this.store.take(candidate, counter);
-          if (taken.leads) return taken;
+          const sentAtMs = this.clock.monotonicMs();
+          const first = await this.store.take(candidate, counter);
+          if (first.leads) return { first, sentAtMs };
         }
       } catch (error) {
         // What was seen before a gap proves nothing about the gap.
@@ -123,7 +130,7 @@ export class Leader {
     return null;
   }
 
-  private async lead(candidate: Candidate, first: LeadReply, signal: AbortSignal): Promise<void> {
+  private async lead(candidate: Candidate, { first, sentAtMs }: Taken, signal: AbortSignal): Promise<void> {
     const lost = new AbortController();
     this.loseTerm = (reason) => lost.abort(new Error(reason));
     const term: Term = {
@@ -138,7 +145,7 @@ export class Leader {
       this.log.error({ error }, 'the term ended with an error');
       lost.abort(error);
     });
-    await this.beat(candidate, term, lost);
+    await this.beat(candidate, term, lost, sentAtMs);
     await work;
     this.loseTerm = null;
     this.state = { leads: false, holder: '', sinceMs: null };
@@ -148,26 +155,32 @@ export class Leader {
       .catch((error: unknown) => this.log.warn({ error }, 'the lead could not be given back'));
   }
 
-  private async beat(candidate: Candidate, term: Term, lost: AbortController): Promise<void> {
-    let renewedAt = this.clock.monotonicMs();
+  private async beat(candidate: Candidate, term: Term, lost: AbortController, takenAtMs: number): Promise<void> {
+    let cancelDeadline = this.deadline(takenAtMs, lost);
     while (!term.signal.aborted) {
       await this.pause(term.signal);
-      if (term.signal.aborted) return;
-      const sentAt = this.clock.monotonicMs();
+      if (term.signal.aborted) break;
+      const sentAtMs = this.clock.monotonicMs();
       try {
         const reply = await this.store.renew(candidate);
-        if (reply.leads) {
-          renewedAt = sentAt;
-          this.onRedis(null);
-          await this.onBeat(reply);
-        } else lost.abort(new Error(`${reply.holder || 'nobody'} leads now`));
+        if (!reply.leads) lost.abort(new Error(`${reply.holder || 'nobody'} leads now`));
+        if (term.signal.aborted) break;
+        cancelDeadline();
+        cancelDeadline = this.deadline(sentAtMs, lost);
+        this.onRedis(null);
+        await this.onBeat(reply);
       } catch (error) {
         this.onRedis(`Redis does not answer: ${messageOf(error)}`);
         this.log.debug({ error }, 'the heartbeat could not be renewed');
-        if (this.clock.monotonicMs() - renewedAt >= this.ttlMs)
-          lost.abort(new Error('Redis did not answer for a whole term'));
       }
     }
+    cancelDeadline();
+  }
+
+  /** Not asked only when a renewal fails: one that hangs must not outlive the term. */
+  private deadline(renewedAtMs: number, lost: AbortController): () => void {
+    const leftMs = Math.max(0, renewedAtMs + this.ttlMs - this.clock.monotonicMs());
+    return this.clock.after(leftMs, () => lost.abort(new Error('Redis did not answer for a whole term')));
   }
 
   private async pause(signal: AbortSignal): Promise<void> {

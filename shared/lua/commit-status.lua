@@ -21,45 +21,44 @@ local function refuse(code, detail)
   return cjson.encode({ refused = code, detail = detail })
 end
 
-if redis.call('GET', LEADER) ~= token then
+if first_call('GET', LEADER) ~= token then
   return refuse('not-leader', '')
 end
-local stored = redis.call('HMGET', STATUS, 'version', 'keepUntil', 'phase', 'containerId')
-if (tonumber(stored[1] or '0') or 0) ~= version then
-  return refuse('stale', 'version ' .. (stored[1] or '0'))
+local now = clock()
+local stored = load_status()
+local stored_version = stored and number(stored.version) or 0
+if stored_version ~= version then
+  return refuse('stale', 'version ' .. int(stored_version))
 end
 
-local now = clock()
-local desired = load_desired()
+local desired = load_desired(now)
 local live = load_leases(desired, now)
 
-local begun = stored[3] == 'reaping' and stored[4] == intent.containerId
+local begun = stored ~= nil and stored.drainedId == intent.containerId
 
 if intent.kind == 'drain' and not begun then
   local generation = tonumber(status.containerGeneration) or 0
   local wish = desired or {}
   if intent.cause == 'idle' then
     local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-    if redis.call('GET', MARKER) ~= run_id then
+    if first_call('GET', MARKER) ~= run_id then
       return refuse('untrusted', 'Redis was restarted or emptied and is not trusted yet')
     end
-    local wanted_until = latest(holds_of(desired, live, tonumber(stored[2] or '0') or 0, '', cjson.decode(ARGV[8])))
+    local wanted_until = latest(holds_of(desired, live, stored, now, cjson.decode(ARGV[8])))
     if now < wanted_until then
       return refuse('still-wanted', 'until ' .. int(wanted_until))
     end
-    for _, lease in ipairs(live) do
-      end_lease(lease, now, 'attached-idle', 'spoonbox')
-    end
+    end_all(desired, live, now, 'attached-idle', 'spoonbox')
   elseif intent.cause == 'reap' then
-    if generation >= (tonumber(wish.reapGeneration) or 0) then
+    if generation >= (number(wish.reapGeneration) or 0) then
       return refuse('still-wanted', 'no reap is asked for')
     end
   elseif intent.cause == 'deleted' then
-    if generation >= (tonumber(wish.reapGeneration) or 0) then
+    if generation >= (number(wish.reapGeneration) or 0) then
       return refuse('still-wanted', 'not deleted')
     end
   elseif intent.cause == 'recreate' then
-    if generation >= (tonumber(wish.recreateGeneration) or 0) then
+    if generation >= (number(wish.recreateGeneration) or 0) then
       return refuse('still-wanted', 'no recreate is asked for')
     end
   elseif intent.cause == 'adopt' then
@@ -90,6 +89,9 @@ redis.call('PERSIST', EVENTS)
 redis.call('HSET', STATUS, 'version', int(version + 1), 'phase', status.phase, 'containerId', status.containerId,
   'containerGeneration', int(status.containerGeneration), 'keepUntil', int(status.keepUntil),
   'keepCause', status.keepCause, 'body', status.body)
+if intent.kind == 'drain' then
+  redis.call('HSET', STATUS, 'drainedId', intent.containerId)
+end
 for _, event in ipairs(events) do
   log_event(event.reason, event.message, 'spoonbox')
 end

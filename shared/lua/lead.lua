@@ -4,19 +4,20 @@
 -- KEYS 1 leader  2 heartbeat  3 marker
 -- ARGV 1 renew | take | release | look  2 token  3 ttlMs  4 holder's name  5 counter that the challenger saw stand still
 --      6 fingerprint of the terminal secret
--- renew: extends this token's lead; also where the key has expired but nobody else took it.
+-- renew: extends this token's lead; also where the key has expired but nobody else took it. After a gap in the heartbeat the
+--   mark goes in the same step: a clock that jumped ahead makes leases seem expired, and no idle reap may slip in between.
 -- Returns JSON {leads, counter, previousAt, now, holder, marker, fingerprint, free}
 --   previousAt is the heartbeat's time before this call (0 = none); free: the lead may be taken at once
+-- @include _common
 
 local mode, token, ttl, holder, seen, fingerprint = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local int = function(number) return string.format('%.0f', number) end
+local UNSEEN_MS = 10000 -- as in trust.ts
+local now = clock()
 
-local leader = redis.call('GET', KEYS[1])
-local beat = redis.call('HMGET', KEYS[2], 'token', 'counter', 'at', 'holder', 'released', 'fingerprint')
-local counter = tonumber(beat[2] or '0') or 0
-local previous_at = tonumber(beat[3] or '0') or 0
+local leader = first_call('GET', KEYS[1])
+local beat = first_call('HMGET', KEYS[2], 'token', 'counter', 'at', 'holder', 'released', 'fingerprint')
+local counter = number(beat[2]) or 0
+local previous_at = number(beat[3]) or 0
 local free = not leader and (not beat[1] or beat[5] == '1')
 local leads = leader == token or (not leader and beat[1] == token and beat[5] ~= '1')
 
@@ -29,15 +30,18 @@ local function lead()
 end
 
 if mode == 'renew' and leads then
+  if previous_at > 0 and now - previous_at >= UNSEEN_MS then
+    redis.call('DEL', KEYS[3])
+  end
   lead()
 elseif mode == 'take' and (free or (not leads and int(counter) == seen)) then
   lead()
-elseif mode == 'release' and leader == token then
+elseif mode == 'release' and leads then
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[2], 'released', '1')
   leads, free = false, true
 end
 return cjson.encode({
   leads = leads, counter = counter, previousAt = previous_at, now = now, holder = beat[4] or '',
-  marker = redis.call('GET', KEYS[3]) or '', fingerprint = beat[6] or '', free = free,
+  marker = first_call('GET', KEYS[3]) or '', fingerprint = beat[6] or '', free = free,
 })

@@ -4,10 +4,10 @@
 -- @include _box
 
 if ARGV[5] == '' then
-  redis.call('HDEL', SESSIONS, ARGV[4])
+  first_call('HDEL', SESSIONS, ARGV[4])
 else
   claim_name()
-  redis.call('HSET', SESSIONS, ARGV[4], ARGV[5])
+  first_call('HSET', SESSIONS, ARGV[4], ARGV[5])
 end
 if ARGV[6] ~= '' then
   log_event(ARGV[5] == '' and 'SessionEnded' or 'SessionStarted', ARGV[6], 'gateway')

@@ -5,16 +5,15 @@
 -- @include _box
 
 local now = clock()
-local desired = load_desired()
+local desired = load_desired(now)
+local status = load_status()
 local live = load_leases(desired, now)
-local status = redis.call('HGETALL', STATUS)
-local fields = table_of(status)
-local holds = holds_of(desired, live, tonumber(fields.keepUntil) or 0, fields.keepCause or '', cjson.decode(ARGV[4]))
+local holds = holds_of(desired, live, status, now, cjson.decode(ARGV[4]))
 local hold_lines = {}
 for i, hold in ipairs(holds) do
   hold_lines[i] = cjson.encode(hold)
 end
 return {
-  int(now), redis.call('HGETALL', DESIRED), redis.call('HVALS', LEASES), status, redis.call('HVALS', SESSIONS),
+  int(now), redis.call('HGETALL', DESIRED), redis.call('HVALS', LEASES), redis.call('HGETALL', STATUS), first_call('HVALS', SESSIONS),
   hold_lines, int(latest(holds)),
 }

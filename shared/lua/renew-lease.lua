@@ -6,28 +6,34 @@
 
 local id, ttl, input_age, output_age = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = clock()
-local desired = load_desired()
-load_leases(desired, now)
+local desired = load_desired(now)
+local live = load_leases(desired, now)
 local stored = redis.call('HGET', LEASES, id)
-if not stored then
+-- A lease whose desired state was lost is to be taken again: that makes the desired state again too.
+if not stored or desired == nil then
   return cjson.encode({ refused = 'lease-unknown' })
 end
-local lease = cjson.decode(stored)
-if lease.endedAt then
-  return cjson.encode({ refused = 'lease-ended', detail = lease.endReason })
+local lease = nil
+for _, candidate in ipairs(live) do
+  if candidate.id == id then
+    lease = candidate
+  end
 end
+if not lease then
+  return cjson.encode({ refused = 'lease-ended', detail = cjson.decode(stored).endReason })
+end
+claim_name() -- the index may have been lost; without it the box is not looked at
 lease.expiresAt = math.max(lease.expiresAt, now + (ttl or lease.ttlMs))
 redis.call('HSET', LEASES, id, cjson.encode(lease))
+note_leases(desired, live)
 
-if desired ~= nil then
-  local last_input = tonumber(desired.lastInputAt) or 0
-  if input_age >= 0 then
-    last_input = math.max(last_input, now - input_age)
-    redis.call('HSET', DESIRED, 'lastInputAt', int(last_input))
-    move_activity(desired, now - input_age, 'input')
-  end
-  if output_age >= 0 and now - output_age - last_input <= OUTPUT_COUNTS_MS then
-    move_activity(desired, now - output_age, 'output')
-  end
+local last_input = number(desired.lastInputAt) or 0
+if input_age >= 0 then
+  last_input = math.max(last_input, now - input_age)
+  redis.call('HSET', DESIRED, 'lastInputAt', int(last_input))
+  move_activity(desired, now - input_age, 'input')
+end
+if output_age >= 0 and now - output_age - last_input <= OUTPUT_COUNTS_MS then
+  move_activity(desired, now - output_age, 'output')
 end
 return cjson.encode({ expiresAt = lease.expiresAt, now = now })

@@ -2,7 +2,9 @@
 -- KEYS 1 leader  2 marker
 -- ARGV 1 leader token  2 mark ('' = clear)
 -- Returns 1, or 0 when the caller does not lead
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+-- @include _common
+
+if first_call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end
 if ARGV[2] == '' then

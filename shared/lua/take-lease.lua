@@ -16,7 +16,8 @@ if other then
   return refuse('name-differs-by-case', other)
 end
 local now = clock()
-local desired = load_desired()
+local desired = load_desired(now)
+local status = load_status()
 local live = load_leases(desired, now)
 local known = nil
 for _, lease in ipairs(live) do
@@ -35,9 +36,9 @@ if desired and class ~= '' and desired.class ~= class and others > 0 then
   return refuse('class-held', desired.class)
 end
 
-local generation = tonumber((desired or {}).generation)
+local generation = number((desired or {}).generation)
 if not desired or (class ~= '' and desired.class ~= class) then
-  generation = next_generation(desired, now)
+  generation = next_generation(desired, status, now)
   desired = desired or { lastActivityAt = int(now), lastActivityCause = 'lease-taken' }
   desired.class = class ~= '' and class or default_class
   redis.call('HSET', DESIRED, 'class', desired.class, 'generation', int(generation),
@@ -51,14 +52,15 @@ lease.expiresAt = math.max(known and known.expiresAt or 0, now + ttl)
 lease.ttlMs = ttl
 redis.call('HSET', LEASES, id, cjson.encode(lease))
 if not known then
+  live[#live + 1] = lease
   move_activity(desired, now, 'lease-taken')
   redis.call('HSET', DESIRED, 'lastInputAt', int(now))
   log_event('LeaseTaken', kind .. ' lease taken by ' .. holder, holder)
-  wake()
 end
+note_leases(desired, live)
+wake() -- also for a known lease: whoever takes it again wants the box looked at
 
-local status = redis.call('HMGET', STATUS, 'phase', 'containerId')
 return cjson.encode({
   leaseId = id, expiresAt = lease.expiresAt, now = now, generation = generation,
-  phase = status[1] or 'absent', containerId = status[2] or '',
+  phase = (status or {}).phase or 'absent', containerId = (status or {}).containerId or '',
 })

@@ -6,22 +6,25 @@
 
 local wish, by, container_id, at_once, default_class = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local now = clock()
-local desired = load_desired()
-if not desired and redis.call('EXISTS', STATUS) == 0 and wish ~= 'adopt' then
+local desired = load_desired(now)
+local status = load_status()
+local live = load_leases(desired, now)
+if not desired and not status and #live == 0 and wish ~= 'adopt' then
   return cjson.encode({ refused = 'box-unknown' })
 end
 local other = claim_name()
 if other then
   return cjson.encode({ refused = 'name-differs-by-case', detail = other })
 end
-local generation = next_generation(desired, now)
-redis.call('HSETNX', DESIRED, 'class', default_class)
+local generation = next_generation(desired, status, now)
+if not desired then
+  -- Nothing is known of who needs this box; that is not the same as nobody.
+  redis.call('HSET', DESIRED, 'class', default_class, 'lastActivityAt', int(now), 'lastActivityCause', 'wish')
+end
 redis.call('HSET', DESIRED, 'generation', int(generation))
 
 if wish == 'reap' or wish == 'delete' then
-  for _, lease in ipairs(load_leases(desired, now)) do
-    end_lease(lease, now, wish == 'reap' and 'reaped' or 'deleted', by)
-  end
+  end_all(desired, live, now, wish == 'reap' and 'reaped' or 'deleted', by)
   redis.call('HSET', DESIRED, 'reapGeneration', int(generation))
 end
 if wish == 'delete' then

@@ -107,7 +107,7 @@ export const BoxView = z.object({
   conditions: z.array(Condition),
   /** live ones */
   leases: z.array(Lease),
-  /** those that ended in the last 10 minutes, with the reason */
+  /** those that ended in the last 10 minutes, with the reason; the newest first */
   endedLeases: z.array(EndedLease),
   sessions: z.array(Session),
   desired: DesiredView.nullable(),

@@ -127,7 +127,8 @@ export function createBoxStore(options: {
       return recordOf(user, await runFor(user, 'read-box', [policies]));
     },
     async users() {
-      return z.array(UserName).parse(await redis.hashValues(keys.users));
+      // An entry that is no name is nobody's: it must not hide the others.
+      return (await redis.hashValues(keys.users)).flatMap((name) => UserName.safeParse(name).data ?? []);
     },
     async wish(user, wish, by) {
       const consent = wish.wish === 'adopt' ? [wish.containerId, wish.atOnce ? '1' : '0'] : ['', '0'];
@@ -136,11 +137,7 @@ export function createBoxStore(options: {
     },
     async events(user, count) {
       const entries = await redis.streamTail(keys.user(user).events, count);
-      return entries.map(({ id, fields }) => ({
-        id,
-        at: Number.parseInt(id, 10),
-        ...EventEntry.parse(fromJson(fields[1])),
-      }));
+      return entries.map(({ id, fields }) => ({ id, at: Number.parseInt(id, 10), ...eventOf(fields) }));
     },
     async useToken(jti, rememberMs) {
       return (await redis.run('use-token', [keys.usedToken(jti)], [Math.max(1, Math.ceil(rememberMs))])) === 1;
@@ -226,7 +223,15 @@ const flatHash = z.array(z.string()).transform((flat) => {
   return fields;
 });
 const jsonLines = z.array(z.string().transform(fromJson));
-const ReadReply = z.tuple([z.coerce.number(), flatHash, jsonLines, flatHash, jsonLines, jsonLines, z.coerce.number()]);
+const ReadReply = z.tuple([
+  z.coerce.number(),
+  flatHash,
+  jsonLines,
+  flatHash,
+  z.array(z.string()),
+  jsonLines,
+  z.coerce.number(),
+]);
 const StatusFields = z.object({
   version: z.coerce.number(),
   phase: Phase,
@@ -246,11 +251,31 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     desired: 'generation' in desired ? Desired.parse(desired) : null,
     leases: leases.filter((lease) => lease.endedAt === undefined),
     ended: leases.filter((lease) => lease.endedAt !== undefined),
-    sessions: z.array(Session).parse(sessions),
+    sessions: sessions.flatMap(sessionOf),
     status: 'version' in status ? statusOf(status) : null,
     holds: z.array(Hold).parse(holds),
     wantedUntil,
   };
+}
+
+/** One damaged record must not hide the user's other state: it is as good as lost. Its gateway writes it again. */
+function sessionOf(line: string): Session[] {
+  const parsed = Session.safeParse(parsedOrNull(line));
+  return parsed.success ? [parsed.data] : [];
+}
+
+/** History that somebody wrote by hand is shown as it is. */
+function eventOf(fields: readonly string[]): z.infer<typeof EventEntry> {
+  const parsed = EventEntry.safeParse(parsedOrNull(fields[1] ?? ''));
+  return parsed.success ? parsed.data : { reason: 'Unreadable', message: fields.join(' '), by: '' };
+}
+
+function parsedOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 function statusOf(fields: Record<string, string>): BoxStatus {
@@ -260,19 +285,17 @@ function statusOf(fields: Record<string, string>): BoxStatus {
 
 /** A body that cannot be read costs history and backoff, nothing else: the reconciler rebuilds it from the facts. */
 function bodyOf(text: string): StatusBody {
-  try {
-    return StatusBody.parse(JSON.parse(text));
-  } catch {
-    return {
-      value: null,
-      context: null,
-      step: null,
-      conditions: [],
-      message: 'the stored status could not be read and is made again',
-      progress: null,
-      observedGeneration: 0,
-      lastReap: null,
-      readyAt: null,
-    };
-  }
+  const parsed = StatusBody.safeParse(parsedOrNull(text));
+  if (parsed.success) return parsed.data;
+  return {
+    value: null,
+    context: null,
+    step: null,
+    conditions: [],
+    message: 'the stored status could not be read and is made again',
+    progress: null,
+    observedGeneration: 0,
+    lastReap: null,
+    readyAt: null,
+  };
 }

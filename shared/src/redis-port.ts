@@ -27,7 +27,7 @@ export interface RedisPort {
   runId(): Promise<string>;
   /**
    * Calls `onMessage` for each message of the channel, and `onGap` after every reconnect, when messages may have been lost.
-   * The returned function ends the subscription.
+   * While Redis is down the subscription waits for its return; it never rejects for that. The returned function ends it.
    */
   subscribe(channel: string, onMessage: (payload: string) => void, onGap: () => void): Promise<() => Promise<void>>;
   close(): Promise<void>;

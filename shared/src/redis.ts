@@ -7,6 +7,8 @@ import { scriptText } from './scripts.ts';
 const connectTimeoutMs = 5_000;
 /** A command that Redis has not answered by then is given up; its effect is unknown. */
 const commandTimeoutMs = 5_000;
+/** A connection on which a command was sent and nothing at all came back is given up: its peer may be gone without a word. */
+const silentSocketMs = 10_000;
 const reconnectMaxMs = 2_000;
 
 interface Script {
@@ -21,7 +23,9 @@ interface Script {
 export function connectRedis(url: string, log: Logger): RedisPort {
   const scripts = new Map<ScriptName, Script>();
   const commands = openConnection(url, log, 'commands');
+  const whenReady = readiness(commands);
   let subscriber: Redis | null = null;
+  let subscribed = false;
   const listeners = new Map<string, Set<{ onMessage: (payload: string) => void; onGap: () => void }>>();
 
   function scriptOf(name: ScriptName): Script {
@@ -39,23 +43,40 @@ export function connectRedis(url: string, log: Logger): RedisPort {
     connection.on('message', (channel, payload) => {
       for (const listener of listeners.get(channel) ?? []) listener.onMessage(payload);
     });
+    connection.on('close', () => {
+      subscribed = false;
+    });
     connection.on('ready', () => {
       const channels = [...listeners.keys()];
       if (channels.length === 0) return;
       connection.subscribe(...channels).then(
         () => {
-          for (const set of listeners.values()) for (const listener of set) listener.onGap();
+          subscribed = true;
+          tellGap();
         },
-        (error: unknown) => log.warn({ error }, 'subscribing again failed; the next reconnect tries again'),
+        (error: unknown) => subscribeAnew(connection, error),
       );
     });
     return connection;
   }
 
+  /** A subscription that failed on a connection which stands would be missing for ever: the next connection has them all. */
+  function subscribeAnew(connection: Redis, error: unknown): void {
+    log.warn({ error }, 'subscribing failed; connecting anew');
+    connection.disconnect(true);
+  }
+
+  /** Who hears of a gap reads again: so it is told when both connections stand, whichever came back last. */
+  function tellGap(): void {
+    if (!subscribed || commands.status !== 'ready') return;
+    for (const set of [...listeners.values()]) for (const listener of [...set]) listener.onGap();
+  }
+  commands.on('ready', tellGap);
+
   return {
     async run(name, keys, args) {
       const script = scriptOf(name);
-      await whenReady(commands);
+      await whenReady();
       try {
         return await commands.evalsha(script.sha, keys.length, ...keys, ...args);
       } catch (error) {
@@ -65,16 +86,16 @@ export function connectRedis(url: string, log: Logger): RedisPort {
       }
     },
     async hashValues(key) {
-      await whenReady(commands);
+      await whenReady();
       return await commands.hvals(key);
     },
     async streamTail(key, count) {
-      await whenReady(commands);
+      await whenReady();
       const entries = await commands.xrevrange(key, '+', '-', 'COUNT', count);
       return entries.map(([id, fields]) => ({ id, fields }));
     },
     async runId() {
-      await whenReady(commands);
+      await whenReady();
       const info = await commands.info('server');
       const match = /^run_id:(\w+)/m.exec(info);
       if (!match?.[1])
@@ -89,7 +110,14 @@ export function connectRedis(url: string, log: Logger): RedisPort {
       listeners.set(channel, set);
       set.add(listener);
       // While the connection is down, its next `ready` subscribes to every channel that is listened to.
-      if (set.size === 1 && connection.status === 'ready') await connection.subscribe(channel);
+      if (set.size === 1 && connection.status === 'ready') {
+        await connection.subscribe(channel).then(
+          () => {
+            subscribed = true;
+          },
+          (error: unknown) => subscribeAnew(connection, error),
+        );
+      }
       return async () => {
         set.delete(listener);
         if (set.size > 0 || listeners.get(channel) !== set) return;
@@ -109,6 +137,7 @@ function openConnection(url: string, log: Logger, purpose: string): Redis {
   const connection = new Redis(url, {
     connectTimeout: connectTimeoutMs,
     commandTimeout: commandTimeoutMs,
+    socketTimeout: silentSocketMs,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     enableAutoPipelining: true,
@@ -128,18 +157,24 @@ function openConnection(url: string, log: Logger, purpose: string): Redis {
   return connection;
 }
 
-/** The first commands of a process may come before the connection stands; later ones fail at once when it is down. */
-function whenReady(connection: Redis): Promise<void> {
-  if (connection.status !== 'connecting' && connection.status !== 'connect' && connection.status !== 'wait') {
-    return Promise.resolve();
-  }
-  return new Promise((resolve) => {
-    const settle = (): void => {
-      connection.off('ready', settle);
-      connection.off('close', settle);
-      resolve();
-    };
-    connection.once('ready', settle);
-    connection.once('close', settle);
-  });
+/**
+ * Waits while the connection is being made: the first commands of a process may come before it stands. Later ones fail at
+ * once when it is down. All who wait share one pair of listeners.
+ */
+function readiness(connection: Redis): () => Promise<void> {
+  let waiting: Promise<void> | null = null;
+  return async () => {
+    if (connection.status !== 'connecting' && connection.status !== 'connect' && connection.status !== 'wait') return;
+    waiting ??= new Promise((resolve) => {
+      const settle = (): void => {
+        connection.off('ready', settle);
+        connection.off('close', settle);
+        waiting = null;
+        resolve();
+      };
+      connection.once('ready', settle);
+      connection.once('close', settle);
+    });
+    await waiting;
+  };
 }

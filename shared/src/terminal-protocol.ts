@@ -14,7 +14,7 @@ import { TerminalMode } from './terminal-token.ts';
  * - Bytes are sent after the first server `hello` only. A later `hello` with another `containerId` is a new shell: the
  *   box was made again, and only the home survived.
  *
- * Without a subprotocol the socket speaks raw bytes (xterm.js's attach addon): see `gateway/src/raw-client.ts`.
+ * Without a subprotocol the socket speaks raw bytes (xterm.js's attach addon): see `rawDialect` in `gateway/src/dialect.ts`.
  */
 export const terminalProtocol = 'spoonbox.v1';
 export const terminalPath = '/v1/terminal';

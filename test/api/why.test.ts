@@ -90,8 +90,8 @@ describe('why a box is alive, and until when', () => {
     ],
     [
       'an amnesty keeps it',
-      { holds: [{ by: 'keep', holder: 'amnesty', untilMs: now + 30 * minute }] },
-      ['kept after Redis was emptied (amnesty) until 12:30:00 UTC (in 30 min)'],
+      { holds: [{ by: 'keep', holder: 'amnesty: Redis was emptied', untilMs: now + 30 * minute }] },
+      ['kept because Redis was emptied (amnesty) until 12:30:00 UTC (in 30 min)'],
     ],
     [
       'it was reaped',
@@ -122,7 +122,25 @@ describe('why a box is alive, and until when', () => {
     [
       'a lease was taken this very moment',
       { status: null, leases: [lease('job', now + minute)] },
-      ['absent: about to be made', 'job lease j1 of agent-7 waits for it until 12:01:00 UTC (in 1 min)'],
+      ['absent: not made yet', 'job lease j1 of agent-7 waits for it until 12:01:00 UTC (in 1 min)'],
+    ],
+    [
+      'a foreign container has its name',
+      {
+        status: status({
+          phase: 'absent',
+          conditions: [
+            {
+              type: 'NameTaken',
+              status: 'True',
+              reason: 'ForeignContainer',
+              message: 'container abc is not ours',
+              since: now,
+            },
+          ],
+        }),
+      },
+      ['absent: nobody has asked for it yet', 'its name is taken: container abc is not ours'],
     ],
     ['nothing holds it any more', { wantedUntil: now - 1 }, ['nothing holds it: it is reaped next']],
     [

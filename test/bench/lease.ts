@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { sleep, systemClock } from '#shared/clock.ts';
-import { boxNameOf, InstallationId, networkNameOf, UserName } from '#shared/identity.ts';
+import { boxNameOf, InstallationId, label, networkNameOf, UserName } from '#shared/identity.ts';
 import { specOf } from '../../controller/src/box/spec.ts';
 import { defaultClassName, loadClasses } from '../../controller/src/classes.ts';
 import { createBodyOf } from '../../controller/src/runtime/create-body.ts';
@@ -30,18 +30,6 @@ interface Place {
   readonly raw: RawDocker;
   readonly signal: AbortSignal;
 }
-
-await runBench('lease', async (bench, signal) => {
-  await using world = await createControllerWorld();
-  const controller = await world.startController();
-  await controller.converged();
-  const raw = createRawDocker(process.env.DOCKER_HOST);
-  try {
-    await measure(bench, { world, controller, raw, signal });
-  } finally {
-    raw.close();
-  }
-});
 
 async function measure(bench: Bench, place: Place): Promise<void> {
   const one = (name: string, attempt: (round: number) => Attempt): Series => {
@@ -101,6 +89,11 @@ function leaseOf({ world, controller, raw, signal }: Place, name: string, withHo
   };
 }
 
+/** Whose the raw boxes are: nobody's, to the controller. */
+function rawInstallation(world: ControllerWorld): InstallationId {
+  return InstallationId.parse(`${world.docker.installation}-raw`);
+}
+
 /** The same box by hand, under a name and a label that the controller does not take for its own. */
 function rawBoxOf({ world, raw }: Place, name: string): Attempt {
   const user = UserName.parse(name);
@@ -109,7 +102,7 @@ function rawBoxOf({ world, raw }: Place, name: string): Attempt {
   if (boxClass === undefined) throw new Error('there is no default class');
   const network = networkNameOf(installation);
   const spec = specOf({ user, boxClass, imageId, homesDir: `${workdir}/homes`, network });
-  const body = createBodyOf(InstallationId.parse(`${installation}-raw`), { user, generation: 1, spec });
+  const body = createBodyOf(rawInstallation(world), { user, generation: 1, spec });
   let id = '';
   return {
     prepare: () => world.makeHome(user),
@@ -119,3 +112,16 @@ function rawBoxOf({ world, raw }: Place, name: string): Attempt {
     clean: () => raw.removeByForce(id),
   };
 }
+
+await runBench('lease', async (bench, signal) => {
+  await using world = await createControllerWorld();
+  const raw = createRawDocker(process.env.DOCKER_HOST);
+  try {
+    const controller = await world.startController();
+    await controller.converged();
+    await measure(bench, { world, controller, raw, signal });
+  } finally {
+    await raw.removeAll(`${label.installation}=${rawInstallation(world)}`);
+    raw.close();
+  }
+});

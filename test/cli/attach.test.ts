@@ -1,6 +1,9 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ApiWorld, createApiWorld, secret, token, until } from '../api/api-world.ts';
-import { type CliProcess, startCli } from './cli-run.ts';
+import { type CliProcess, type CliWhere, startCli } from './cli-run.ts';
 import { createEscapeFilter } from '../../controller/cli/terminal/escape.ts';
 import { type FakeGateway, type FakeTerminal, startFakeGateway } from './fake-gateway.ts';
 
@@ -16,10 +19,10 @@ afterAll(async () => {
 });
 
 async function attach(
-  options: { tty?: boolean; args?: string[] } = {},
+  options: Pick<CliWhere, 'tty' | 'resizedTo'> & { args?: string[] } = {},
 ): Promise<{ cli: CliProcess; terminal: FakeTerminal }> {
-  const args = ['attach', 'alice', ...(options.args ?? [])];
-  const cli = startCli(args, { server: world.url, token, tty: options.tty ?? false });
+  const { args: more = [], ...where } = options;
+  const cli = startCli(['attach', 'alice', ...more], { server: world.url, token, ...where });
   const terminal = await Promise.race([
     gateway.next(),
     cli.ended.then(({ out, err }) => Promise.reject(new Error(`the CLI ended: ${out}${err}`))),
@@ -129,7 +132,7 @@ describe('with pipes', () => {
 
 describe('in a terminal', () => {
   /** What `stty -g` said first and last. */
-  const settings = (out: string): string[] => out.match(/^[0-9a-f]+(:[0-9a-f]+){10,}/gm) ?? [];
+  const settings = (out: string): string[] => out.match(/[0-9a-f]+(:[0-9a-f]+){10,}/g) ?? [];
 
   test('it is raw while the shell runs, has its size, and is as it was afterwards', async () => {
     const { cli, terminal } = await attach({ tty: true });
@@ -145,6 +148,19 @@ describe('in a terminal', () => {
     expect(code).toBe(7);
     expect(settings(out)).toHaveLength(2);
     expect(settings(out)[0]).toBe(settings(out)[1]);
+  });
+
+  test('a new size is told', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'spoonbox-resize-'));
+    const onceThereIs = join(dir, 'now');
+    const { cli, terminal } = await attach({ tty: true, resizedTo: { cols: 111, rows: 33, onceThereIs } });
+    terminal.hello();
+    await writeFile(onceThereIs, '');
+    await until(() => terminal.messages.some(({ type }) => type === 'resize'), 'the new size');
+    expect(terminal.messages.at(-1)).toEqual({ type: 'resize', cols: 111, rows: 33 });
+    terminal.exit(0);
+    await cli.ended;
+    await rm(dir, { recursive: true });
   });
 
   test('~? helps, ~~ is a ~, ~. leaves', async () => {

@@ -23,6 +23,8 @@ export interface CliWhere {
   readonly cwd?: string;
   /** run under a terminal of its own, made by script(1) */
   readonly tty?: boolean;
+  /** in that terminal: another size, as soon as there is this file */
+  readonly resizedTo?: { readonly cols: number; readonly rows: number; readonly onceThereIs: string };
 }
 
 /** Starts the CLI as a person would, as a process of its own. */
@@ -36,7 +38,11 @@ export function startCli(args: readonly string[], where: CliWhere = {}): CliProc
   const options = { cwd: where.cwd ?? tmpdir(), env };
   const quoted = [process.execPath, cli, ...args].map((arg) => `'${arg}'`).join(' ');
   // The settings of the terminal are told before and after: they must be the same.
-  const inTerminal = `stty cols 100 rows 30; stty -g; ${quoted}; code=$?; stty -g; exit $code`;
+  const resized = where.resizedTo;
+  const resize = resized
+    ? `(while [ ! -e ${resized.onceThereIs} ]; do sleep 0.05; done; stty cols ${resized.cols} rows ${resized.rows} </dev/tty) & `
+    : '';
+  const inTerminal = `stty cols 100 rows 30; stty -g; ${resize}${quoted}; code=$?; stty -g; exit $code`;
   const child = where.tty
     ? spawn('script', ['-qec', inTerminal, '/dev/null'], options)
     : spawn(process.execPath, [cli, ...args], options);

@@ -175,7 +175,7 @@ test('every command has a help with examples', async () => {
   const helps = await Promise.all(names.map((name) => run(name, '--help')));
   for (const help of helps) {
     expect(help.code).toBe(0);
-    expect(help.out).toMatch(/Usage: spoonbox \w+[^]*Examples\n {2}/);
+    expect(help.out).toMatch(/Usage: spoonbox \w+[\s\S]*Examples\n {2}/);
   }
 });
 

@@ -42,7 +42,10 @@ export async function startFakeGateway(secret: string): Promise<FakeGateway> {
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((entry) => entry.trim());
     const token =
       offered.find((entry) => entry.startsWith(tokenProtocolPrefix))?.slice(tokenProtocolPrefix.length) ?? '';
+    // The client says hello at once: nothing may be missed while its token is looked at.
+    socket.pause();
     void verifyTerminalToken(secret, token).then((verified) => {
+      socket.resume();
       if (!verified.ok) {
         socket.close(4401, verified.message);
         return;

@@ -78,7 +78,7 @@ it('serves terminals, and drains on SIGTERM: clients told, shells gone, exit cod
   expect(gateway.output()).not.toContain('"level":"error"');
 });
 
-it('waits for its engine and its Redis, and is ready when both are there', async () => {
+it('waits for its engine and its Redis, and says in /readyz what is missing', async () => {
   const gateway = await start({ DOCKER_HOST: 'unix:///nowhere/docker.sock', SPOON_REDIS_URL: 'redis://127.0.0.1:1' });
   await vi.waitFor(async () => expect(await readyz(gateway.port)).toBe(503), { timeout: 10_000 });
   const answer = await fetch(`http://127.0.0.1:${gateway.port}/readyz`);

@@ -158,6 +158,30 @@ describe('a shell that cannot be started', () => {
   });
 });
 
+describe('a raw client that takes nothing', () => {
+  it('pauses its shell after a bounded backlog, and gets every byte when it goes on', async () => {
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const before = exec.terminals.length;
+    client = await open({ port: gateway.port, token: await world.token(user), raw: true });
+    await vi.waitFor(() => expect(exec.terminals.length).toBe(before + 1));
+    const shell = latest();
+    await vi.waitFor(() => expect(shell.stream.readableFlowing).toBe(true));
+    client.socket.pause();
+    const chunk = 'x'.repeat(65_536);
+    let sent = 0;
+    while (!shell.stream.isPaused() && sent < 64 * 1024 * 1024) {
+      shell.says(chunk);
+      sent += chunk.length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(sent).toBeLessThan(16 * 1024 * 1024); // our bound, and what the kernel holds
+    client.socket.resume();
+    await vi.waitFor(() => expect(client.output().length).toBe(sent));
+    expect(shell.stream.isPaused()).toBe(false);
+  });
+});
+
 describe('a client that is silent', () => {
   it('is cut after two rounds of pings, and its shell hung up', async () => {
     const brisk = await world.gateway({ limits: { pingEveryMs: 100 } });

@@ -23,8 +23,9 @@ export interface DockerWorld {
   dispose(): Promise<void>;
 }
 
-export async function createDockerWorld(): Promise<DockerWorld> {
-  const docker = await connectDocker(process.env.DOCKER_HOST ?? null);
+/** On the engine at `dockerHost`, or on the one that all tests share. */
+export async function createDockerWorld(dockerHost = process.env.DOCKER_HOST ?? null): Promise<DockerWorld> {
+  const docker = await connectDocker(dockerHost);
   const installation = InstallationId.parse(`test-${randomBytes(5).toString('hex')}`);
   const workdir = await mkdtemp(join(tmpdir(), 'spoonbox-test-'));
   const { Id: boxImageId } = await docker.getImage(boxImage).inspect();
@@ -47,11 +48,14 @@ export async function createDockerWorld(): Promise<DockerWorld> {
     removeContainers,
     async dispose() {
       await removeContainers();
-      for (const { Id } of await networks()) await docker.getNetwork(Id).remove();
+      for (const { Id } of await networks()) await removeNetwork(docker, Id);
       await rm(workdir, { recursive: true, force: true });
     },
   };
 }
+
+const networkTries = 50;
+const networkRetryMs = 100;
 
 /** Marks what a test made that is not Spoonbox's, so that it can be removed again. */
 const testLabel = 'dev.spoonbox.test';
@@ -121,4 +125,26 @@ export type Hands = ReturnType<typeof handsOf>;
 async function removeLabelled(docker: Docker, withLabel: string): Promise<void> {
   const containers = await docker.listContainers({ all: true, filters: { label: [withLabel] } });
   for (const { Id } of containers) await docker.getContainer(Id).remove({ force: true, v: true });
+}
+
+/**
+ * A busy engine takes a container's endpoint from its network a moment after the container. Docker 20.10 may also lose count
+ * of endpoints under many starts at once, and then keeps the empty network until it is restarted itself: that is told.
+ */
+async function removeNetwork(docker: Docker, id: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await docker.getNetwork(id).remove();
+      return;
+    } catch (error) {
+      if (!String(error).includes('has active endpoints')) throw error;
+      if (tries === networkTries) {
+        process.stderr.write(
+          `a test's network stays behind, because the engine would not remove it: ${String(error)}\n`,
+        );
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, networkRetryMs));
+    }
+  }
 }

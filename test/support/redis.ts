@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Socket, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,10 +10,17 @@ const lookEveryMs = 20;
 
 export interface TestRedis {
   readonly url: string;
+  readonly port: number;
   /** Ends the server; its data stay for a `restart`. */
   stop(): Promise<void>;
   /** Stops it if it runs, and starts it again on the same port with the same data. */
   restart(): Promise<void>;
+  /** Keeps a copy of its data for `restore`. */
+  backUp(): Promise<void>;
+  /** Stops it, and starts it again with the data of the last `backUp`, or with none. */
+  restore(data: 'backup' | 'none'): Promise<void>;
+  /** Ends the server as a crash would: nothing more is written. */
+  kill(): Promise<void>;
   /** Empties it. */
   flush(): Promise<void>;
   /** Ends the server and removes its data. */
@@ -24,22 +31,38 @@ export interface TestRedis {
 export async function startRedis(): Promise<TestRedis> {
   const port = await freePort();
   const dir = await mkdtemp(join(tmpdir(), 'spoonbox-redis-'));
+  const backup = `${dir}-backup`;
   let server: ChildProcess | null = await start(port, dir);
 
-  async function stop(): Promise<void> {
+  async function end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const running = server;
     server = null;
     if (!running || running.exitCode !== null) return;
     const ended = once(running, 'exit');
-    running.kill('SIGTERM');
+    running.kill(signal);
     await ended;
   }
+  const stop = () => end('SIGTERM');
 
   return {
     url: `redis://127.0.0.1:${port}`,
+    port,
     stop,
+    kill: () => end('SIGKILL'),
     async restart() {
       await stop();
+      server = await start(port, dir);
+    },
+    async backUp() {
+      await rm(backup, { recursive: true, force: true });
+      // What was acknowledged has been written; a half-written last command is cut off at the next start.
+      await cp(dir, backup, { recursive: true });
+    },
+    async restore(data) {
+      await stop();
+      await rm(dir, { recursive: true });
+      if (data === 'backup') await cp(backup, dir, { recursive: true });
+      else await mkdir(dir);
       server = await start(port, dir);
     },
     async flush() {
@@ -48,7 +71,7 @@ export async function startRedis(): Promise<TestRedis> {
     },
     async [Symbol.asyncDispose]() {
       await stop();
-      await rm(dir, { recursive: true, force: true });
+      for (const folder of [dir, backup]) await rm(folder, { recursive: true, force: true });
     },
   };
 }
@@ -61,6 +84,10 @@ async function start(port: number, dir: string): Promise<ChildProcess> {
   server.on('error', (error) => {
     failed = error;
   });
+  // A test run that ends early leaves no server behind.
+  const killed = (): boolean => server.kill('SIGKILL');
+  process.once('exit', killed);
+  server.once('exit', () => process.off('exit', killed));
   server.stdout.on('data', (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-4_000);
   });

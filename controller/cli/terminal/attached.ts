@@ -107,6 +107,7 @@ export async function attachTerminal(
   }
 
   function onExit({ code, reason, message }: Extract<ServerMessage, { type: 'exit' }>): void {
+    shellOf = '';
     if (reason !== 'exited') {
       local.reset();
       local.raw(false);
@@ -130,6 +131,7 @@ export async function attachTerminal(
       if (typed.type === 'bytes') await remote?.type(typed.bytes);
       else if (typed.type === 'help') stderr.write(`\r\n${escapeHelp.replaceAll('\n', '\r\n')}\r\n`);
       else {
+        shellOf = '';
         local.reset();
         say(`left the terminal of ${user}; its shell is hung up, the box stays for its idle time`);
         return end(exitCodes.ok);

@@ -10,6 +10,7 @@ import type { BoxClasses } from '#shared/box-class.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Config } from '#shared/config.ts';
+import { StartError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
 import { bearerCheck } from './bearer.ts';
@@ -102,7 +103,11 @@ export function createApi(parts: ApiParts): RunningApi {
   return {
     async listen(bind, port) {
       await changes.start();
-      return await app.listen({ host: bind, port });
+      try {
+        return await app.listen({ host: bind, port });
+      } catch (error) {
+        throw new StartError(whyNotListening(bind, port, error), 1, { cause: error });
+      }
     },
     async close() {
       ending.abort(new Error('the API ends'));
@@ -111,6 +116,15 @@ export function createApi(parts: ApiParts): RunningApi {
       await changes.stop();
     },
   };
+}
+
+function whyNotListening(bind: string, port: number, error: unknown): string {
+  const isUsed = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+  const why = error instanceof Error ? error.message : String(error);
+  const reason = isUsed
+    ? 'is in use: end what listens there, or set SPOON_CONTROLLER_PORT'
+    : `cannot be used (${why}): check SPOON_BIND and SPOON_CONTROLLER_PORT`;
+  return `Port ${port} on ${bind} ${reason}.`;
 }
 
 function addTokenCheck(app: Api['app'], token: string): void {

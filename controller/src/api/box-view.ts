@@ -25,9 +25,9 @@ export function viewOf(record: BoxRecord, classes: BoxClasses): BoxView {
     why: whyOf(record, idle),
     progress: status?.progress ?? null,
     conditions: status?.conditions ?? [],
-    leases: [...leases],
-    endedLeases: record.ended.flatMap(endedLease),
-    sessions: [...record.sessions],
+    leases: leases.toSorted((a, b) => a.takenAt - b.takenAt),
+    endedLeases: record.ended.flatMap(endedLease).toSorted((a, b) => b.endedAt - a.endedAt),
+    sessions: record.sessions.toSorted((a, b) => a.startedAt - b.startedAt),
     desired: desired === null ? null : desiredView(desired),
     lastReap: status?.lastReap ?? null,
   };

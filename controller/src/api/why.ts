@@ -24,7 +24,7 @@ const RetryAt = z.object({ retryAt: z.number() });
 /** Why a box is alive or is not, and until when: sentences for people, the most important one first. Pure. */
 export function whyOf(record: BoxRecord, idle: IdleTimes): string[] {
   const phase = record.status?.phase ?? 'absent';
-  const sentences = [...stateOf(record)];
+  const sentences = [...stateOf(record), ...obstaclesOf(record.status)];
   if (phase === 'absent') return [...sentences, ...record.leases.map((lease) => waitingLease(lease, record.now))];
   if (phase === 'reaping') return [...sentences, ...record.leases.map((lease) => waitingLease(lease, record.now))];
   sentences.push(...holdersOf(record, idle));
@@ -49,11 +49,23 @@ function stateOf(record: BoxRecord): string[] {
       return [`failed: ${status?.message ?? ''}; ${nextTry(status, now)}`];
     case 'absent': {
       const last = status?.lastReap;
-      if (!last) return [record.leases.length > 0 ? 'absent: about to be made' : 'absent: nobody has asked for it yet'];
+      if (!last) return [record.leases.length > 0 ? 'absent: not made yet' : 'absent: nobody has asked for it yet'];
       const why = last.message || drained[last.cause];
       return [`absent: reaped at ${utcTime(last.at, now)} because ${why}; ${onlyHomeSurvives}`];
     }
   }
+}
+
+/** What is in the way, whatever the phase. */
+function obstaclesOf(status: BoxStatus | null): string[] {
+  const inTheWay = (status?.conditions ?? []).filter(
+    ({ type, status: is }) => (type === 'NameTaken' && is === 'True') || (type === 'EngineReachable' && is === 'False'),
+  );
+  return inTheWay.map(({ type, message }) =>
+    type === 'NameTaken'
+      ? `its name is taken: ${message}`
+      : `nothing can be done now: the container engine does not answer (${message})`,
+  );
 }
 
 /** What a box that is being made waits for, in words. */
@@ -101,10 +113,11 @@ function otherHold(hold: Hold, record: BoxRecord, idle: IdleTimes): string | nul
     }
     case 'activity':
       return `kept by recent activity (${hold.holder}) ${end}`;
-    case 'keep':
-      return hold.holder === 'amnesty'
-        ? `kept after Redis was emptied (amnesty) ${end}`
-        : `kept ${end}: ${hold.holder || 'no cause was recorded'}`;
+    case 'keep': {
+      const amnesty = /^amnesty: (.+)$/.exec(hold.holder)?.[1];
+      if (amnesty) return `kept because ${amnesty} (amnesty) ${end}`;
+      return `kept ${end}: ${hold.holder || 'no cause was recorded'}`;
+    }
   }
 }
 

@@ -11,7 +11,8 @@ export type Command =
   | { readonly type: 'ensure-home'; readonly uid: number; readonly gid: number; readonly image: string }
   | { readonly type: 'create'; readonly generation: number; readonly spec: BoxSpec }
   | { readonly type: 'start'; readonly id: string }
-  | { readonly type: 'unpause'; readonly id: string }
+  /** with a cause: only so that it can be stopped, for a paused process cannot answer TERM */
+  | { readonly type: 'unpause'; readonly id: string; readonly cause: DrainCause | null }
   | { readonly type: 'rename'; readonly id: string; readonly name: string }
   | { readonly type: 'probe'; readonly id: string }
   | { readonly type: 'stop'; readonly id: string; readonly graceMs: number; readonly cause: DrainCause }

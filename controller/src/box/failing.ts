@@ -38,10 +38,21 @@ function failureAt(facts: Facts, reason: Reason, message: string): Failure {
   return { attempts: 0, retryAt: 0, reason, message, failingId, failedGeneration, readyAt: null };
 }
 
-/** The fault of the last command, unless looking again already answered it. */
-export function realFault(facts: Facts): Fault | null {
+/** The commands whose faults concern a box that is being made, things beside a ready box, and a drain. */
+const commandsOf = {
+  making: ['pull', 'ensure-home', 'create', 'start', 'unpause', 'probe'],
+  beside: ['stop', 'remove', 'unpause', 'rename'],
+  drain: ['stop', 'remove', 'unpause'],
+} as const satisfies Readonly<Record<string, readonly CommandType[]>>;
+
+/**
+ * The fault of the last command, unless looking again already answered it, or it belongs to another part of the life: a
+ * pull or a stop may end when its user's box is long past it.
+ */
+export function realFault(facts: Facts, part: keyof typeof commandsOf): Fault | null {
   const { last, ownership } = facts;
   if (last === null || last.fault === null) return null;
+  if (!commandsOf[part].some((command) => command === last.command)) return null;
   const nameIsOurs = last.command === 'create' && last.fault.kind === 'conflict' && ownership.box !== null;
   return nameIsOurs ? null : last.fault;
 }

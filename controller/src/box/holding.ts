@@ -8,6 +8,8 @@ import { differingFields } from './spec.ts';
 /** A container that is there at this many faults in a row is replaced instead of started once more. */
 const faultsBeforeReplacement = 2;
 
+const orphanCause = 'it runs without desired state';
+
 export type Keep = Pick<BoxContext, 'keepUntil' | 'keepCause' | 'amnestyId'>;
 
 /**
@@ -26,10 +28,12 @@ export function keepOf(context: BoxContext, facts: Facts): Keep {
       amnestyId: amnesty.id,
     };
   }
-  if (facts.desired === null && keepUntil === 0) {
-    return { keepUntil: facts.now + facts.orphanGraceMs, keepCause: 'it runs without desired state', amnestyId };
+  if (facts.desired === null && keepCause !== orphanCause) {
+    return { keepUntil: Math.max(keepUntil, facts.now + facts.orphanGraceMs), keepCause: orphanCause, amnestyId };
   }
-  return { keepUntil, keepCause, amnestyId };
+  // It may lose its desired state a second time, and is granted time again then.
+  const isOver = facts.desired !== null && keepCause === orphanCause;
+  return { keepUntil, keepCause: isOver ? 'it ran without desired state' : keepCause, amnestyId };
 }
 
 /** A running box is kept while `now` is before this (Redis TIME, ms). */

@@ -21,6 +21,9 @@ import {
 } from './rules.ts';
 import { boxNameOf } from '#shared/identity.ts';
 
+/** What nobody asks for any more, or an operator wants gone, goes first; a replacement comes after the fault that it follows. */
+const urgentDrains = drainsWhen((context, facts) => !isReplacement(context, facts));
+
 /**
  * The life of a box. Pure: one event carries all facts, one action carries the one command; no clock, no I/O, no actors.
  *
@@ -49,10 +52,18 @@ export const boxMachine = setup({
     provisioning: {
       initial: 'creating',
       states: {
-        pulling: observed([engineDown, ...provisioningFaults, ...drains, ...converge, stay]),
-        creating: observed([engineDown, ...provisioningFaults, ...drains, ...converge, stay]),
-        starting: observed([engineDown, ...provisioningFaults, ...drains, ...converge, stay]),
-        probing: observed([engineDown, ...provisioningFaults, ...drains, diedWhileProbed, ...converge, stay]),
+        pulling: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge, stay]),
+        creating: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge, stay]),
+        starting: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge, stay]),
+        probing: observed([
+          engineDown,
+          ...urgentDrains,
+          ...provisioningFaults,
+          ...drains,
+          diedWhileProbed,
+          ...converge,
+          stay,
+        ]),
       },
     },
     ready: {
@@ -71,19 +82,16 @@ export const boxMachine = setup({
     },
     failed: observed([
       engineDown,
-      ...drains.map((rule) => ({ ...rule, when: (c: BoxContext, f: Facts) => isUrgentDrain(c, f) && rule.when(c, f) })),
+      ...drainsWhen((context, facts) => !isReplacement(context, facts) || !isWaiting(context, facts)),
       {
         name: 'nothing is there and nobody asks any more',
-        when: (_context, facts) => facts.ownership.box === null && !facts.hasLease && adoptable(facts) === null,
+        when: (_context, facts) => facts.ownership.box === null && !facts.hasLease,
         to: 'absent',
         context: (context) => ({ ...freshContext, lastReap: context.lastReap }),
       },
       {
         name: 'it is not time to try again',
-        when: (context, facts) =>
-          facts.now < context.retryAt &&
-          (facts.desired?.generation ?? 0) <= context.failedGeneration &&
-          !isHealed(context, facts),
+        when: isWaiting,
       },
       ...converge,
       stay,
@@ -91,20 +99,29 @@ export const boxMachine = setup({
   },
 });
 
+function drainsWhen(may: Rule['when']): readonly Rule[] {
+  return drains.map((rule) => ({
+    ...rule,
+    when: (context, facts) => may(context, facts) && rule.when(context, facts),
+  }));
+}
+
 function readyRules(): readonly Rule[] {
   return [
-    ...drains,
+    ...urgentDrains,
     {
-      name: 'the container is gone or ended, and nobody needs it',
-      when: (_context, facts) => !facts.hasLease && facts.ownership.box === null,
-      to: 'absent',
-      context: (context) => ({ ...freshContext, lastReap: context.lastReap }),
-    },
-    {
+      // How it ended is remembered, and counts, also where it is to be replaced then.
       name: 'the container is gone or ended under its holders',
-      when: (_context, facts) => facts.ownership.box === null || !isLive(facts.ownership.box),
+      when: (_context, facts) => facts.hasLease && !isLiveContainer(facts.ownership.box),
       to: 'failed',
       context: died,
+    },
+    ...drains,
+    {
+      name: 'the container is gone, and nobody needs it',
+      when: (_context, facts) => facts.ownership.box === null,
+      to: 'absent',
+      context: (context) => ({ ...freshContext, lastReap: context.lastReap }),
     },
     {
       name: 'somebody paused the box',
@@ -116,6 +133,12 @@ function readyRules(): readonly Rule[] {
       }),
     },
     {
+      name: 'the engine is restarting the box: wait',
+      when: (_context, facts) => facts.ownership.box?.state === 'restarting',
+      to: 'provisioning.starting',
+      context: () => ({ readyAt: null }),
+    },
+    {
       name: 'another container was chosen as the box: probe it',
       when: (context, facts) => facts.ownership.box?.id !== context.probedId,
       to: 'provisioning.probing',
@@ -124,7 +147,7 @@ function readyRules(): readonly Rule[] {
     },
     {
       name: 'putting things straight beside the box failed: wait',
-      when: (_context, facts) => realFault(facts) !== null,
+      when: (_context, facts) => realFault(facts, 'beside') !== null,
       context: (context, facts) => ({ ...faultFailure(context, facts), readyAt: context.readyAt }),
     },
     {
@@ -152,7 +175,8 @@ function reapingRules(): readonly Rule[] {
   return [
     {
       name: 'what was drained is gone',
-      when: (context, facts) => drained(context, facts) === null,
+      // Without a cause nothing may be drained: a stored state that cannot be begins anew.
+      when: (context, facts) => drained(context, facts) === null || context.drainCause === null,
       to: 'absent',
       context: (context, facts) => ({
         ...freshContext,
@@ -165,7 +189,7 @@ function reapingRules(): readonly Rule[] {
     },
     {
       name: 'stopping or removing failed: wait and try again',
-      when: (_context, facts) => realFault(facts) !== null,
+      when: (context, facts) => realFault(facts, 'drain') !== null && facts.last?.containerId === context.drainId,
       context: (context, facts) => {
         const failed = faultFailure({ ...context, attempts: Math.max(1, context.attempts) }, facts);
         return { ...failed, readyAt: null };
@@ -198,10 +222,14 @@ const reapMessages = {
   duplicate: 'it was a second container of one user',
 } as const;
 
-/** A box that does not run and is to be replaced waits for its time; every other drain does not. */
-function isUrgentDrain(context: BoxContext, facts: Facts): boolean {
-  const cause = drainOf(context, facts);
-  return cause !== null && !(cause === 'stopped' && facts.hasLease && facts.now < context.retryAt);
+/** The box does not run, and somebody waits for another in its place. */
+function isReplacement(context: BoxContext, facts: Facts): boolean {
+  return facts.hasLease && drainOf(context, facts) === 'stopped';
+}
+
+function isWaiting(context: BoxContext, facts: Facts): boolean {
+  const isNewer = (facts.desired?.generation ?? 0) > context.failedGeneration;
+  return facts.now < context.retryAt && !isNewer && !isHealed(context, facts);
 }
 
 /** What was outside our hands was put right: no reason to wait for the time. */

@@ -3,14 +3,18 @@ import type { Phase, Step } from '#shared/status.ts';
 import { type Command, noCommand } from './command.ts';
 import type { BoxContext } from './context.ts';
 import type { Facts } from './facts.ts';
-import { consentedForeign, isIdleDue, wantedUntilOf } from './holding.ts';
+import { adoptable, consentedForeign, isIdleDue, wantedUntilOf } from './holding.ts';
 import { boxMachine } from './machine.ts';
+import { isLive } from './ownership.ts';
 import { restore, type StateValue, stateOf } from './snapshot.ts';
 
 const engineDownLookMs = 1_000;
+const engineDownIdleLookMs = 5_000;
 const creationLookMs = 250;
 /** Ends that this process is not told of (a removal by somebody else, a restart by the engine) are looked for this often. */
 const waitLookMs = 500;
+/** The end of a pull is told, and its progress too. */
+const pullLookMs = 5_000;
 const adoptLookMs = 5_000;
 
 export interface Plan {
@@ -40,7 +44,7 @@ export function planNext(stored: { readonly value: unknown; readonly context: un
   const value = stateOf(snapshot);
   const { phase, step } = phaseOf(value);
   const { context } = snapshot;
-  return { value, context, phase, step, command, rule, requeueAfterMs: requeueOf(phase, context, facts) };
+  return { value, context, phase, step, command, rule, requeueAfterMs: requeueOf(phase, step, context, facts) };
 }
 
 /** The only place that names a phase for a state. */
@@ -52,26 +56,45 @@ export function phaseOf(value: StateValue): { phase: Phase; step: Step | null } 
 }
 
 /** Deadlines are data: there is no timer for a box anywhere but the queue's one. */
-function requeueOf(phase: Phase, context: BoxContext, facts: Facts): number | null {
-  if (facts.engineDown !== null) return facts.hasLease ? engineDownLookMs : null;
+function requeueOf(phase: Phase, step: Step | null, context: BoxContext, facts: Facts): number | null {
+  const { now } = facts;
+  if (facts.engineDown !== null) {
+    if (facts.hasLease) return engineDownLookMs;
+    return phase === 'absent' ? null : engineDownIdleLookMs;
+  }
+  const adoptAt = consentedForeign(facts) === null ? [] : [now + adoptLookMs];
   switch (phase) {
     case 'absent':
-      if (consentedForeign(facts) !== null) return adoptLookMs;
-      return facts.hasLease || facts.ownership.box !== null || facts.desired?.deletedAt !== undefined ? 0 : null;
+      if (facts.hasLease || facts.ownership.box !== null || facts.desired?.deletedAt !== undefined) return 0;
+      if (adoptable(facts) !== null) return 0;
+      return soonest(now, adoptAt);
     case 'provisioning':
+      if (step === 'pulling' && facts.image.state === 'pulling') return pullLookMs;
       return context.creationsSeen > 0 ? creationLookMs : waitLookMs;
     case 'failed':
-      return Math.max(0, context.retryAt - facts.now);
+      if (!facts.hasLease && facts.ownership.box === null) return 0;
+      return soonest(now, [context.retryAt, ...idleLooks(context, facts), ...adoptAt]);
     case 'reaping':
-      return facts.stopping.includes(context.drainId) ? null : Math.max(waitLookMs, context.retryAt - facts.now);
+      return facts.stopping.includes(context.drainId) ? null : Math.max(waitLookMs, context.retryAt - now);
     case 'ready': {
-      const times = [wantedUntilOf(context, facts)];
+      const times = [...idleLooks(context, facts), ...adoptAt];
       if (facts.nextLeaseExpiry !== null) times.push(facts.nextLeaseExpiry);
-      if (isIdleDue(context, facts) && facts.pacedUntil !== null) return Math.max(1, facts.pacedUntil - facts.now);
-      if (context.retryAt > facts.now) times.push(context.retryAt);
-      return Math.max(1, Math.min(...times) - facts.now);
+      if (context.retryAt > now) times.push(context.retryAt);
+      return Math.max(1, soonest(now, times) ?? 1);
     }
   }
+}
+
+/** When a live box becomes due for an idle reap; where it is due and waits for its turn, when that comes. */
+function idleLooks(context: BoxContext, facts: Facts): number[] {
+  const { box } = facts.ownership;
+  if (box === null || !isLive(box)) return [];
+  if (!isIdleDue(context, facts)) return [wantedUntilOf(context, facts)];
+  return facts.pacedUntil === null ? [] : [facts.pacedUntil];
+}
+
+function soonest(now: number, times: readonly number[]): number | null {
+  return times.length === 0 ? null : Math.max(0, Math.min(...times) - now);
 }
 
 /** xstate types an action's params as unknown where several actions share a machine; ours carry exactly these. */

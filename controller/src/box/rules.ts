@@ -56,18 +56,19 @@ export const provisioningFaults: readonly Rule[] = [
   },
   {
     name: 'the container vanished, which is forgiven once',
-    when: (context, facts) =>
-      realFault(facts)?.kind === 'not-found' &&
-      facts.ownership.box === null &&
-      !context.vanished &&
-      facts.last?.command !== 'create' &&
-      facts.last?.command !== 'pull',
+    when: (context, facts) => hasVanished(facts) && !context.vanished,
     to: 'absent',
     context: () => ({ vanished: true }),
   },
   {
+    name: 'the container vanished again',
+    when: (_context, facts) => hasVanished(facts),
+    to: 'failed',
+    context: died,
+  },
+  {
     name: 'the last command failed',
-    when: (_context, facts) => realFault(facts) !== null,
+    when: (_context, facts) => realFault(facts, 'making') !== null,
     to: 'failed',
     context: faultFailure,
   },
@@ -138,7 +139,7 @@ export const converge: readonly Rule[] = [
     name: 'it is paused and somebody needs it: unpause it',
     when: (_context, facts) => facts.ownership.box?.state === 'paused' && facts.hasLease,
     to: 'provisioning.starting',
-    command: (_context, facts) => withBox(facts, (box) => ({ type: 'unpause', id: box.id })),
+    command: (_context, facts) => withBox(facts, (box) => ({ type: 'unpause', id: box.id, cause: null })),
   },
   {
     name: 'somebody paused it and nobody needs it: leave it',
@@ -215,6 +216,14 @@ export const converge: readonly Rule[] = [
     to: 'provisioning.pulling',
   },
   {
+    name: 'an image was pulled that is not there',
+    when: (_context, facts) =>
+      facts.image.state === 'wanted' && facts.last?.command === 'pull' && facts.last.fault === null,
+    to: 'failed',
+    context: (context, facts) =>
+      failure(context, facts, 'PullFailed', `image ${facts.boxClass?.image ?? ''} was pulled, but is not there`),
+  },
+  {
     name: 'the image is absent: pull it',
     when: (_context, facts) => facts.image.state === 'wanted',
     to: 'provisioning.pulling',
@@ -266,7 +275,7 @@ export function withBox(facts: Facts, make: (box: ContainerView) => Command): Co
 /** Stop, or unpause first: a paused process cannot answer TERM. None while this process is stopping it already. */
 export function stopCommand(container: ContainerView | null, cause: DrainCause | null, facts: Facts): Command {
   if (container === null || cause === null || facts.stopping.includes(container.id)) return noCommand;
-  if (container.state === 'paused') return { type: 'unpause', id: container.id };
+  if (container.state === 'paused') return { type: 'unpause', id: container.id, cause };
   const graceMs = container.spec?.stopGraceMs ?? facts.boxClass?.stopGrace ?? defaultGraceMs;
   return { type: 'stop', id: container.id, graceMs, cause };
 }
@@ -303,6 +312,14 @@ function isLiveBox(facts: Facts): boolean {
 
 function isLive0(container: ContainerView | null): boolean {
   return container !== null && isLive(container);
+}
+
+/** The container of the last command is gone, and nobody here removed it. */
+function hasVanished(facts: Facts): boolean {
+  const { last, ownership } = facts;
+  if (last === null || last.containerId === '' || ownership.box !== null) return false;
+  if (last.command === 'stop' || last.command === 'remove') return false;
+  return last.fault === null || last.fault.kind === 'not-found';
 }
 
 function runsProbed(context: BoxContext, facts: Facts): boolean {

@@ -6,6 +6,10 @@ export type Priority = 'person' | 'housekeeping';
 
 const backoffFirstMs = 100;
 const backoffMaxMs = 30_000;
+/** Timers of the runtime end at 2^31 ms and fire at once beyond it; a pin lasts longer. */
+const timerMaxMs = 3_600_000;
+/** Of keys that people wait for, at most this many begin in a row while housekeeping waits too. */
+const personsInARow = 16;
 
 export interface WorkQueueStats {
   readonly waiting: number;
@@ -36,6 +40,7 @@ export class WorkQueue<Key extends string> {
   private timerAt = Number.POSITIVE_INFINITY;
   private closed = false;
   private onIdle: (() => void) | null = null;
+  private inARow = 0;
 
   constructor(options: {
     clock: Clock;
@@ -95,7 +100,7 @@ export class WorkQueue<Key extends string> {
 
   private dispatch(): void {
     while (!this.closed && this.processing.size < this.workers) {
-      const priority = this.waiting.person.size > 0 ? 'person' : 'housekeeping';
+      const priority = this.nextPriority();
       const next = this.waiting[priority].values().next();
       if (next.done) return;
       this.waiting[priority].delete(next.value);
@@ -103,6 +108,14 @@ export class WorkQueue<Key extends string> {
       this.processing.set(next.value, priority);
       void this.work(next.value, priority);
     }
+  }
+
+  /** People first, but housekeeping never starves: it gives back the memory that they need. */
+  private nextPriority(): Priority {
+    const { person, housekeeping } = this.waiting;
+    const isPerson = person.size > 0 && (housekeeping.size === 0 || this.inARow < personsInARow);
+    this.inARow = isPerson && housekeeping.size > 0 ? this.inARow + 1 : 0;
+    return isPerson ? 'person' : 'housekeeping';
   }
 
   private async work(key: Key, priority: Priority): Promise<void> {
@@ -131,8 +144,10 @@ export class WorkQueue<Key extends string> {
     const next = this.deadlines.peek();
     if (next === null || next.at >= this.timerAt) return;
     this.cancelTimer?.();
-    this.timerAt = next.at;
-    this.cancelTimer = this.clock.after(Math.max(0, next.at - this.clock.monotonicMs()), () => this.fire());
+    const now = this.clock.monotonicMs();
+    const delayMs = Math.min(Math.max(0, next.at - now), timerMaxMs);
+    this.timerAt = now + delayMs;
+    this.cancelTimer = this.clock.after(delayMs, () => this.fire());
   }
 
   private fire(): void {

@@ -17,7 +17,8 @@ type Executors = { [Type in Command['type']]: (command: CommandOf<Type>, permit:
 
 /**
  * Does what a commit permitted, one engine call each. A type of command without an executor does not compile.
- * Resolves with the outcome that the next pass is to know, or null where the end comes later or there is nothing to tell.
+ * Resolves with the outcome that the next pass is to know, null where the end comes later or there is nothing to tell, or
+ * `dropped` where nothing was done because the permit was too old.
  */
 export class Executor {
   private readonly clock: Clock;
@@ -78,9 +79,9 @@ export class Executor {
     };
   }
 
-  async execute(command: Command, permit: Permit): Promise<Outcome | null> {
+  async execute(command: Command, permit: Permit): Promise<Outcome | 'dropped' | null> {
     if (command.type === 'none' || command.type === 'forget') return null;
-    if (this.signal.aborted || this.clock.monotonicMs() - permit.committedAtMs > this.fenceMs) return null;
+    if (this.signal.aborted || this.clock.monotonicMs() - permit.committedAtMs > this.fenceMs) return 'dropped';
     try {
       const containerId = await this.run(command, permit);
       return isOperation(command) ? null : { command: command.type, containerId, fault: null };

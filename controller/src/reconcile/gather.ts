@@ -103,7 +103,9 @@ async function imageOf(
 ): Promise<ImageFact> {
   if (boxClass === null) return { state: 'unknown' };
   const { image, pullPolicy } = boxClass;
-  const pull = sources.operations.pullOf(image, record.user);
+  // Only who waits for the image is told how far it is: idle boxes of the class have nothing to do with it.
+  const waits = record.leases.length > 0 && record.status?.phase !== 'ready';
+  const pull = sources.operations.pullOf(image, waits ? record.user : null);
   if (pull !== null) return { state: 'pulling', progress: pull.progress };
   if (pullPolicy === 'Always' && !sources.operations.wasPulled(image)) return { state: 'wanted' };
   const view = await sources.runtime.image(image, signal);

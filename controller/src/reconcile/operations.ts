@@ -52,10 +52,10 @@ export class Operations {
     this.onEnd = options.onEnd;
   }
 
-  /** Whether the image is being pulled, and how far; whoever asks is told its end. */
-  pullOf(image: string, user: UserName): { progress: PullProgress | null } | null {
+  /** Whether the image is being pulled, and how far; a user who is named here is told its progress and its end. */
+  pullOf(image: string, user: UserName | null): { progress: PullProgress | null } | null {
     const pull = this.pulls.get(image);
-    pull?.waiting.add(user);
+    if (user !== null) pull?.waiting.add(user);
     return pull ?? null;
   }
 
@@ -82,7 +82,7 @@ export class Operations {
       toldAt = this.nowMs();
       for (const waiter of pull.waiting) this.onProgress(waiter);
     };
-    void this.settle(this.runtime.pull(image, onProgress, this.signal), 'pull').then((fault) => {
+    void this.settle(() => this.runtime.pull(image, onProgress, this.signal), 'pull').then((fault) => {
       this.pulls.delete(image);
       if (fault === null) this.pulled.add(image);
       for (const waiter of pull.waiting) this.end(waiter, { command: 'pull', containerId: '', fault });
@@ -92,7 +92,7 @@ export class Operations {
   stop(id: string, graceMs: number, user: UserName): void {
     if (this.stops.has(id)) return;
     this.stops.add(id);
-    void this.settle(this.runtime.stop(id, graceMs, this.signal), 'stop').then((fault) => {
+    void this.settle(() => this.runtime.stop(id, graceMs, this.signal), 'stop').then((fault) => {
       this.stops.delete(id);
       this.end(user, { command: 'stop', containerId: id, fault });
     });
@@ -102,9 +102,9 @@ export class Operations {
     if (!this.signal.aborted) this.onEnd(user, outcome);
   }
 
-  private async settle(work: Promise<void>, operation: string): Promise<Fault | null> {
+  private async settle(work: () => Promise<void>, operation: string): Promise<Fault | null> {
     try {
-      await work;
+      await work();
       return null;
     } catch (error) {
       return faultOf(error, operation);

@@ -4,7 +4,6 @@ import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { BoxRecord, BoxStatus, StatusBody } from '#shared/status.ts';
-import type { Command } from '../box/command.ts';
 import { statusBodyOf } from '../box/conditions.ts';
 import type { Facts } from '../box/facts.ts';
 import type { ContainerView } from '../box/observed.ts';
@@ -20,6 +19,8 @@ import type { Trust } from './trust.ts';
 
 /** After a refused commit the next pass reads what changed; this keeps a disagreement from spinning. */
 const refusedRetryMs = 50;
+/** Redis was restarted: the next heartbeat notices it, and no idle reap passes before that. */
+const untrustedRetryMs = 1_000;
 
 /**
  * One pass over one user: read, gather, plan, commit, execute at most one command. The same function serves a new lease, a
@@ -95,12 +96,15 @@ export class Reconciler {
     const record = await this.store.read(user);
     let { facts, plan, body } = await this.plan(record, listed, false);
     if (listed !== null) {
-      if (plan.command.type === 'none' && isUnchanged(record.status, plan, facts, body)) return this.done(facts, plan);
+      if (plan.command.type === 'none' && isUnchanged(record.status, plan, facts, body)) {
+        this.forgetOutcome(facts);
+        return this.done(facts, plan);
+      }
       // A list is good enough to see that nothing is to be done; to do something, look at the box itself.
       ({ facts, plan, body } = await this.plan(record, null, true));
     }
     if (plan.command.type === 'none' && isUnchanged(record.status, plan, facts, body)) {
-      this.outcomes.delete(user);
+      this.forgetOutcome(facts);
       return this.done(facts, plan);
     }
     return await this.commitAndExecute(record, facts, plan, body);
@@ -133,7 +137,7 @@ export class Reconciler {
   ): Promise<{ requeueAfterMs: number | null }> {
     const { user } = record;
     const { command } = plan;
-    const isIdleReap = command.type === 'stop' && command.cause === 'idle' && record.status?.phase !== 'reaping';
+    const isIdleReap = 'cause' in command && command.cause === 'idle' && record.status?.phase !== 'reaping';
     const place = isIdleReap ? this.pacer.tryTake() : null;
     if (isIdleReap && place === null) return { requeueAfterMs: 1 }; // others took the last places: the next pass says so
     // Before the commit, because a command must follow its commit at once.
@@ -149,17 +153,27 @@ export class Reconciler {
       place?.giveBack();
       this.log.debug({ user, refused: result.refused, detail: result.detail, rule: plan.rule }, 'commit refused');
       if (result.refused === 'not-leader') this.onNotLeader('the commit script says that another leads');
-      return { requeueAfterMs: refusedRetryMs };
+      return { requeueAfterMs: result.refused === 'untrusted' ? untrustedRetryMs : refusedRetryMs };
     }
-    this.outcomes.delete(user);
+    this.forgetOutcome(facts);
     if (plan.phase !== record.status?.phase || command.type !== 'none') {
       this.log.info({ user, phase: plan.phase, step: plan.step, command: command.type, rule: plan.rule }, 'pass');
     }
     const outcome = await this.executor.execute(command, { user, facts, committedAtMs });
     if (outcome === null) return this.done(facts, plan);
+    if (outcome === 'dropped') {
+      if (!this.signal.aborted)
+        this.log.warn({ user, command: command.type }, 'command dropped: its commit took too long');
+      return { requeueAfterMs: refusedRetryMs };
+    }
     this.outcomes.set(user, outcome);
     if (outcome.fault !== null) this.log.warn({ user, fault: outcome.fault }, `${command.type} failed`);
     return { requeueAfterMs: 0 };
+  }
+
+  /** A pass has drawn its conclusions from it. One that came during the pass is the next one's. */
+  private forgetOutcome({ user, last }: Facts): void {
+    if (this.outcomes.get(user) === last) this.outcomes.delete(user);
   }
 
   private done(facts: Facts, plan: Plan): { requeueAfterMs: number | null } {
@@ -174,7 +188,7 @@ export class Reconciler {
 
 function commitOf(record: BoxRecord, facts: Facts, plan: Plan, body: StatusBody): Commit {
   const { status, user } = record;
-  const { context, phase, command } = plan;
+  const { context, phase } = plan;
   const container = containerOf(facts, plan);
   return {
     user,
@@ -185,7 +199,7 @@ function commitOf(record: BoxRecord, facts: Facts, plan: Plan, body: StatusBody)
     keepUntil: context.keepUntil,
     keepCause: context.keepCause,
     body,
-    intent: intentOf(command),
+    intent: intentOf(plan),
     events: eventsOf(status, plan, body),
   };
 }
@@ -198,10 +212,14 @@ function containerOf(facts: Facts, plan: Plan): { id: string; generation: number
   return { id, generation: container?.generation ?? 0 };
 }
 
-function intentOf(command: Command): Intent {
+function intentOf({ command, phase, context }: Plan): Intent {
   if (command.type === 'forget') return { kind: 'forget' };
-  if (command.type !== 'stop' && command.type !== 'remove') return { kind: 'none' };
-  return { kind: 'drain', cause: command.cause, containerId: command.id };
+  if ('cause' in command && command.cause !== null) {
+    return { kind: 'drain', cause: command.cause, containerId: command.id };
+  }
+  // Also where a drain begins without a command, as while an earlier stop of this process still runs: who begins one asks.
+  if (phase !== 'reaping' || context.drainCause === null) return { kind: 'none' };
+  return { kind: 'drain', cause: context.drainCause, containerId: context.drainId };
 }
 
 /** What is worth a line in the box's history: a new phase, and every new reason of a failure. */
@@ -213,7 +231,8 @@ function eventsOf(status: BoxStatus | null, plan: Plan, body: StatusBody): { rea
 }
 
 function isUnchanged(status: BoxStatus | null, plan: Plan, facts: Facts, body: StatusBody): boolean {
-  if (status === null) return plan.phase === 'absent' && facts.ownership.box === null;
+  // Who waits is told what for, also when the engine does not answer at the very first look.
+  if (status === null) return plan.phase === 'absent' && facts.ownership.box === null && !facts.hasLease;
   const { context } = plan;
   const { id, generation } = containerOf(facts, plan);
   return (

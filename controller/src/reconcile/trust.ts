@@ -29,6 +29,8 @@ export class Trust {
   private readonly token: string;
   private readonly onAmnesty: () => void;
   private current: Amnesty | null = null;
+  /** the mark may still say that Redis is trusted */
+  private marked = true;
   /** users with a running box that the current amnesty has not reached; null = not listed yet */
   private waiting: Set<UserName> | null = null;
   private runId = '';
@@ -53,7 +55,9 @@ export class Trust {
     this.lastBeat = { now: first.now, monotonicMs: this.clock.monotonicMs() };
     if (first.marker === '') this.distrust('Redis is new or was emptied');
     else if (first.marker !== this.runId) this.distrust('Redis was restarted');
+    else if (first.now < first.previousAt) this.distrust("Redis' clock jumped back");
     else if (first.now - first.previousAt > heartbeatOldMs) this.distrust('no controller led for a while');
+    await this.unmark();
   }
 
   /** Every heartbeat of the term. */
@@ -71,12 +75,20 @@ export class Trust {
       this.runId = runId;
       this.distrust('Redis was restarted');
     } else if (this.current === null && reply.marker !== runId) this.distrust('Redis was emptied or restored');
+    await this.unmark();
     await this.settle();
   }
 
-  /** A list of all containers came: these users have a running box. The first list after a distrust says whom it concerns. */
-  listed(users: Iterable<UserName>): void {
-    if (this.current !== null && this.waiting === null) this.waiting = new Set(users);
+  /**
+   * A list of all containers came: these users have a running box. The first list that was begun after a distrust, and so
+   * under its amnesty, says whom it concerns: an older one may lack a box that was started meanwhile.
+   */
+  listed(users: Iterable<UserName>, begunUnder: Amnesty | null): void {
+    if (this.current === null || this.current !== begunUnder || this.waiting !== null) return;
+    this.waiting = new Set(users);
+    const { cause } = this.current;
+    // Also true of every first start, where nothing runs yet: no reason to alarm anybody.
+    if (this.waiting.size > 0) this.log.warn({ boxes: this.waiting.size, cause }, 'every running box is granted time');
   }
 
   /** A pass of this user was committed, or its box runs no more, under amnesty `id`. */
@@ -87,17 +99,24 @@ export class Trust {
   private distrust(cause: string): void {
     this.current = { id: randomBytes(6).toString('hex'), cause: `amnesty: ${cause}` };
     this.waiting = null;
-    this.log.warn({ cause }, 'Redis is not trusted to know who needs a box: every running box is granted time');
+    this.marked = true;
+    this.log.info({ cause }, 'Redis is not trusted to know who needs a box, until every running box was granted time');
     this.onAmnesty();
   }
 
+  /** While the mark stands, a pass that was planned before the distrust could still commit an idle reap. */
+  private async unmark(): Promise<void> {
+    if (this.current !== null && this.marked && (await this.store.mark(this.token, null))) this.marked = false;
+  }
+
   private async settle(): Promise<void> {
-    if (this.current === null || this.waiting === null || this.waiting.size > 0 || this.marking) return;
+    if (this.current === null || this.marked || this.waiting === null || this.waiting.size > 0 || this.marking) return;
     const { id } = this.current;
     this.marking = true;
     try {
       if ((await this.store.mark(this.token, this.runId)) && this.current?.id === id) {
         this.current = null;
+        this.marked = true;
         this.log.info('Redis is trusted again: every running box has its time');
       }
     } finally {

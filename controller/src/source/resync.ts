@@ -106,6 +106,7 @@ export class Resync {
   private async once(signal: AbortSignal): Promise<void> {
     this.heardSince = new Set();
     try {
+      const amnesty = this.trust.amnesty();
       const known = new Set(await this.store.users());
       const containers = await this.listed(known, signal);
       const byUser = this.grouped(containers, known);
@@ -113,7 +114,10 @@ export class Resync {
         views.some((view) => isOurs(view, this.installation) && isLive(view)),
       );
       this.pacer.observe(running.length);
-      this.trust.listed(running.map(([user]) => user));
+      this.trust.listed(
+        running.map(([user]) => user),
+        amnesty,
+      );
       for (const user of new Set([...known, ...byUser.keys()])) {
         if (!this.heardSince.has(user)) this.reconciler.seen(user, byUser.get(user) ?? []);
         this.queue.add(user, 'housekeeping');

@@ -79,7 +79,7 @@ async function startOrEnd(
   } catch (error) {
     const refused = error instanceof EngineError && error.fault.status !== null;
     if (!refused) {
-      await endMarked(docker, containerId, session).catch((failure: unknown) => {
+      await endMarked(docker, { containerId, session, spareDaemons: false }).catch((failure: unknown) => {
         log.error(
           { session, containerId, error: failure },
           'a start broke off and what it may have started is not ended',

@@ -21,6 +21,9 @@ const lookEveryMs = { first: 5, most: 200 };
 /** A shell must be ended, and looked at, whatever else was given up. */
 const never = new AbortController().signal;
 
+/** What outlived a hang-up; with the shell, all of it. */
+type Left = 'nothing' | 'programs' | 'shell';
+
 interface ExecState {
   readonly running: boolean;
   readonly exitCode: number | null;
@@ -68,23 +71,28 @@ export class DockerTerminal implements Terminal {
 
   /**
    * Once the keys are written the engine calls the exec ended with 126, whether its shell is or not: from then on only the
-   * list of the container's processes tells.
+   * list of the container's processes tells. The shell alone is not enough: a hang-up just when it starts a program misses
+   * that program.
    */
   async hangUp(): Promise<void> {
+    const { containerId, session } = this.#start;
+    let left: Left = 'shell';
     this.stream.resume();
     try {
       const exec = await this.#started();
       if (exec === null || !exec.running) return;
       await this.#detach();
-      if (exec.pid > 0 && (await this.#processEnds(exec.pid))) return;
+      if (exec.pid > 0) left = await this.#leftOf(exec.pid);
+      if (left === 'nothing') return;
     } catch (error) {
       if (isGone(error)) return;
-      this.#log.warn({ session: this.#start.session, error }, 'a hang-up failed; signalling the processes instead');
+      this.#log.warn({ session, error }, 'a hang-up failed; signalling the processes instead');
     } finally {
       this.stream.destroy();
     }
-    this.#log.info({ session: this.#start.session }, 'a shell outlived its hang-up; signalling its processes');
-    await endMarked(this.#docker, this.#start.containerId, this.#start.session);
+    this.#log.info({ session, left }, 'processes outlived the hang-up of their terminal; signalling them');
+    // Where the shell obeyed, what ignores HUP was told to outlive it (`nohup`), as on any terminal.
+    await endMarked(this.#docker, { containerId, session, spareDaemons: left === 'programs' });
   }
 
   /** Its state once there is a process, or will be none any more. */
@@ -106,15 +114,19 @@ export class DockerTerminal implements Terminal {
     }
   }
 
-  async #processEnds(pid: number): Promise<boolean> {
+  /** What is left of the terminal's processes: those of the session (in the kernel's sense) that its shell leads. */
+  async #leftOf(shellPid: number): Promise<Left> {
     const container = this.#docker.getContainer(this.#start.containerId);
-    // One column of exactly the container's processes: the engine adds their ids to the arguments of `ps`.
-    const top = (abortSignal: AbortSignal): Promise<unknown> => container.top({ ps_args: '-o pid', abortSignal });
+    // Of exactly the container's processes: the engine adds their ids to the arguments of `ps`.
+    const top = (abortSignal: AbortSignal): Promise<unknown> => container.top({ ps_args: '-o pid,sid', abortSignal });
+    let left: Left = 'shell';
     for await (const _look of this.#looks(endWithinMs)) {
       const { Processes } = ProcessList.parse(await engineCall('top', callTimeoutMs, top, never));
-      if (!Processes.some(([id]) => Number(id) === pid)) return true;
+      const ofTerminal = Processes.filter(([, sessionId]) => Number(sessionId) === shellPid);
+      if (ofTerminal.length === 0) return 'nothing';
+      left = ofTerminal.some(([pid]) => Number(pid) === shellPid) ? 'shell' : 'programs';
     }
-    return false;
+    return left;
   }
 
   /** null: the engine does not know it any more. An exec whose process is not made yet counts as running. */

@@ -11,11 +11,14 @@ const killGraceMs = 3_000;
 const endWithinMs = 10_000;
 
 /**
- * Ends every process in a container that carries a session's mark, by a second exec: HUP and CONT, KILL after a grace. For
+ * Ends every process (with `spareDaemons`, but those that ignore HUP) in a container that carries a session's mark, by a second exec: HUP and CONT, KILL after a grace. For
  * what outlived the hang-up, and for an exec whose start was cut off. A container that is gone is success; rejects with an
  * EngineError where some are left, or that cannot be told.
  */
-export async function endMarked(docker: Docker, containerId: string, session: string): Promise<void> {
+export async function endMarked(
+  docker: Docker,
+  { containerId, session, spareDaemons }: { containerId: string; session: string; spareDaemons: boolean },
+): Promise<void> {
   const limit = AbortSignal.timeout(endWithinMs);
   try {
     const exec = await engineCall(
@@ -23,7 +26,7 @@ export async function endMarked(docker: Docker, containerId: string, session: st
       callTimeoutMs,
       (abortSignal) =>
         docker.getContainer(containerId).exec({
-          Cmd: endCommand(session, killGraceMs),
+          Cmd: endCommand(session, killGraceMs, spareDaemons),
           AttachStdout: true,
           AttachStderr: true,
           abortSignal,

@@ -15,13 +15,17 @@ export function loginCommand(rows: number, cols: number, directory: string | nul
   return ['/bin/sh', '-c', loginScript, 'spoonbox', String(rows), String(cols), directory ?? ''];
 }
 
-/** $1 session, $2 grace in tenths of a second. Ends whatever carries the session's mark: HUP and CONT, then KILL; 1 = some are left. */
-const endScript = `marked() { grep -lszFx "SPOONBOX_SESSION=$1" /proc/[0-9]*/environ | cut -d/ -f3; }
-p=$(marked "$1"); [ -n "$p" ] || exit 0
+/**
+ * $1 session, $2 grace in tenths of a second, $3 1 = spare those that ignore HUP. Ends whatever carries the session's mark:
+ * HUP and CONT, then KILL; exit code 1 = some are left.
+ */
+const endScript = `left() { for f in $(grep -lszFx "SPOONBOX_SESSION=$1" /proc/[0-9]*/environ); do f=\${f%/environ}
+[ "$2" = 1 ] && grep -qs '^SigIgn:.*[13579bdf]$' $f/status || echo \${f#/proc/}; done; }
+p=$(left "$1" "$3"); [ -n "$p" ] || exit 0
 kill -HUP $p; kill -CONT $p; i=0
-while [ $i -lt "$2" ]; do sleep 0.1; p=$(marked "$1"); [ -n "$p" ] || exit 0; i=$((i+1)); done
-kill -KILL $p; sleep 0.2; [ -z "$(marked "$1")" ]`;
+while [ $i -lt "$2" ]; do sleep 0.1; p=$(left "$1" "$3"); [ -n "$p" ] || exit 0; i=$((i+1)); done
+kill -KILL $p; sleep 0.2; [ -z "$(left "$1" "$3")" ]`;
 
-export function endCommand(session: string, graceMs: number): string[] {
-  return ['/bin/sh', '-c', endScript, 'spoonbox', session, String(Math.ceil(graceMs / 100))];
+export function endCommand(session: string, graceMs: number, spareDaemons: boolean): string[] {
+  return ['/bin/sh', '-c', endScript, 'spoonbox', session, String(Math.ceil(graceMs / 100)), spareDaemons ? '1' : '0'];
 }

@@ -7,9 +7,8 @@ export interface RawDocker {
   createStartExec(name: string, body: object, command: readonly string[]): Promise<string>;
   exists(name: string): Promise<boolean>;
   removeByForce(id: string): Promise<void>;
-  /** `GET /containers/json` of all that carry the label, as the engine answers it. */
-  list(label: string): Promise<unknown>;
-  inspect(id: string): Promise<unknown>;
+  /** Everything that carries the label. */
+  removeAll(label: string): Promise<void>;
   close(): void;
 }
 
@@ -65,11 +64,11 @@ export function createRawDocker(dockerHost: string | undefined): RawDocker {
     async removeByForce(id) {
       await sure('DELETE', `/containers/${id}?force=true`);
     },
-    async list(label) {
+    async removeAll(label) {
       const filters = encodeURIComponent(JSON.stringify({ label: [label] }));
-      return JSON.parse(await sure('GET', `/containers/json?all=true&filters=${filters}`));
+      const listed = await sure('GET', `/containers/json?all=true&filters=${filters}`);
+      for (const { Id } of z.array(Created).parse(JSON.parse(listed))) await this.removeByForce(Id);
     },
-    inspect: async (id) => JSON.parse(await sure('GET', `/containers/${id}/json`)),
     close: () => agent.destroy(),
   };
 }

@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
+import type { RedisPort } from '#shared/redis-port.ts';
+import { commitContract } from './box-store-commit.ts';
+import { damageContract } from './box-store-damage.ts';
+import { leaseContract } from './box-store-leases.ts';
+import { createWorld, type RedisHarness, type World } from './box-store-world.ts';
+
+/** What the state in Redis promises, whatever runs the scripts: the real server, or the simulated one. */
+export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHarness>): void {
+  describe(name, () => {
+    let harness: RedisHarness;
+    let redis: RedisPort;
+    let world: World;
+
+    beforeAll(async () => {
+      harness = await makeRedis();
+      redis = harness.connect();
+    });
+    afterAll(async () => {
+      await redis?.close();
+      await harness?.dispose();
+    });
+    beforeEach(() => {
+      world = createWorld(harness, redis);
+    });
+
+    leaseContract(() => world);
+    commitContract(
+      () => world,
+      () => harness,
+    );
+    damageContract(
+      () => world,
+      () => harness,
+    );
+  });
+}

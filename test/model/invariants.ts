@@ -1,0 +1,81 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isLive } from '../../controller/src/box/ownership.ts';
+import { type Plan, planNext } from '../../controller/src/box/plan.ts';
+import { restore, stateOf } from '../../controller/src/box/snapshot.ts';
+import { type Given, isPermitted } from './acceptance.ts';
+
+/** A pass that asks for another at once must come to rest, or to a command, after this many. */
+const passesToRest = 6;
+
+/** What must hold of every plan, whatever the state and the facts: each broken rule as one sentence. */
+export function brokenRules(given: Given): string[] {
+  const { value, context, facts } = given;
+  const broken: string[] = [];
+  const must = (holds: boolean, rule: string): void => {
+    if (!holds) broken.push(rule);
+  };
+  const plan = planNext({ value, context }, facts);
+  const { command } = plan;
+  const { box, extras, foreign } = facts.ownership;
+
+  must(plan.rule !== '', 'exactly one edge is taken');
+  const stored = JSON.parse(JSON.stringify({ value: plan.value, context: plan.context }));
+  must(isDeepStrictEqual(stateOf(restore(stored)), plan.value), 'the state can be stored and brought back');
+  must(isDeepStrictEqual(restore(stored).context, plan.context), 'the memory can be stored and brought back');
+
+  if (facts.engineDown !== null) {
+    must(command.type === 'none', 'nothing is commanded while the engine does not answer');
+    must(isDeepStrictEqual(plan.value, value), 'nothing is concluded while the engine does not answer');
+    must(plan.requeueAfterMs !== 0, 'an engine that is down is not asked without a pause');
+    return broken;
+  }
+  if (command.type === 'create') must(box === null && extras.length === 0 && foreign === null, 'create: no name taken');
+  if (command.type === 'create' || command.type === 'start') must(facts.hasLease, 'only a lease starts a box');
+  if ('cause' in command) {
+    must(isPermitted(given, command), `${command.type}: the commit permits ${command.cause}`);
+    const isOurs = box?.id === command.id || extras.some((extra) => extra.id === command.id);
+    must(
+      isOurs || facts.desired?.adoptContainerId === command.id || wasBegun(given, command.id),
+      'only ours, or named',
+    );
+  } else if ('id' in command) must(command.id === box?.id, `${command.type}: only the box itself`);
+  const isIdleDrain = 'cause' in command && command.cause === 'idle' && !wasBegun(given, command.id);
+  if (isIdleDrain) {
+    must(facts.now >= facts.wantedUntil, 'no idle drain before wantedUntil');
+    must(
+      facts.amnesty === null || facts.amnesty.id === context.amnestyId,
+      'no idle drain before the amnesty is granted',
+    );
+    must(facts.pacedUntil === null, 'no idle drain out of turn');
+    must(facts.desired !== null || context.keepUntil > 0, 'no idle drain of a box nobody knows, before its time');
+  }
+  if (command.type === 'remove') {
+    const target = [box, ...extras, foreign].find((container) => container?.id === command.id);
+    must(target !== undefined && target !== null && !isLive(target), 'remove: only what does not run');
+  }
+  if (facts.desired?.deletedAt !== undefined && !facts.hasLease && !isReaping(given)) {
+    const goes = command.type === 'forget' || plan.phase === 'reaping' || plan.requeueAfterMs === 0;
+    must(box === null ? goes : plan.phase === 'reaping', 'delete wins');
+  }
+  if (plan.requeueAfterMs === 0 && command.type === 'none') must(comesToRest(given, plan), 'it comes to rest');
+  return broken;
+}
+
+function wasBegun({ value, context }: Given, id: string): boolean {
+  return typeof value === 'object' && 'reaping' in value && context.drainId === id;
+}
+
+function isReaping({ value }: Given): boolean {
+  return typeof value === 'object' && 'reaping' in value;
+}
+
+/** The same world, looked at again and again: soon there is a command, or time to wait. */
+function comesToRest(given: Given, first: Plan): boolean {
+  let plan = first;
+  const facts = { ...given.facts, last: null };
+  for (let pass = 0; pass < passesToRest; pass += 1) {
+    plan = planNext(plan, facts);
+    if (plan.command.type !== 'none' || plan.requeueAfterMs !== 0) return true;
+  }
+  return false;
+}

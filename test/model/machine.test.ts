@@ -1,0 +1,201 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Facts } from '../../controller/src/box/facts.ts';
+import { boxMachine } from '../../controller/src/box/machine.ts';
+import { planNext } from '../../controller/src/box/plan.ts';
+import { stay } from '../../controller/src/box/rules.ts';
+import type { StateValue } from '../../controller/src/box/snapshot.ts';
+import type { BoxContext } from '../../controller/src/box/context.ts';
+import type { Given } from './acceptance.ts';
+import { brokenRules } from './invariants.ts';
+import {
+  amnesties,
+  besides,
+  boxes,
+  classes,
+  contextOf,
+  contexts,
+  desires,
+  drifted,
+  holders,
+  homes,
+  images,
+  outcomes,
+  product,
+  values,
+  worldOf,
+} from './worlds.ts';
+import { containerOf, imageId, now } from '../support/box-facts.ts';
+
+const leasedOrNot = [holders[0] ?? {}, holders[2] ?? {}];
+/** Of the largest products one in a few is taken; the step shares no divisor with them, so every pair of values is met. */
+let cycle = 0;
+
+/** The first few broken rules, each with the world that breaks it; and that worlds were looked at at all. */
+function expectAllHold(worlds: Iterable<Given>): void {
+  const broken: { rules: string[]; world: string }[] = [];
+  let looked = 0;
+  for (const given of worlds) {
+    looked += 1;
+    const rules = brokenRules(given);
+    if (rules.length > 0 && broken.length < 3) broken.push({ rules, world: JSON.stringify(given) });
+  }
+  expect(broken).toEqual([]);
+  expect(looked).toBeGreaterThan(1_000);
+}
+
+describe('whatever the state and the world, every plan keeps the rules', () => {
+  test('of what is there, who asks, and what operators want', () => {
+    expectAllHold(
+      (function* () {
+        for (const [value, memory, box, beside, desired, held] of product(
+          values,
+          contexts,
+          boxes,
+          besides.filter((_beside, index) => index !== 3 && index !== 10),
+          desires,
+          holders,
+        )) {
+          if (cycle++ % 11 === 0)
+            yield { value, context: contextOf(memory), facts: worldOf({ box, beside, desired, rest: held }) };
+        }
+      })(),
+    );
+  });
+
+  test('of how the last command ended', () => {
+    expectAllHold(
+      (function* () {
+        for (const [value, box, last, held] of product(values, boxes, outcomes, leasedOrNot))
+          yield {
+            value,
+            context: contextOf({ drainId: 'box-1', drainCause: 'stopped' }),
+            facts: worldOf({ box, rest: { ...held, last } }),
+          };
+      })(),
+    );
+  });
+
+  test('of image, home and class, where there is no box', () => {
+    expectAllHold(
+      (function* () {
+        const ends = [null, ...outcomes.filter(({ containerId }) => containerId === '')];
+        for (const [value, image, home, boxClass, held, last] of product(
+          values,
+          images,
+          homes,
+          classes,
+          leasedOrNot,
+          ends,
+        ))
+          yield {
+            value,
+            context: contextOf({}),
+            facts: worldOf({ box: null, rest: { ...held, image, home, boxClass, last } }),
+          };
+      })(),
+    );
+  });
+
+  test('of amnesty, pacer, running stops and drift', () => {
+    const memories = [contexts[0] ?? {}, contexts[1] ?? {}, contexts[8] ?? {}];
+    const paces = [null, now + 9_000];
+    expectAllHold(
+      (function* () {
+        for (const [value, memory, box, held, amnesty, pacedUntil, stopping, desired] of product(
+          values,
+          memories,
+          [...boxes, drifted],
+          holders,
+          amnesties,
+          paces,
+          [[], ['box-1']],
+          [null, {}],
+        ))
+          if (cycle++ % 3 === 0)
+            yield {
+              value,
+              context: contextOf(memory),
+              facts: worldOf({ box, desired, rest: { ...held, amnesty, pacedUntil, stopping } }),
+            };
+      })(),
+    );
+  });
+
+  test('of everything at once, by chance, with the engine down or up', () => {
+    const from = <Value>(list: readonly Value[]): fc.Arbitrary<Value> => fc.constantFrom(...list);
+    const worlds = fc
+      .record({
+        value: from(values),
+        memory: from(contexts),
+        box: from([...boxes, drifted]),
+        beside: from(besides),
+        desired: from(desires),
+        held: from(holders),
+        rest: fc.record({
+          engineDown: from<Facts['engineDown']>([null, null, null, 'connection refused']),
+          image: from(images),
+          home: from(homes),
+          boxClass: from(classes),
+          last: from<Facts['last']>([null, ...outcomes]),
+          amnesty: from(amnesties),
+          pacedUntil: from([null, now + 9_000]),
+          stopping: from([[], ['box-1'], ['extra-1', 'foreign-1']]),
+        }),
+      })
+      .map(({ value, memory, box, beside, desired, held, rest }): Given => {
+        const context = contextOf(memory);
+        return { value, context, facts: worldOf({ box, beside, desired, rest: { ...held, ...rest } }) };
+      });
+    fc.assert(
+      fc.property(worlds, (given) => {
+        expect(brokenRules(given)).toEqual([]);
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+});
+
+test('every edge of the machine is taken in some world, but for the default, which only a bug would take', () => {
+  const untaken = new Set(edgesOf(boxMachine.root).filter((name) => name !== stay.name));
+  expect(untaken.size).toBeGreaterThan(30);
+  const look = (value: StateValue, memory: Partial<BoxContext>, facts: Facts): void => {
+    untaken.delete(planNext({ value, context: contextOf(memory) }, facts).rule);
+  };
+  look('absent', {}, worldOf({ box: null, rest: { engineDown: 'connection refused' } }));
+  for (const [value, memory, box, beside, desired, held] of product(
+    values,
+    contexts,
+    boxes,
+    besides,
+    desires,
+    holders,
+  )) {
+    if (cycle++ % 53 === 0) look(value, memory, worldOf({ box, beside, desired, rest: held }));
+  }
+  const memories = [{}, { vanished: true }, { probedId: 'box-1' }, { drainId: 'box-1', drainCause: 'reap' as const }];
+  for (const [value, box, memory, last] of product(
+    values,
+    [null, containerOf(), containerOf({ state: 'exited' })],
+    memories,
+    outcomes,
+  )) {
+    look(value, memory, worldOf({ box, rest: { last } }));
+    const rest = { last, image: { state: 'wanted' }, home: { state: 'absent' } } as const;
+    look(value, memory, worldOf({ box, rest }));
+    look(value, memory, worldOf({ box, rest: { ...rest, image: { state: 'present', id: imageId } } }));
+  }
+  for (const [value, image, home, boxClass] of product(values, images, homes, classes))
+    look(value, {}, worldOf({ box: null, rest: { image, home, boxClass } }));
+  expect([...untaken]).toEqual([]);
+});
+
+interface StateNode {
+  readonly transitions: ReadonlyMap<string, readonly { readonly description?: string | undefined }[]>;
+  readonly states: Readonly<Record<string, StateNode>>;
+}
+
+function edgesOf(node: StateNode): string[] {
+  const own = [...node.transitions.values()].flat().map(({ description = '' }) => description);
+  return [...own, ...Object.values(node.states).flatMap(edgesOf)];
+}

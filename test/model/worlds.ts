@@ -1,0 +1,191 @@
+import type { FaultKind } from '#shared/faults.ts';
+import type { Desired } from '#shared/lease.ts';
+import { type BoxContext, freshContext } from '../../controller/src/box/context.ts';
+import type { CommandType, Facts, HomeFact, ImageFact } from '../../controller/src/box/facts.ts';
+import type { ContainerState, ContainerView } from '../../controller/src/box/observed.ts';
+import type { Ownership } from '../../controller/src/box/ownership.ts';
+import type { StateValue } from '../../controller/src/box/snapshot.ts';
+import { alice, boxClass, containerOf, desiredOf, foreignOf, imageId, now, spec } from '../support/box-facts.ts';
+
+/** A bounded set of values for everything that a pass can find; the model tests take products and samples of them. */
+
+export const values: readonly StateValue[] = [
+  'absent',
+  { provisioning: 'pulling' },
+  { provisioning: 'creating' },
+  { provisioning: 'starting' },
+  { provisioning: 'probing' },
+  { ready: 'active' },
+  { ready: 'idle' },
+  { reaping: 'stopping' },
+  { reaping: 'removing' },
+  'failed',
+];
+
+const failed = { attempts: 3, failingId: 'box-1', failedGeneration: 5, reason: 'StartFailed', message: 'no' } as const;
+
+/** Memories that a state may have; each is also tried with states that never write it. */
+export const contexts: readonly Partial<BoxContext>[] = [
+  {},
+  { probedId: 'box-1', readyAt: now - 5_000 },
+  { ...failed, retryAt: now + 4_000 },
+  { ...failed, retryAt: now - 1, probedId: 'box-1' },
+  { drainId: 'box-1', drainCause: 'idle' },
+  { drainId: 'foreign-1', drainCause: 'adopt', retryAt: now + 1_000 },
+  { drainId: 'gone', drainCause: 'reap' },
+  { drainId: 'box-1', drainCause: null },
+  { keepUntil: now + 60_000, keepCause: 'amnesty', amnestyId: 'amnesty-1', probedId: 'box-1' },
+  { ...failed, reason: 'ContainerPaused', retryAt: now + 20_000 },
+  { ...failed, reason: 'ForeignContainer', failingId: '', retryAt: now + 20_000 },
+  { creationsSeen: 40, vanished: true },
+];
+
+export const contextOf = (changes: Partial<BoxContext>): BoxContext => ({ ...freshContext, ...changes });
+
+const states: ContainerState[] = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
+export const boxes: readonly (ContainerView | null)[] = [
+  null,
+  ...states.map((state) => containerOf({ state })),
+  containerOf({ state: 'exited', oomKilled: true, exitCode: 137 }),
+  containerOf({ state: 'running', spec: null }),
+];
+export const drifted: ContainerView = containerOf({ state: 'exited', spec: { ...spec, cpus: 7 } });
+
+/** What is beside the box, and what an operator said to it. */
+export interface Beside {
+  readonly ownership: Partial<Ownership>;
+  readonly foreignExecs: number | null;
+  readonly consent: Partial<Desired>;
+}
+const extra = (state: ContainerState): ContainerView => containerOf({ id: 'extra-1', name: 'extra', state });
+const alone: Beside = { ownership: {}, foreignExecs: null, consent: {} };
+const consent = { adoptContainerId: 'foreign-1' };
+export const besides: readonly Beside[] = [
+  alone,
+  { ...alone, ownership: { misnamed: true } },
+  { ...alone, ownership: { extras: [extra('running')] } },
+  { ...alone, ownership: { extras: [extra('exited')] } },
+  { ...alone, ownership: { extras: [extra('paused')] } },
+  { ...alone, ownership: { foreign: foreignOf() } },
+  { ownership: { foreign: foreignOf() }, foreignExecs: 2, consent },
+  { ownership: { foreign: foreignOf() }, foreignExecs: 0, consent },
+  {
+    ownership: { foreign: foreignOf({ state: 'paused' }) },
+    foreignExecs: 2,
+    consent: { ...consent, adoptAtOnce: true },
+  },
+  { ownership: { foreign: foreignOf({ state: 'exited' }) }, foreignExecs: 0, consent },
+  { ownership: { foreign: foreignOf() }, foreignExecs: 0, consent: { adoptContainerId: 'another' } },
+];
+
+export const desires: readonly (Partial<Desired> | null)[] = [
+  null,
+  {},
+  { generation: 9 },
+  { generation: 9, reapGeneration: 9 },
+  { generation: 9, reapGeneration: 9, deletedAt: now - 10 },
+  { generation: 9, recreateGeneration: 9 },
+];
+
+export const holders: readonly Partial<Facts>[] = [
+  { hasLease: true, wantedUntil: now + 60_000, nextLeaseExpiry: now + 20_000 },
+  { hasLease: true, wantedUntil: now - 1, nextLeaseExpiry: now + 20_000 },
+  { hasLease: false, wantedUntil: now + 60_000, nextLeaseExpiry: null },
+  { hasLease: false, wantedUntil: now, nextLeaseExpiry: null },
+];
+
+export const images: readonly ImageFact[] = [
+  { state: 'present', id: imageId },
+  { state: 'wanted' },
+  { state: 'pulling', progress: null },
+  { state: 'forbidden' },
+  { state: 'unknown' },
+];
+export const homes: readonly HomeFact[] = [
+  { state: 'present', rightOwner: true },
+  { state: 'present', rightOwner: false },
+  { state: 'absent' },
+  { state: 'unusable', message: 'it is a link' },
+];
+export const classes = [boxClass, null] as const;
+export const amnesties: readonly Facts['amnesty'][] = [
+  null,
+  { id: 'amnesty-1', graceMs: 600_000, cause: 'known' },
+  { id: 'amnesty-2', graceMs: 600_000, cause: 'new' },
+];
+
+const ofContainer: CommandType[] = ['create', 'start', 'unpause', 'rename', 'probe', 'stop', 'remove'];
+export const faultKinds: FaultKind[] = ['not-found', 'conflict', 'invalid', 'failed', 'timeout', 'unreachable'];
+export const outcomes: readonly NonNullable<Facts['last']>[] = [
+  ...ofContainer.flatMap((command) => ends(command, 'box-1')),
+  ...ends('stop', 'extra-1'),
+  ...ends('pull', ''),
+  ...ends('ensure-home', ''),
+  ...ends('create', ''),
+];
+
+function ends(command: CommandType, containerId: string): NonNullable<Facts['last']>[] {
+  const message = 'the engine said no';
+  return [null, ...faultKinds].map((kind) => ({
+    command,
+    containerId,
+    fault: kind === null ? null : { kind, operation: command, status: null, message },
+  }));
+}
+
+/** Facts that could be gathered: a spec is known exactly where class and image are. */
+export function worldOf(parts: {
+  box: ContainerView | null;
+  beside?: Beside;
+  desired?: Partial<Desired> | null;
+  rest?: Partial<Facts>;
+}): Facts {
+  const { box, beside = alone, desired = {}, rest = {} } = parts;
+  const facts: Facts = {
+    now,
+    user: alice,
+    desired: desired === null ? null : desiredOf({ ...desired, ...beside.consent }),
+    hasLease: true,
+    wantedUntil: now + 60_000,
+    nextLeaseExpiry: now + 20_000,
+    engineDown: null,
+    ownership: { box, misnamed: false, extras: [], foreign: null, ...beside.ownership },
+    foreignExecs: beside.foreignExecs,
+    boxClass,
+    image: { state: 'present', id: imageId },
+    home: { state: 'present', rightOwner: true },
+    spec,
+    last: null,
+    stopping: [],
+    amnesty: null,
+    orphanGraceMs: 1_800_000,
+    pacedUntil: null,
+    ...rest,
+  };
+  // Without a box there is none beside it, and none that has a wrong name.
+  const { ownership } = facts;
+  const own = box === null ? { ...ownership, extras: [], misnamed: false } : ownership;
+  const isKnown = facts.boxClass !== null && facts.image.state === 'present';
+  return {
+    ...facts,
+    ownership: own,
+    spec: isKnown ? spec : null,
+    image: facts.boxClass ? facts.image : { state: 'unknown' },
+  };
+}
+
+/** Every choice of one value from each list. */
+export function* product<Lists extends readonly (readonly unknown[])[]>(
+  ...lists: Lists
+): Generator<{ [Index in keyof Lists]: Lists[Index][number] }> {
+  const total = lists.reduce((count, list) => count * list.length, 1);
+  for (let n = 0; n < total; n += 1) {
+    let rest = n;
+    // The one place that ties an index to its list; the mapped type says what the loop does.
+    yield lists.map((list) => {
+      const value = list[rest % list.length];
+      rest = Math.floor(rest / list.length);
+      return value;
+    }) as { [Index in keyof Lists]: Lists[Index][number] };
+  }
+}

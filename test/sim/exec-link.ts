@@ -1,0 +1,105 @@
+import { Duplex } from 'node:stream';
+import { EngineError } from '#shared/faults.ts';
+import type { BoxExec, ProcessState, Terminal } from '../../gateway/src/exec/port.ts';
+import type { SimContainer, SimEngine } from '../support/sim-engine.ts';
+import { Link, orAborted, type Weather } from './link.ts';
+import type { Random } from './random.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { SimProcess } from './sim-process.ts';
+
+/** A shell that runs in a container, as the engine has it. */
+interface Shell {
+  readonly container: SimContainer;
+  readonly run: number;
+  readonly session: string;
+  exitCode: number | null;
+}
+
+/** All shells of the simulation, whoever opened them: what is left of them at the end has leaked. */
+export class SimShells {
+  private readonly engine: SimEngine;
+  readonly shells = new Set<Shell>();
+
+  constructor(engine: SimEngine) {
+    this.engine = engine;
+  }
+
+  running(): Shell[] {
+    return [...this.shells].filter((shell) => this.runs(shell));
+  }
+
+  open(containerId: string, session: string): Shell {
+    const container = this.engine.runsFor('exec', containerId);
+    const shell: Shell = { container, run: container.run, session, exitCode: null };
+    this.shells.add(shell);
+    container.execs += 1;
+    return shell;
+  }
+
+  end(shell: Shell, exitCode: number): void {
+    if (!this.runs(shell)) return;
+    shell.exitCode = exitCode;
+    shell.container.execs -= 1;
+  }
+
+  runs(shell: Shell): boolean {
+    const { container } = shell;
+    return shell.exitCode === null && container.state === 'running' && container.run === shell.run;
+  }
+}
+
+/** The gateway's port to the engine, with time and faults. Shells echo what they read; `exit` ends one. */
+export function createExecLink(options: {
+  shells: SimShells;
+  engine: SimEngine;
+  scheduler: Scheduler;
+  process: SimProcess;
+  random: Random;
+  weather: Weather;
+}): BoxExec {
+  const { shells, engine, scheduler, process } = options;
+  const lostError = (operation: string): EngineError =>
+    new EngineError({ kind: 'timeout', operation, status: null, message: 'no answer from the engine' });
+  const link = new Link({ ...options, lostError, giveUpMs: 10_000 });
+  let made = 0;
+
+  return {
+    async open(start, signal): Promise<Terminal> {
+      const shell = await orAborted(link.call('exec', 55, () => shells.open(start.containerId, start.session)), signal);
+      made += 1;
+      const execId = `exec-${process.name}-${made}`;
+      const stream = new Duplex({
+        read() {},
+        write(chunk: Buffer, _encoding, taken) {
+          if (shells.runs(shell)) this.push(chunk);
+          if (chunk.toString().includes('exit\n')) shells.end(shell, 0);
+          closeIfEnded();
+          taken();
+        },
+      });
+      // The engine closes a terminal's connection when its process is gone.
+      const unlisten = engine.listen(() => closeIfEnded());
+      const closeIfEnded = (): void => {
+        if (shells.runs(shell) || stream.destroyed) return;
+        unlisten();
+        scheduler.after(options.random.next() * 300, () => process.enter(() => stream.push(null)));
+      };
+      stream.once('close', unlisten);
+      return {
+        execId,
+        stream,
+        resize: () => link.call('resize', 2, () => undefined),
+        state: () =>
+          link.call('exec-inspect', 2, (): ProcessState => {
+            const boxRuns = shell.container.state === 'running' && shell.container.run === shell.run;
+            return { running: shells.runs(shell), exitCode: shell.exitCode ?? (boxRuns ? null : 137), boxRuns };
+          }),
+        async hangUp() {
+          stream.destroy();
+          await link.call('hang-up', 20, () => shells.end(shell, 129));
+        },
+      };
+    },
+    ping: () => link.call('ping', 1, () => undefined),
+  };
+}

@@ -1,0 +1,93 @@
+import type { Reply } from './lua-scripts.ts';
+
+interface HeldLease {
+  readonly user: string;
+  readonly kind: string;
+  /** virtual time, ms */
+  readonly takenAt: number;
+  expiresAt: number;
+}
+
+/**
+ * What is true of everybody's need of a box, kept outside of Redis in virtual time: a lost or jumped Redis changes nothing
+ * here. It learns from what the scripts answered, and judges every idle reap that Redis allows.
+ */
+export class Ledger {
+  private readonly leases = new Map<string, HeldLease>();
+  private readonly activity = new Map<string, number>();
+  private readonly policy: { detachedMs: number; attachedMs: number };
+
+  constructor(policy: { detachedMs: number; attachedMs: number }) {
+    this.policy = policy;
+  }
+
+  /** A script ran at virtual time `now`; its own arguments begin at 3. */
+  learn(script: string, args: readonly string[], reply: Reply, now: number): void {
+    const answer: unknown = typeof reply === 'string' ? JSON.parse(reply) : null;
+    if (typeof answer !== 'object' || answer === null || 'refused' in answer) return;
+    const [user = '', , , first = '', second = '', third = '', fourth = ''] = args;
+    const remaining = 'expiresAt' in answer && 'now' in answer ? Number(answer.expiresAt) - Number(answer.now) : 0;
+    const id = `${user}/${first}`;
+    switch (script) {
+      case 'take-lease': {
+        const known = this.leases.get(id);
+        const takenAt = known !== undefined && known.expiresAt > now ? known.takenAt : now;
+        this.settle(now);
+        this.leases.set(id, { user, kind: second, takenAt, expiresAt: now + remaining });
+        this.active(user, now);
+        return;
+      }
+      case 'renew-lease': {
+        const lease = this.leases.get(id);
+        if (lease !== undefined) lease.expiresAt = now + remaining;
+        if (Number(third) >= 0) this.active(user, now - Number(third));
+        if (Number(fourth) >= 0) this.active(user, now - Number(fourth));
+        return;
+      }
+      case 'release-lease':
+        if (this.leases.delete(id)) this.active(user, now);
+        return;
+      case 'wish':
+        if (first === 'reap' || first === 'delete') this.endAll(user);
+        return;
+      default:
+    }
+  }
+
+  /** Why the user's box was still needed at virtual time `now`; null = nobody needed it. */
+  need(user: string, now: number): string | null {
+    this.settle(now);
+    let attachedSince: number | null = null;
+    for (const lease of this.leases.values()) {
+      if (lease.user !== user) continue;
+      if (lease.kind !== 'terminal') return `a ${lease.kind} lease is live for ${lease.expiresAt - now} ms more`;
+      attachedSince = Math.max(attachedSince ?? 0, lease.takenAt);
+    }
+    const last = Math.max(this.activity.get(user) ?? Number.NEGATIVE_INFINITY, attachedSince ?? Number.NEGATIVE_INFINITY);
+    const idleMs = attachedSince === null ? this.policy.detachedMs : this.policy.attachedMs;
+    const leftMs = last + idleMs - now;
+    return leftMs > 0 ? `the last activity was ${now - last} ms ago, of ${idleMs} ms` : null;
+  }
+
+  /** An idle reap that was rightly committed ends the terminals that were idle too long. */
+  reaped(user: string): void {
+    this.endAll(user);
+  }
+
+  private endAll(user: string): void {
+    for (const [id, lease] of this.leases) if (lease.user === user) this.leases.delete(id);
+  }
+
+  /** An expiry is activity at its moment. */
+  private settle(now: number): void {
+    for (const [id, lease] of this.leases) {
+      if (lease.expiresAt > now) continue;
+      this.leases.delete(id);
+      this.active(lease.user, lease.expiresAt);
+    }
+  }
+
+  private active(user: string, at: number): void {
+    this.activity.set(user, Math.max(at, this.activity.get(user) ?? Number.NEGATIVE_INFINITY));
+  }
+}

@@ -1,0 +1,67 @@
+import { createBoxStore } from '#shared/box-store.ts';
+import type { Keys, UserName } from '#shared/identity.ts';
+import type { Logger } from '#shared/log.ts';
+import type { RedisPort } from '#shared/redis-port.ts';
+import type { TerminalClaims } from '#shared/terminal-token.ts';
+import { TerminalClient } from '../../gateway/src/client.ts';
+import { protocolDialect } from '../../gateway/src/dialect.ts';
+import { endedBy } from '../../gateway/src/ending.ts';
+import type { BoxExec } from '../../gateway/src/exec/port.ts';
+import { StartQueue } from '../../gateway/src/exec/start-queue.ts';
+import { defaultLimits } from '../../gateway/src/limits.ts';
+import { Registration } from '../../gateway/src/registration.ts';
+import { runSession } from '../../gateway/src/session.ts';
+import { Sessions } from '../../gateway/src/sessions.ts';
+import { openStatusFeed } from '../../gateway/src/status-feed.ts';
+import type { SimProcess } from './sim-process.ts';
+import { SimSocket } from './sim-socket.ts';
+
+export interface SimGateway {
+  /** A client connects; its session runs until one of the two ends it. Null = the gateway has no place for it. */
+  connect(user: UserName, session: string): SimSocket | null;
+  drain(): Promise<void>;
+}
+
+/** The gateway's sessions and leases as `gateway.ts` wires them, without sockets of a network and without tokens. */
+export async function startSimGateway(options: {
+  process: SimProcess;
+  redis: RedisPort;
+  exec: BoxExec;
+  keys: Keys;
+  log: Logger;
+}): Promise<SimGateway> {
+  const { process, redis, exec, keys, log } = options;
+  const { clock, name } = process;
+  const limits = defaultLimits;
+  const store = createBoxStore({ redis, keys, policies: { '*': [0, 0] }, defaultClass: 'default' });
+  const sessions = new Sessions({ store, limits, log });
+  const record = { id: name, address: `ws://${name}`, fingerprint: 'same' };
+  const registration = new Registration({ store, clock, limits, log, sessions, gateway: record });
+  const feed = await openStatusFeed(store, log, () => {
+    sessions.recordAgain();
+    void registration.now();
+  });
+  const deps = { store, feed, clock, limits, log, exec, starts: new StartQueue(limits.startsAtOnce), gateway: name };
+  void registration.start();
+
+  return {
+    connect(user, session) {
+      const claims = { user, session, mode: 'rw', jti: session, exp: 0 } as TerminalClaims;
+      const socket = new SimSocket();
+      try {
+        const place = sessions.enter(claims);
+        const client = new TerminalClient(socket.asWebSocket(), protocolDialect, { cols: 80, rows: 24 }, deps);
+        void runSession(deps, claims, client, place);
+        return socket;
+      } catch {
+        return null;
+      }
+    },
+    async drain() {
+      sessions.close(endedBy('restarting'));
+      await sessions.empty();
+      await registration.stop();
+      await feed.close();
+    },
+  };
+}

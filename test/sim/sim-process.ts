@@ -1,0 +1,46 @@
+import type { Clock } from '#shared/clock.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/**
+ * A process of the simulation: it can be paused (a stop-the-world: it wakes later and goes on as if nothing had been) and
+ * killed. What it asked of others still happens after its death; no answer reaches it any more.
+ */
+export class SimProcess {
+  readonly name: string;
+  readonly clock: Clock;
+  private readonly scheduler: Scheduler;
+  private alive = true;
+  private pausedUntil = 0;
+
+  constructor(name: string, scheduler: Scheduler) {
+    this.name = name;
+    this.scheduler = scheduler;
+    this.clock = {
+      monotonicMs: () => scheduler.now(),
+      after: (delayMs, run) => scheduler.after(delayMs, () => this.enter(run)),
+    };
+  }
+
+  isAlive(): boolean {
+    return this.alive;
+  }
+
+  kill(): void {
+    this.alive = false;
+  }
+
+  pause(forMs: number): void {
+    this.pausedUntil = Math.max(this.pausedUntil, this.scheduler.now() + forMs);
+  }
+
+  isPaused(): boolean {
+    return this.scheduler.now() < this.pausedUntil;
+  }
+
+  /** Runs inside the process: not if it is dead, later if it is paused. */
+  enter(run: () => void): void {
+    if (!this.alive) return;
+    if (this.isPaused()) this.scheduler.after(this.pausedUntil - this.scheduler.now(), () => this.enter(run));
+    else run();
+  }
+}

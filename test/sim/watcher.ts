@@ -1,0 +1,180 @@
+import { z } from 'zod';
+import type { InstallationId } from '#shared/identity.ts';
+import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
+import type { SimContainer } from '../support/sim-engine.ts';
+import type { SimRuntime } from '../support/sim-runtime.ts';
+import { Ledger } from './ledger.ts';
+import type { Reply } from './lua-scripts.ts';
+import type { SimRedis } from './sim-redis.ts';
+
+/** A user whose containers somebody moved by hand may have two for so long. */
+const handMadeGraceMs = 90_000;
+
+const Intent = z.object({ kind: z.string(), cause: z.string().optional(), containerId: z.string().optional() });
+
+interface Permit {
+  readonly process: string;
+  readonly at: number;
+  used: boolean;
+}
+
+/** Watches over what must never happen: sees every script, every change of a container, and the engine after every step. */
+export class Watcher {
+  readonly violations: string[] = [];
+  /** what was reached: `script:…`, `command:…`, `cause:…` */
+  readonly reached = new Map<string, number>();
+  private readonly now: () => number;
+  private readonly runtime: SimRuntime;
+  private readonly installation: InstallationId;
+  private readonly ledger: Ledger;
+  private readonly redis: SimRedis;
+  private readonly holders = new Map<string, string>();
+  private readonly permits = new Map<string, Permit>();
+  private readonly handled = new Map<string, number>();
+  private readonly homes = new Set<string>();
+  private readonly consents = new Set<string>();
+  private begunBefore = false;
+  private needBefore: string | null = null;
+
+  constructor(options: {
+    now: () => number;
+    redis: SimRedis;
+    runtime: SimRuntime;
+    installation: InstallationId;
+    idle: { detachedMs: number; attachedMs: number };
+  }) {
+    this.now = options.now;
+    this.runtime = options.runtime;
+    this.redis = options.redis;
+    this.installation = options.installation;
+    this.ledger = new Ledger(options.idle);
+    options.redis.onScript = (name, keys, args) => this.before(name, keys, args);
+    options.redis.afterScript = (name, _keys, args, reply) => this.after(name, args, reply);
+  }
+
+  /** Somebody did something to this user's containers by hand. */
+  handledByHand(user: string): void {
+    this.handled.set(user, this.now());
+  }
+
+  /** The port, with a look at every change that is asked for. */
+  observe(process: string, runtime: BoxRuntime): BoxRuntime {
+    const changeOf = (operation: string, id: string): void => this.changes(process, operation, this.container(id));
+    return {
+      ...runtime,
+      create: (box, signal) => {
+        this.permitted(process, 'create', box.user);
+        return runtime.create(box, signal);
+      },
+      ensureHome: (user, owner, signal) => {
+        this.permitted(process, 'ensureHome', user);
+        return runtime.ensureHome(user, owner, signal);
+      },
+      start: (id, signal) => {
+        changeOf('start', id);
+        return runtime.start(id, signal);
+      },
+      unpause: (id, signal) => {
+        changeOf('unpause', id);
+        return runtime.unpause(id, signal);
+      },
+      rename: (id, name, signal) => {
+        changeOf('rename', id);
+        return runtime.rename(id, name, signal);
+      },
+      stop: (id, graceMs, signal) => {
+        changeOf('stop', id);
+        return runtime.stop(id, graceMs, signal);
+      },
+      remove: (id, signal) => {
+        changeOf('remove', id);
+        return runtime.remove(id, signal);
+      },
+    };
+  }
+
+  /** After every step of the world. */
+  look(): void {
+    const running = new Map<string, number>();
+    for (const container of this.runtime.engine.containers.values()) {
+      const { blueprint, state } = container;
+      if (state !== 'running' || blueprint.installation !== this.installation || blueprint.role !== 'box') continue;
+      if (blueprint.spec?.imageId !== blueprint.imageId) continue;
+      running.set(blueprint.user, (running.get(blueprint.user) ?? 0) + 1);
+    }
+    for (const [user, count] of running) {
+      const byHand = this.now() - (this.handled.get(user) ?? Number.NEGATIVE_INFINITY) < handMadeGraceMs;
+      if (count > 1 && !byHand) this.violated(`1: ${count} boxes of ${user} run`);
+    }
+    for (const user of this.runtime.homes.keys()) this.homes.add(user);
+    for (const user of this.homes) if (!this.runtime.homes.has(user)) this.violated(`3: the home of ${user} is gone`);
+  }
+
+  violated(what: string): void {
+    if (this.violations.length < 20) this.violations.push(`${(this.now() / 1_000).toFixed(3)} s: never ${what}`);
+  }
+
+  private before(name: string, _keys: readonly string[], args: readonly string[]): void {
+    if (name !== 'commit-status') return;
+    const user = args[0] ?? '';
+    const intent = Intent.parse(JSON.parse(args[6] ?? '{}'));
+    const status = this.redis.hash(`{spoonbox:${this.installation}}:u:${user}:status`);
+    this.begunBefore = status.get('phase') === 'reaping' && status.get('containerId') === intent.containerId;
+    this.needBefore = this.ledger.need(user, this.now());
+  }
+
+  private after(name: string, args: readonly string[], reply: Reply): void {
+    this.count(`script:${name}`);
+    if (name === 'lead') this.learnLeader(args, reply);
+    else if (name === 'commit-status') this.committed(args, reply);
+    else {
+      this.ledger.learn(name, args, reply, this.now());
+      if (name === 'wish' && args[3] === 'adopt') this.consents.add(args[5] ?? '');
+    }
+  }
+
+  private learnLeader(args: readonly string[], reply: Reply): void {
+    const answer = z.object({ leads: z.boolean() }).parse(JSON.parse(String(reply)));
+    if (answer.leads) this.holders.set(args[1] ?? '', args[3] ?? '');
+  }
+
+  private committed(args: readonly string[], reply: Reply): void {
+    const answer = z.object({ refused: z.string().optional() }).parse(JSON.parse(String(reply)));
+    if (answer.refused !== undefined) {
+      this.count(`refused:${answer.refused}`);
+      return;
+    }
+    const user = args[0] ?? '';
+    this.permits.set(user, { process: this.holders.get(args[3] ?? '') ?? 'nobody', at: this.now(), used: false });
+    const intent = Intent.parse(JSON.parse(args[6] ?? '{}'));
+    this.count(`intent:${intent.kind}:${intent.cause ?? ''}`);
+    if (intent.kind !== 'drain' || intent.cause !== 'idle' || this.begunBefore) return;
+    if (this.needBefore !== null) this.violated(`2: an idle reap of ${user} was committed while ${this.needBefore}`);
+    this.ledger.reaped(user);
+  }
+
+  private changes(process: string, operation: string, container: SimContainer | undefined): void {
+    if (container === undefined) return;
+    const { blueprint, id, name } = container;
+    const isOurs = blueprint.installation === this.installation && blueprint.spec?.imageId === blueprint.imageId;
+    if (!isOurs && !this.consents.has(id)) this.violated(`4: ${operation} of ${name}, which is not ours`);
+    this.permitted(process, operation, isOurs ? blueprint.user : name.replace('spoon-box-', ''));
+  }
+
+  private permitted(process: string, operation: string, user: string): void {
+    this.count(`command:${operation}`);
+    const permit = this.permits.get(user);
+    if (permit === undefined || permit.process !== process) {
+      this.violated(`6: ${operation} for ${user} by ${process}, and the last commit was ${permit?.process ?? 'nobody'}'s`);
+    } else if (permit.used) this.violated(`6: ${operation} for ${user} by ${process}: a second change on one commit`);
+    else permit.used = true;
+  }
+
+  private container(id: string): SimContainer | undefined {
+    return this.runtime.engine.containers.get(id);
+  }
+
+  private count(what: string): void {
+    this.reached.set(what, (this.reached.get(what) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,243 @@
+import { BoxClass } from '#shared/box-class.ts';
+import { type BoxStore, createBoxStore } from '#shared/box-store.ts';
+import { EngineError } from '#shared/faults.ts';
+import { boxNameOf, InstallationId, keysOf, LeaseId, UserName } from '#shared/identity.ts';
+import { createLogger } from '#shared/log.ts';
+import type { SimContainer } from '../support/sim-engine.ts';
+import { createSimRuntime, type SimRuntime } from '../support/sim-runtime.ts';
+import { createEngineLink, EventStreams } from './engine-link.ts';
+import { createExecLink, SimShells } from './exec-link.ts';
+import type { Fate, Weather } from './link.ts';
+import { Random } from './random.ts';
+import { RedisLink } from './redis-link.ts';
+import { Scheduler } from './scheduler.ts';
+import { startSimController } from './sim-controller.ts';
+import { type SimGateway, startSimGateway } from './sim-gateway.ts';
+import { SimProcess } from './sim-process.ts';
+import { SimRedis } from './sim-redis.ts';
+import { Watcher } from './watcher.ts';
+
+export const idle = { detachedMs: 45_000, attachedMs: 120_000 };
+const epochMs = 1_795_000_000_000;
+const image = 'spoonbox/box:sim';
+const imageId = 'sha256:box';
+export const foreignImage = 'sha256:foreign';
+
+const boxClass = BoxClass.parse({
+  name: 'default',
+  image,
+  user: { uid: 1000, gid: 1000, home: '/home/spoon' },
+  shell: ['/bin/bash'],
+  command: ['/bin/sh'],
+  limits: { memory: '1GiB', cpus: 1, pids: 64 },
+  security: { capabilities: [] },
+  idle: { detached: `${idle.detachedMs}ms`, attached: `${idle.attachedMs}ms` },
+  stopGrace: '5s',
+  readiness: { command: ['/bin/true'], timeout: '5s' },
+});
+
+/** How the ways of one process fare now; faults turn these, and turn them back. */
+export interface Conditions {
+  /** share of calls that are lost or slow */
+  redisLoss: number;
+  engineLoss: number;
+  /** share of engine calls that are answered 404, 409 or 500 without doing anything */
+  engineErrors: number;
+  cutFromRedis: boolean;
+}
+
+export interface Member {
+  readonly kind: 'controller' | 'gateway' | 'api';
+  process: SimProcess;
+  redis: RedisLink;
+  readonly conditions: Conditions;
+  readonly random: Random;
+  gateway: SimGateway | null;
+  stop: () => Promise<void>;
+  /** numbers its lives */
+  life: number;
+}
+
+/** Everything of one seed: the services, the processes, and who watches over the promises. */
+export class World {
+  readonly scheduler = new Scheduler();
+  readonly random: Random;
+  readonly installation = InstallationId.parse('sim');
+  readonly keys = keysOf(this.installation);
+  readonly users: readonly UserName[];
+  readonly redis: SimRedis;
+  readonly runtime: SimRuntime;
+  readonly shells: SimShells;
+  readonly watcher: Watcher;
+  readonly controllers: Member[] = [];
+  readonly gateways: Member[] = [];
+  readonly api: Member;
+  /** what users and operators call */
+  readonly store: BoxStore;
+  readonly streams = new EventStreams();
+  readonly shared = { redisDown: false, engineDown: false, diskFull: false, wakeUpLoss: 0, eventLoss: 0, clockMs: 0 };
+  private readonly policies = { default: [idle.detachedMs, idle.attachedMs], '*': [idle.detachedMs, idle.attachedMs] } as const;
+  private readonly classes = new Map([['default', boxClass]]);
+  private readonly log = createLogger({ name: 'sim', level: 'silent' });
+
+  constructor(seed: number, size: { controllers: number; gateways: number; users: number }) {
+    this.random = new Random(seed);
+    const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank', 'grace', 'heidi'];
+    this.users = names.slice(0, size.users).map((name) => UserName.parse(name));
+    this.redis = new SimRedis({
+      clock: () => epochMs + Math.floor(this.scheduler.now()) + this.shared.clockMs,
+      publish: (channel, payload) => {
+        for (const member of this.members()) member.redis.hear(channel, payload);
+      },
+    });
+    this.runtime = createSimRuntime({ installation: this.installation, clock: this.engineClock() });
+    this.runtime.registry.set(image, imageId);
+    this.runtime.engine.images.set(image, imageId);
+    this.runtime.engine.images.set('foreign', foreignImage);
+    this.shells = new SimShells(this.runtime.engine);
+    this.streams.isDown = () => this.shared.engineDown;
+    this.watcher = new Watcher({
+      now: () => this.scheduler.now(),
+      redis: this.redis,
+      runtime: this.runtime,
+      installation: this.installation,
+      idle,
+    });
+    this.api = this.member('api');
+    this.store = createBoxStore({ redis: this.api.redis, keys: this.keys, policies: this.policies, defaultClass: 'default' });
+    for (let index = 0; index < size.controllers; index += 1) this.controllers.push(this.member('controller'));
+    for (let index = 0; index < size.gateways; index += 1) this.gateways.push(this.member('gateway'));
+  }
+
+  members(): Member[] {
+    // The API's member is made before the field is set.
+    return [...(this.api === undefined ? [] : [this.api]), ...this.controllers, ...this.gateways];
+  }
+
+  async startAll(): Promise<void> {
+    for (const member of [...this.controllers, ...this.gateways]) await this.start(member);
+  }
+
+  /** A new life of this process: nothing of the last one is left. */
+  async start(member: Member): Promise<void> {
+    member.life += 1;
+    const process = new SimProcess(`${member.process.name.split('#')[0]}#${member.life}`, this.scheduler);
+    member.process = process;
+    member.redis = this.redisLink(member, process);
+    const { redis } = member;
+    const weather = this.engineWeather(member);
+    const { scheduler, random, keys, log, streams, runtime } = { ...this, random: member.random };
+    if (member.kind === 'gateway') {
+      const exec = createExecLink({ shells: this.shells, engine: runtime.engine, scheduler, process, random, weather });
+      const gateway = await startSimGateway({ process, redis, exec, keys, log });
+      member.gateway = gateway;
+      member.stop = () => gateway.drain();
+      return;
+    }
+    const link = createEngineLink({
+      runtime,
+      scheduler,
+      process,
+      random,
+      weather,
+      disorder: () => this.shared.eventLoss,
+      streams,
+    });
+    const controller = startSimController({
+      process,
+      redis,
+      runtime: this.watcher.observe(process.name, link),
+      keys,
+      policies: this.policies,
+      classes: this.classes,
+      installation: this.installation,
+      log,
+    });
+    member.stop = () => controller.stop();
+  }
+
+  kill(member: Member): void {
+    member.process.kill();
+    member.gateway = null;
+  }
+
+  restoreImage(): void {
+    this.runtime.registry.set(image, imageId);
+  }
+
+  loseImage(): void {
+    this.runtime.registry.delete(image);
+    this.runtime.engine.images.delete(image);
+  }
+
+  boxOf(user: UserName): SimContainer | undefined {
+    return this.runtime.engine.named(boxNameOf(user));
+  }
+
+  private member(kind: Member['kind']): Member {
+    const count = { api: 0, controller: this.controllers.length, gateway: this.gateways.length }[kind] + 1;
+    const process = new SimProcess(`${kind}-${count}#0`, this.scheduler);
+    const conditions = { redisLoss: 0, engineLoss: 0, engineErrors: 0, cutFromRedis: false };
+    const random = this.random.fork();
+    const member = { kind, process, conditions, random, gateway: null, stop: async () => {}, life: 0 };
+    const redis = this.redisLink(member, process);
+    return Object.assign(member, { redis });
+  }
+
+  private redisLink(member: { conditions: Conditions; random: Random }, process: SimProcess): RedisLink {
+    const { redis, scheduler } = this;
+    const { conditions, random } = member;
+    const weather: Weather = {
+      fate: () => {
+        const drawn = random.next();
+        const kind = random.next();
+        if (this.shared.redisDown || conditions.cutFromRedis) return null;
+        return drawn < conditions.redisLoss ? badFate(kind) : ok;
+      },
+    };
+    return new RedisLink({ redis, scheduler, process, random, weather, loss: () => this.shared.wakeUpLoss });
+  }
+
+  private engineWeather({ conditions, random }: Member): Weather {
+    return {
+      fate: (operation) => {
+        const drawn = random.next();
+        const kind = random.next();
+        if (this.shared.engineDown) return null;
+        if (this.shared.diskFull && operation === 'create') {
+          return injected(operation, 500, 'failed', 'no space left on device');
+        }
+        if (drawn < conditions.engineLoss) return badFate(kind);
+        if (drawn < conditions.engineLoss + conditions.engineErrors) {
+          if (kind < 0.34) return injected(operation, 404, 'not-found', 'no such thing');
+          if (kind < 0.67) return injected(operation, 409, 'conflict', 'conflict');
+          return injected(operation, 500, 'failed', 'server error');
+        }
+        return ok;
+      },
+    };
+  }
+
+  private engineClock() {
+    return {
+      monotonicMs: () => this.scheduler.now(),
+      after: (delayMs: number, run: () => void) => this.scheduler.after(delayMs, run),
+    };
+  }
+}
+
+export function leaseId(text: string): LeaseId {
+  return LeaseId.parse(text);
+}
+
+const ok: Fate = { is: 'ok' };
+
+function badFate(kind: number): Fate {
+  if (kind < 0.3) return { is: 'lost-before' };
+  if (kind < 0.7) return { is: 'lost-after' };
+  return { is: 'slow', byMs: 500 + kind * 4_000 };
+}
+
+function injected(operation: string, status: number, kind: 'not-found' | 'conflict' | 'failed', message: string): Fate {
+  return { is: 'injected', error: () => new EngineError({ kind, operation, status, message }) };
+}
