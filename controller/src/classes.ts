@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import type { z } from 'zod';
 import { BoxClass, type BoxClasses } from '#shared/box-class.ts';
 import { exitConfig, StartError } from '#shared/faults.ts';
 
@@ -20,10 +21,8 @@ export function loadClasses(folder: string, overrides: ClassOverrides): BoxClass
   const problems: string[] = [];
   for (const file of classFiles(folder)) {
     const path = join(folder, file);
-    const result = parseClass(readFileSync(path, 'utf8'), path);
+    const result = parseClass(textOf(path), path);
     if ('problems' in result) problems.push(...result.problems);
-    else if (`${result.class.name}.yaml` !== file)
-      problems.push(`${path}: name: is ${result.class.name}, so the file must be ${result.class.name}.yaml`);
     else classes.set(result.class.name, replaced(result.class, overrides));
   }
   if (problems.length === 0 && !classes.has(defaultClassName)) {
@@ -43,14 +42,31 @@ export function parseClass(text: string, path: string): { class: BoxClass } | { 
       problems: document.errors.map((error) => `${path}:${error.linePos?.[0].line ?? 1}: ${firstLine(error.message)}`),
     };
   }
-  const parsed = BoxClass.safeParse(document.toJS());
-  if (parsed.success) return { class: parsed.data };
-  return {
-    problems: parsed.error.issues.map((issue) => {
-      const line = lines.linePos(offsetOf(document.contents, issue.path)).line;
-      return `${path}:${line}: ${issue.path.join('.') || 'class'}: ${issue.message}`;
-    }),
-  };
+  const lineOf = (field: readonly PropertyKey[]): number => lines.linePos(offsetOf(document.contents, field)).line;
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (error) {
+    // An alias that leads nowhere, or to far too much, is found only here.
+    return { problems: [`${path}:1: class: ${error instanceof Error ? firstLine(error.message) : String(error)}`] };
+  }
+  const parsed = BoxClass.safeParse(value);
+  if (!parsed.success) {
+    return {
+      problems: parsed.error.issues.flatMap(fieldsOf).map(({ field, message }) => {
+        return `${path}:${lineOf(field)}: ${field.join('.') || 'class'}: ${message}`;
+      }),
+    };
+  }
+  const { name } = parsed.data;
+  if (`${name}.yaml` === basename(path)) return { class: parsed.data };
+  return { problems: [`${path}:${lineOf(['name'])}: name: is ${name}, so the file must be ${name}.yaml`] };
+}
+
+/** A field that is not known is named itself, not only the part that it stands in. */
+function fieldsOf(issue: z.core.$ZodIssue): { field: PropertyKey[]; message: string }[] {
+  if (issue.code !== 'unrecognized_keys') return [{ field: issue.path, message: issue.message }];
+  return issue.keys.map((key) => ({ field: [...issue.path, key], message: 'is no field of a class' }));
 }
 
 function classFiles(folder: string): string[] {
@@ -58,6 +74,14 @@ function classFiles(folder: string): string[] {
     return readdirSync(folder).filter((file) => file.endsWith('.yaml'));
   } catch (error) {
     throw new StartError(`SPOON_CLASSES: ${folder} cannot be read`, exitConfig, { cause: error });
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new StartError(`SPOON_CLASSES: ${path} cannot be read`, exitConfig, { cause: error });
   }
 }
 

@@ -35,7 +35,6 @@ export function damageContract(world: () => World, harness: () => RedisHarness):
     expect(record.wantedUntil).toBeGreaterThan(record.now);
     expect(await store.users()).toContain(user);
     expect(await commit(nothing, { body: emptyBody })).toEqual({ ok: true });
-    await store.events(user, 10);
     await store.putSession(
       { id: 's', user, gateway: 'g', containerId: 'c', execId: 'e', mode: 'rw', startedAt: 1 },
       'opened',
@@ -43,6 +42,7 @@ export function damageContract(world: () => World, harness: () => RedisHarness):
     expect(await store.wish(user, { wish: 'recreate' }, 'ops')).toEqual({ ok: true });
     expect(await release('j1')).toBe(true);
     await read();
+    expect((await store.events(user, 1))[0]?.reason).toBe('LeaseEnded');
   }
 
   describe('losing keys', () => {

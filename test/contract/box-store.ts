@@ -3,6 +3,7 @@ import type { RedisPort } from '#shared/redis-port.ts';
 import { commitContract } from './box-store-commit.ts';
 import { damageContract } from './box-store-damage.ts';
 import { leaseContract } from './box-store-leases.ts';
+import { wishContract } from './box-store-wishes.ts';
 import { createWorld, type RedisHarness, type World } from './box-store-world.ts';
 
 /** What the state in Redis promises, whatever runs the scripts: the real server, or the simulated one. */
@@ -25,6 +26,7 @@ export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHar
     });
 
     leaseContract(() => world);
+    wishContract(() => world);
     commitContract(
       () => world,
       () => harness,

@@ -2,11 +2,11 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
-import type { BoxView } from '#shared/api-schemas.ts';
+import { BoxView } from '#shared/api-schemas.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Condition, ConditionType } from '#shared/status.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
-import { boxOf, until } from './installation.ts';
+import { until } from './installation.ts';
 
 const defaultClass = new URL('../../manifests/classes/default.yaml', import.meta.url).pathname;
 
@@ -25,17 +25,23 @@ export async function classesFolder(
   return folder;
 }
 
-/** Waits until the box is as described; an error shows what it is instead. */
+/**
+ * Waits until the box is as described; an error shows what it is instead. A box that is not known, and a Redis that does
+ * not answer, are waited for too.
+ */
 export async function seen(
   controller: ControllerProcess,
   user: UserName,
   what: string,
   isSo: (box: BoxView) => boolean,
 ): Promise<BoxView> {
-  let last: BoxView | null = null;
+  let last: unknown = null;
   const look = async (): Promise<BoxView | null> => {
-    last = await boxOf(controller, user);
-    return isSo(last) ? last : null;
+    const { status, json } = await controller.ask('GET', `/v1/boxes/${user}`);
+    last = json;
+    if (status === 404 || status === 503) return null;
+    const box = BoxView.parse(json);
+    return isSo(box) ? box : null;
   };
   try {
     return await until(`${user}: ${what}`, look);
@@ -93,5 +99,8 @@ export function words(process: { readonly lines: readonly string[] }): string[] 
 }
 
 function tail({ lines }: { readonly lines: readonly string[] }): string {
-  return lines.slice(-40).join('\n');
+  return lines
+    .filter((line) => !line.includes('"msg":"request"'))
+    .slice(-25)
+    .join('\n');
 }

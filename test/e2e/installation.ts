@@ -26,6 +26,8 @@ export interface Installation {
   /** Starts a controller. With `standby` it is not waited for until it leads. */
   controller(environment?: Readonly<Record<string, string>>, standby?: 'standby'): Promise<ControllerProcess>;
   gateway(): Promise<GatewayProcess>;
+  /** SIGKILL to all of them: a test that failed must not leave the next one a leader, or a port in use. */
+  killProcesses(): Promise<void>;
   /** A folder for SPOON_CLASSES: each class is the default one, with these lines in place of its own. */
   classes(linesOf: Readonly<Record<string, Readonly<Record<string, string>>>>): Promise<string>;
   /** Every container of a user on the engine, ours or not. */
@@ -49,6 +51,7 @@ export interface EngineStory {
 export async function createInstallation(dockerHost?: string): Promise<Installation> {
   const world = await createControllerWorld(dockerHost);
   const gatewayPort = await freePort();
+  const controllers = new Set<ControllerProcess>();
   const gateways = new Set<GatewayProcess>();
   const streams = new Set<NodeJS.ReadableStream>();
   const { docker, workdir } = world.docker;
@@ -60,6 +63,7 @@ export async function createInstallation(dockerHost?: string): Promise<Installat
     async controller(environment = {}, standby) {
       const settings = { SPOON_GATEWAY_PORT: String(gatewayPort), ...environment };
       const controller = await world.startController(settings);
+      controllers.add(controller);
       if (standby === undefined) await controller.converged();
       return controller;
     },
@@ -67,6 +71,11 @@ export async function createInstallation(dockerHost?: string): Promise<Installat
       const gateway = await startGatewayProcess(world.environment, gatewayPort);
       gateways.add(gateway);
       return gateway;
+    },
+    async killProcesses() {
+      for (const running of [...controllers, ...gateways]) await running.kill();
+      controllers.clear();
+      gateways.clear();
     },
     async classes(linesOf) {
       const folder = join(workdir, `classes-${randomBytes(4).toString('hex')}`);

@@ -242,7 +242,7 @@ describe('the end of a terminal', () => {
     client.type('nohup sleep 777 >/dev/null 2>&1 & echo sta""rted\n');
     await client.sees('started');
     client.socket.terminate();
-    await vi.waitFor(() => expect(gateway.sessions).toBe(0));
+    await vi.waitFor(() => expect(gateway.sessions).toBe(0), { timeout: 8_000 });
     expect(await boxes.processes(containerId)).toEqual(['sleep 777']);
   });
 

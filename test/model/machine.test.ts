@@ -56,7 +56,7 @@ describe('whatever the state and the world, every plan keeps the rules', () => {
           desires,
           holders,
         )) {
-          if (cycle++ % 11 === 0)
+          if (cycle++ % 17 === 0)
             yield { value, context: contextOf(memory), facts: worldOf({ box, beside, desired, rest: held }) };
         }
       })(),
@@ -112,7 +112,7 @@ describe('whatever the state and the world, every plan keeps the rules', () => {
           [[], ['box-1']],
           [null, {}],
         ))
-          if (cycle++ % 3 === 0)
+          if (cycle++ % 7 === 0)
             yield {
               value,
               context: contextOf(memory),
@@ -151,7 +151,7 @@ describe('whatever the state and the world, every plan keeps the rules', () => {
       fc.property(worlds, (given) => {
         expect(brokenRules(given)).toEqual([]);
       }),
-      { numRuns: 10_000 },
+      { numRuns: 8_000 },
     );
   });
 });

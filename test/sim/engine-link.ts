@@ -54,6 +54,7 @@ export function createEngineLink(options: {
     observe: (user, how, signal) => call('observe', () => runtime.observe(user, how, never), signal),
     countExecs: (id, signal) => call('countExecs', () => runtime.countExecs(id, never), signal),
     image: (reference, signal) => call('image', () => runtime.image(reference, never), signal),
+    forgetImages: () => runtime.forgetImages(),
     home: (user) => runtime.home(user),
     create: (box, signal) => call('create', () => runtime.create(box, never), signal),
     start: (id, signal) => call('start', () => runtime.start(id, never), signal),

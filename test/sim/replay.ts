@@ -14,6 +14,7 @@ const number = (flag: string, otherwise: number): number => {
 function tell(result: SeedResult): void {
   for (const line of result.story) process.stdout.write(`${line}\n`);
   for (const violation of result.violations) process.stdout.write(`VIOLATED ${violation}\n`);
+  for (const [what, times] of [...result.reached].toSorted((a, b) => b[1] - a[1])) process.stdout.write(`${times}\t${what}\n`);
   process.stdout.write(`seed ${result.seed}: ${result.violations.length} violations, ${result.steps} steps\n`);
 }
 

@@ -48,12 +48,18 @@ export class SimRedis {
 
   /** A copy of everything, as an append-only file or a backup would hold it. */
   copy(): Map<string, Entry> {
-    return structuredClone(this.data);
+    const copy = new Map<string, Entry>();
+    for (const [key, { value, expiresAt }] of this.data) {
+      const copied = typeof value === 'string' ? value : value instanceof Map ? new Map(value) : [...value];
+      copy.set(key, { value: copied, expiresAt });
+    }
+    return copy;
   }
 
   /** A new process on these data: what was acknowledged after the copy is lost. */
   restart(data: Map<string, Entry>): void {
-    this.data = structuredClone(data);
+    this.data = data;
+    this.data = this.copy();
     this.runs += 1;
   }
 

@@ -1,5 +1,5 @@
 import { BoxClass } from '#shared/box-class.ts';
-import { InstallationId, UserName } from '#shared/identity.ts';
+import { InstallationId, networkNameOf, UserName } from '#shared/identity.ts';
 import type { Desired } from '#shared/lease.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
 import type { BoxSpec, ContainerView } from '../../controller/src/box/observed.ts';
@@ -25,7 +25,8 @@ export const boxClass: BoxClass = BoxClass.parse({
   readiness: { command: ['true'], timeout: '10s' },
 });
 
-export const spec: BoxSpec = specOf({ user: alice, boxClass, imageId, homesDir: '/work/homes', network: 'boxes' });
+const network = networkNameOf(installation);
+export const spec: BoxSpec = specOf({ user: alice, boxClass, imageId, homesDir: '/srv/homes', network });
 
 export function desiredOf(changes: Partial<Desired> = {}): Desired {
   return {

@@ -83,6 +83,8 @@ export function handsOf({ docker, installation, workdir, boxImageId }: DockerWor
         Image: boxImageId,
         Cmd: ['sleep', '60'],
         Labels: marked,
+        // Without an init it would hear no TERM.
+        HostConfig: { Init: true },
       });
       return container.id;
     },

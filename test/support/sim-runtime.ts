@@ -8,7 +8,7 @@ import { refusal, type SimContainer, SimEngine, type SimEvent } from './sim-engi
 /** What a readiness command does, by its first word; anything else succeeds. */
 export const simProbes = { fails: 'sim:fails', hangs: 'sim:hangs' } as const;
 
-type Method = Exclude<keyof BoxRuntime, 'home' | 'follow'>;
+type Method = Exclude<keyof BoxRuntime, 'home' | 'follow' | 'forgetImages'>;
 
 /** Calls so far, by the port's method. `home` (a look at a disk) and `follow` are no calls on the engine. */
 export type SimCalls = Record<Method, number>;
@@ -95,6 +95,9 @@ export function createSimRuntime(options: {
       if (imageListeners.size > 0) remembered.set(reference, id);
       return { state: 'present', id };
     },
+    forgetImages() {
+      remembered.clear();
+    },
     async home(user) {
       return homeOf(user, homes.get(user));
     },
@@ -107,6 +110,7 @@ export function createSimRuntime(options: {
         throw refusal('create', 400, message);
       }
       const labels = { installation, role: 'box', user, generation };
+      if (![...engine.images.values()].includes(spec.imageId)) remembered.clear();
       const { id } = engine.create('create', { name: boxNameOf(user), ...labels, imageId: spec.imageId, spec });
       return { id };
     },

@@ -64,7 +64,8 @@ export class TinyWorld {
   pass(mishap: Mishap | null): Plan {
     const facts = this.facts();
     const plan = planNext(this.stored, facts);
-    this.stored = { value: plan.value, context: plan.context };
+    const isNothing = this.stored === null && plan.phase === 'absent';
+    this.stored = isNothing ? null : { value: plan.value, context: plan.context };
     this.last = null;
     const { command } = plan;
     if (command.type === 'forget') {
@@ -160,15 +161,21 @@ export class TinyWorld {
     }
   }
 
+  /** Time passes, until the wait is over or a box dies, which an event tells of. */
   private tick(ms: number): void {
-    this.now += ms;
+    this.now += Math.min(ms, ...this.deaths().map(({ inMs }) => Math.max(inMs, passMs)));
     this.containers = this.containers.filter(({ state }) => state !== 'removing');
-    for (const { id, state } of this.containers) {
-      if (state === 'restarting') this.set(id, { state: 'running' });
+    for (const { id, state } of this.containers) if (state === 'restarting') this.set(id, { state: 'running' });
+    for (const { id, inMs } of this.deaths()) if (inMs <= 0) this.set(id, { state: 'exited', exitCode: 1 });
+  }
+
+  private deaths(): { id: string; inMs: number }[] {
+    const { diesAfterMs } = this;
+    if (diesAfterMs === null) return [];
+    return this.containers.flatMap(({ id, state }) => {
       const startedAt = this.startedAt.get(id);
-      if (this.diesAfterMs === null || startedAt === undefined || state !== 'running') continue;
-      if (this.now - startedAt >= this.diesAfterMs) this.set(id, { state: 'exited', exitCode: 1 });
-    }
+      return startedAt === undefined || state !== 'running' ? [] : [{ id, inMs: startedAt + diesAfterMs - this.now }];
+    });
   }
 
   private set(id: string, changes: Partial<ContainerView>): void {

@@ -86,6 +86,10 @@ export function createApi(parts: ApiParts): RunningApi {
     const path = request.url.split('?')[0];
     throw new ProblemError('route-unknown', `there is no ${request.method} ${path}: check the path and the method`);
   });
+  // The server closes what is idle when it ends; a connection that gets its answer after that would be kept alive.
+  app.addHook('onSend', async (_request, reply) => {
+    if (ending.signal.aborted) reply.header('connection', 'close');
+  });
   addRequestLog(app, log);
   addTokenCheck(app, parts.config.internalToken);
 

@@ -39,11 +39,18 @@ export function specOf(options: {
 export function differingFields(left: BoxSpec, right: BoxSpec): string[] {
   const leftFields = new Map<string, unknown>(Object.entries(left));
   return Object.entries(right)
-    .filter(([field, value]) => canonical(leftFields.get(field)) !== canonical(value))
+    .filter(([field, value]) => !isSame(leftFields.get(field), value))
     .map(([field]) => field);
 }
 
-function canonical(value: unknown): string {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) return JSON.stringify(value);
-  return JSON.stringify(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+/** Values of a spec: plain ones, and lists and records of them. Every pass compares, so nothing is built for it. */
+function isSame(left: unknown, right: unknown): boolean {
+  if (left === right) return true;
+  if (!isObject(left) || !isObject(right) || Array.isArray(left) !== Array.isArray(right)) return false;
+  const keys = Object.keys(left);
+  return keys.length === Object.keys(right).length && keys.every((key) => left[key] === right[key]);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }

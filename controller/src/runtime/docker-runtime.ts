@@ -85,6 +85,7 @@ export async function createDockerRuntime(options: DockerRuntimeOptions): Promis
 
     countExecs: (id, signal) => countExecs(engine, id, signal),
     image: (reference, signal) => images.look(reference, signal),
+    forgetImages: () => images.forget(),
     home: (user) => lookAtHome(workdir, user),
 
     async create(box, signal) {

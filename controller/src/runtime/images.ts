@@ -23,12 +23,15 @@ export interface Images {
  */
 export function createImages(engine: Engine): Images {
   const ids = new Map<string, string>();
+  /** one question at a time for each reference: after a resync many passes ask at once */
+  const asked = new Map<string, Promise<string | null>>();
   let followed = false;
   let changes = 0;
 
   function forget(): void {
     changes += 1;
     ids.clear();
+    asked.clear();
   }
 
   return {
@@ -41,7 +44,11 @@ export function createImages(engine: Engine): Images {
       const known = ids.get(reference);
       if (known !== undefined) return { state: 'present', id: known };
       const changesBefore = changes;
-      const id = await askId(engine, reference, signal);
+      const question = asked.get(reference) ?? askId(engine, reference, signal);
+      asked.set(reference, question);
+      const id = await question.finally(() => {
+        if (asked.get(reference) === question) asked.delete(reference);
+      });
       if (id === null) return { state: 'absent' };
       if (followed && changes === changesBefore && ids.size < maxRemembered) ids.set(reference, id);
       return { state: 'present', id };

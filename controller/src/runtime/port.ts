@@ -48,7 +48,10 @@ export interface BoxRuntime {
   observe(user: UserName, options: { thorough: boolean }, signal: AbortSignal): Promise<ContainerView[]>;
   /** Running execs in a container, ours or not. */
   countExecs(id: string, signal: AbortSignal): Promise<number>;
+  /** An adapter may remember it for as long as it hears of every change. */
   image(reference: string, signal: AbortSignal): Promise<ImageView>;
+  /** Changes may not have been heard: what is remembered of images is asked for anew. */
+  forgetImages(): void;
   home(user: UserName): Promise<HomeView>;
 
   create(box: CreateBox, signal: AbortSignal): Promise<{ id: string }>;

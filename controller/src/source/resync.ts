@@ -105,6 +105,7 @@ export class Resync {
 
   private async once(signal: AbortSignal): Promise<void> {
     this.heardSince = new Set();
+    this.runtime.forgetImages();
     try {
       const amnesty = this.trust.amnesty();
       const known = new Set(await this.store.users());

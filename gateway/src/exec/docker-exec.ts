@@ -9,6 +9,7 @@ import type { Logger } from '#shared/log.ts';
 import { endMarked } from './end-marked.ts';
 import { openExecStream } from './exec-stream.ts';
 import type { BoxExec, StartTerminal } from './port.ts';
+import { ContainerTurns } from './container-turns.ts';
 import { DockerTerminal } from './docker-terminal.ts';
 import { loginCommand } from './scripts.ts';
 
@@ -23,6 +24,7 @@ const detachKeyCount = 16;
  */
 export function createDockerExec(options: { connect: () => Promise<Docker>; clock: Clock; log: Logger }): BoxExec {
   const { clock, log } = options;
+  const turns = new ContainerTurns(clock);
   let connected: Docker | null = null;
 
   async function engine(): Promise<Docker> {
@@ -38,19 +40,15 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
   return {
     async open(start, signal) {
       const docker = await engine();
-      const detachKeys = privateKeys();
-      const hasConsoleSize = apiMinorOf(docker) >= consoleSizeApi;
-      const settings = terminalOptions(start, hasConsoleSize, detachKeys);
-      const exec = await engineCall(
-        'exec-create',
-        callTimeoutMs,
-        (abortSignal) => docker.getContainer(start.containerId).exec({ ...settings, abortSignal }),
-        signal,
-      );
-      const consoleSize = hasConsoleSize ? { ConsoleSize: [start.size.rows, start.size.cols] } : {};
-      const body = { Detach: false, Tty: true, ...consoleSize };
-      const stream = await startOrEnd({ docker, log }, start, exec.id, body);
-      const terminal = new DockerTerminal({ docker, clock, log }, { execId: exec.id, stream, detachKeys, start });
+      const passOn = await turns.enter(start.containerId);
+      let terminal: DockerTerminal | null = null;
+      try {
+        terminal = await startTerminal({ docker, clock, log, turns }, start, signal);
+      } finally {
+        // The shell's first bytes are not held up by this.
+        if (terminal) terminal.processExists().then(passOn, passOn);
+        else passOn();
+      }
       if (signal.aborted) {
         await terminal.hangUp();
         throw signal.reason;
@@ -62,6 +60,26 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
       await engineCall('ping', callTimeoutMs, () => docker.ping(), new AbortController().signal);
     },
   };
+}
+
+async function startTerminal(
+  deps: { docker: Docker; clock: Clock; log: Logger; turns: ContainerTurns },
+  start: StartTerminal,
+  signal: AbortSignal,
+): Promise<DockerTerminal> {
+  const { docker } = deps;
+  const detachKeys = privateKeys();
+  const hasConsoleSize = apiMinorOf(docker) >= consoleSizeApi;
+  const settings = terminalOptions(start, hasConsoleSize, detachKeys);
+  const exec = await engineCall(
+    'exec-create',
+    callTimeoutMs,
+    (abortSignal) => docker.getContainer(start.containerId).exec({ ...settings, abortSignal }),
+    signal,
+  );
+  const consoleSize = hasConsoleSize ? { ConsoleSize: [start.size.rows, start.size.cols] } : {};
+  const stream = await startOrEnd(deps, start, exec.id, { Detach: false, Tty: true, ...consoleSize });
+  return new DockerTerminal(deps, { execId: exec.id, stream, detachKeys, start });
 }
 
 /**

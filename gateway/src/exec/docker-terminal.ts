@@ -5,6 +5,7 @@ import { type Clock, sleep } from '#shared/clock.ts';
 import { engineCall } from '#shared/docker.ts';
 import type { Logger } from '#shared/log.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
+import type { ContainerTurns } from './container-turns.ts';
 import { endMarked, isGone } from './end-marked.ts';
 import type { ProcessState, StartTerminal, Terminal } from './port.ts';
 
@@ -38,16 +39,18 @@ export class DockerTerminal implements Terminal {
   readonly #docker: Docker;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #turns: ContainerTurns;
   readonly #detachKeys: string;
   readonly #start: StartTerminal;
 
   constructor(
-    deps: { docker: Docker; clock: Clock; log: Logger },
+    deps: { docker: Docker; clock: Clock; log: Logger; turns: ContainerTurns },
     of: { execId: string; stream: Duplex; detachKeys: string; start: StartTerminal },
   ) {
     this.#docker = deps.docker;
     this.#clock = deps.clock;
     this.#log = deps.log;
+    this.#turns = deps.turns;
     this.execId = of.execId;
     this.stream = of.stream;
     this.#detachKeys = of.detachKeys;
@@ -81,8 +84,7 @@ export class DockerTerminal implements Terminal {
     try {
       const exec = await this.#started();
       if (exec === null || !exec.running) return;
-      await this.#detach();
-      if (exec.pid > 0) left = await this.#leftOf(exec.pid);
+      left = await this.#hangUpAlone(exec.pid);
       if (left === 'nothing') return;
     } catch (error) {
       if (isGone(error)) return;
@@ -93,6 +95,22 @@ export class DockerTerminal implements Terminal {
     this.#log.info({ session, left }, 'processes outlived the hang-up of their terminal; signalling them');
     // Where the shell obeyed, what ignores HUP was told to outlive it (`nohup`), as on any terminal.
     await endMarked(this.#docker, { containerId, session, spareDaemons: left === 'programs' });
+  }
+
+  /** Resolves once the engine has made the process, or will not. */
+  async processExists(): Promise<void> {
+    await this.#started();
+  }
+
+  /** In a turn of its own: see ContainerTurns. */
+  async #hangUpAlone(shellPid: number): Promise<Left> {
+    const passOn = await this.#turns.enter(this.#start.containerId);
+    try {
+      await this.#detach();
+      return shellPid > 0 ? await this.#leftOf(shellPid) : 'shell';
+    } finally {
+      passOn();
+    }
   }
 
   /** Its state once there is a process, or will be none any more. */

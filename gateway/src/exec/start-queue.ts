@@ -1,12 +1,13 @@
 /**
- * At most `atOnce` starts at a time; those who wait are served user by user in turn, and first come first served within a
- * user, so that fifty reconnects of one do not starve another. Waiters are bounded by the number of sessions.
+ * At most `atOnce` starts at a time, and one of each user; those who wait are served user by user in turn, and first come
+ * first served within a user, so that fifty reconnects of one do not starve another. Waiters are bounded by the number of
+ * sessions.
  *
- * INVARIANT: while somebody waits, `running === atOnce`.
+ * INVARIANT: while somebody waits, `atOnce` starts run, or one of that user.
  */
 export class StartQueue {
   readonly #atOnce: number;
-  #running = 0;
+  readonly #running = new Set<string>();
   /** in the order in which users are served; no empty lines */
   readonly #waiting = new Map<string, (() => void)[]>();
 
@@ -19,14 +20,14 @@ export class StartQueue {
     try {
       return await start();
     } finally {
-      this.#leave();
+      this.#leave(user);
     }
   }
 
   #enter(user: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (this.#running < this.#atOnce) {
-      this.#running += 1;
+    if (this.#running.size < this.#atOnce && !this.#running.has(user)) {
+      this.#running.add(user);
       return Promise.resolve();
     }
     return new Promise((resolve, reject) => {
@@ -45,18 +46,19 @@ export class StartQueue {
     });
   }
 
-  /** Hands the place to the next user's first, and puts that user last. */
-  #leave(): void {
+  /** Lets the next user in whom nothing keeps waiting, and puts that user last. */
+  #leave(left: string): void {
+    this.#running.delete(left);
     for (const [user, line] of this.#waiting) {
+      if (this.#running.has(user)) continue;
       const turn = line.shift();
       this.#waiting.delete(user);
       if (line.length > 0) this.#waiting.set(user, line);
-      if (turn) {
-        turn();
-        return;
-      }
+      if (!turn) continue;
+      this.#running.add(user);
+      turn();
+      return;
     }
-    this.#running -= 1;
   }
 
   #drop(user: string, turn: () => void): void {

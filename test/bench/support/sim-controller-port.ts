@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { z } from 'zod';
+import { nodeFlags } from '#shared/node-flags.ts';
 
 /** What passes between a benchmark and the process of `sim-controller.ts`. */
 
@@ -47,7 +48,10 @@ export interface SimController {
 }
 
 export async function startSimController(settings: Settings): Promise<SimController> {
-  const child = fork(program, [JSON.stringify(settings)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(program, [JSON.stringify(settings)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [...nodeFlags],
+  });
   const answers: ((usage: Usage) => void)[] = [];
   let listener = (_call: Call): void => {};
   const started = new Promise<void>((resolve) => {

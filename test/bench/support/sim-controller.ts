@@ -52,7 +52,6 @@ async function answer(order: Order): Promise<Answer> {
   if (order.type !== 'usage') await look?.settled();
   const { user, system } = process.cpuUsage(cpu);
   const calls = { ...runtime.calls };
-  if (process.env.MEMDBG) { const f=(m: NodeJS.MemoryUsage)=>Object.entries(m).map(([k,v])=>k+'='+(v/1048576).toFixed(0)).join(' '); console.error(f(process.memoryUsage())); globalThis.gc?.(); console.error('  after gc', f(process.memoryUsage())); }
   const rssBytes = process.memoryUsage.rss();
   const peakRssBytes = process.resourceUsage().maxRSS * 1024;
   return {

@@ -1,0 +1,126 @@
+import type { BoxStore } from '#shared/box-store.ts';
+import { Lease } from '#shared/lease.ts';
+import { createLogger } from '#shared/log.ts';
+import type { BoxRecord } from '#shared/status.ts';
+import type { ContainerView } from '../../controller/src/box/observed.ts';
+import { TokenBucket } from '../../controller/src/queue/token-bucket.ts';
+import { Executor } from '../../controller/src/reconcile/executor.ts';
+import { Operations } from '../../controller/src/reconcile/operations.ts';
+import { Pacer } from '../../controller/src/reconcile/pacer.ts';
+import { Reconciler } from '../../controller/src/reconcile/reconcile.ts';
+import { Trust } from '../../controller/src/reconcile/trust.ts';
+import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
+import type { LeaderStore } from '../../controller/src/store/leader-store.ts';
+import type { Commit, CommitResult, StatusStore } from '../../controller/src/store/status-store.ts';
+import { alice, boxClass, desiredOf, imageId, installation, now } from './box-facts.ts';
+import { FakeClock } from './fake-clock.ts';
+import { fakePort } from './fake-port.ts';
+import { fakeRuntime } from './fake-runtime.ts';
+
+export const fenceMs = 5_000;
+
+export const jobLease: Lease = Lease.parse({
+  id: 'job-1',
+  kind: 'job',
+  holder: 'agent-7',
+  takenAt: now,
+  expiresAt: now + 30_000,
+  ttlMs: 30_000,
+});
+
+/** A reconciler between a store and an engine that only do what the test says; `log` tells in which order they were called. */
+export class PassWorld {
+  readonly clock = new FakeClock();
+  readonly abort = new AbortController();
+  readonly log: string[] = [];
+  readonly commits: Commit[] = [];
+  readonly notLeader: string[] = [];
+  readonly pacer = new Pacer(this.clock);
+  readonly reconciler: Reconciler;
+  readonly operations: Operations;
+  /** what the engine shows */
+  containers: ContainerView[] = [];
+  record: BoxRecord = {
+    user: alice,
+    now,
+    desired: desiredOf(),
+    leases: [jobLease],
+    ended: [],
+    sessions: [],
+    status: null,
+    holds: [],
+    wantedUntil: now + 60_000,
+  };
+  /** what the commit script answers, when it is not `ok` */
+  refuses: (CommitResult & { ok: false }) | Error | null = null;
+  /** called within a commit, before it answers */
+  onCommit: () => Promise<void> = async () => {};
+
+  constructor(methods: Partial<BoxRuntime> = {}) {
+    const { clock, log, pacer } = this;
+    const { signal } = this.abort;
+    const runtime = fakeRuntime({
+      observe: async (_user, { thorough }) => {
+        log.push(thorough ? 'observe thoroughly' : 'observe');
+        return this.containers;
+      },
+      image: async () => ({ state: 'present', id: imageId }),
+      home: async () => ({ state: 'present', uid: 1000 }),
+      ...Object.fromEntries(Object.entries(methods).map(([name, call]) => [name, logged(log, name, call)])),
+    });
+    const noise = createLogger({ name: 'test', level: 'silent' });
+    this.operations = new Operations({
+      runtime,
+      signal,
+      nowMs: () => clock.monotonicMs(),
+      onProgress: () => {},
+      onEnd: (user, outcome) => this.reconciler.ended(user, outcome),
+    });
+    const statusStore: StatusStore = { commit: (_token, commit) => this.commit(commit) };
+    this.reconciler = new Reconciler({
+      store: fakePort<BoxStore>({ read: async () => this.record }),
+      statusStore,
+      sources: {
+        runtime,
+        operations: this.operations,
+        classes: new Map([['default', boxClass]]),
+        installation,
+        homesDir: '/srv/homes',
+      },
+      executor: new Executor({ runtime, operations: this.operations, clock, fenceMs, signal }),
+      bucket: new TokenBucket({ clock, perSecond: 1_000, burst: 1_000 }),
+      pacer,
+      trust: new Trust({ store: fakePort<LeaderStore>({}), clock, log: noise, token: 'token', onAmnesty: () => {} }),
+      clock,
+      log: noise,
+      token: 'token',
+      signal,
+      onNotLeader: (reason) => this.notLeader.push(reason),
+    });
+  }
+
+  pass(): Promise<{ requeueAfterMs: number | null }> {
+    return this.reconciler.pass(alice);
+  }
+
+  private async commit(commit: Commit): Promise<CommitResult> {
+    this.log.push('commit');
+    await this.onCommit();
+    if (this.refuses instanceof Error) throw this.refuses;
+    if (this.refuses !== null) return this.refuses;
+    this.commits.push(commit);
+    const { phase, containerId, containerGeneration, keepUntil, keepCause, body, version } = commit;
+    const id = containerId === '' ? null : containerId;
+    const status = { ...body, version: version + 1, phase, containerId: id, containerGeneration, keepUntil, keepCause };
+    this.record = { ...this.record, status };
+    return { ok: true };
+  }
+}
+
+function logged(log: string[], name: string, call: unknown): unknown {
+  if (typeof call !== 'function') throw new Error(`${name} is no function`);
+  return (...args: unknown[]) => {
+    log.push(name);
+    return call(...args);
+  };
+}

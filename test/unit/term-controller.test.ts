@@ -1,0 +1,97 @@
+import { expect, test } from 'vitest';
+import type { BoxStore } from '#shared/box-store.ts';
+import { createLogger } from '#shared/log.ts';
+import type { UserName } from '#shared/identity.ts';
+import { TermController } from '../../controller/src/controller.ts';
+import type { LeaderStore, LeadReply } from '../../controller/src/store/leader-store.ts';
+import type { StatusStore } from '../../controller/src/store/status-store.ts';
+import { alice, boxClass, installation, now } from '../support/box-facts.ts';
+import { FakeClock, settled } from '../support/fake-clock.ts';
+import { fakePort } from '../support/fake-port.ts';
+import { fakeRuntime } from '../support/fake-runtime.ts';
+
+const first: LeadReply = {
+  leads: true,
+  counter: 1,
+  previousAt: now,
+  now,
+  holder: 'test',
+  marker: 'run-1',
+  fingerprint: '',
+  free: false,
+};
+
+/** A term whose question to Redis, whether it is the one that is trusted, is answered when the test says so. */
+function termOf() {
+  const clock = new FakeClock();
+  const abort = new AbortController();
+  const log: string[] = [];
+  let answer = (_runId: string): void => {};
+  let wake = (_user: UserName): void => {};
+  const store = fakePort<BoxStore>({
+    users: async () => [],
+    read: async () => {
+      log.push('pass');
+      return await new Promise(() => {});
+    },
+    subscribe: async (_what, onUser) => {
+      log.push('subscribe');
+      wake = onUser;
+      return async () => void log.push('unsubscribe');
+    },
+  });
+  const controller = new TermController(
+    {
+      store,
+      statusStore: fakePort<StatusStore>({}),
+      leaderStore: fakePort<LeaderStore>({
+        runId: () =>
+          new Promise((resolve) => {
+            answer = resolve;
+          }),
+      }),
+      runtime: fakeRuntime({
+        ensureNetwork: async () => {},
+        removeLeftHelpers: async () => {},
+        forgetImages: () => {},
+        list: async () => [],
+        follow: (_on, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
+      }),
+      classes: new Map([['default', boxClass]]),
+      installation,
+      homesDir: '/srv/homes',
+      clock,
+      log: createLogger({ name: 'test', level: 'silent' }),
+      workers: 2,
+      mutationsPerS: 10,
+      resyncMs: 60_000,
+      onNotLeader: () => {},
+    },
+    { token: 'token', ttlMs: 10_000, signal: abort.signal, first },
+  );
+  return { controller, log, clock, abort, answer: () => answer('run-1'), wake: () => wake(alice) };
+}
+
+test('no wake-up leads to a pass before it is known whether Redis is to be trusted', async () => {
+  const { controller, log, answer, wake } = termOf();
+  void controller.run();
+  await settled();
+  wake();
+  expect(log).toEqual([]);
+  answer();
+  await settled();
+  wake();
+  await settled();
+  expect(log).toEqual(['subscribe', 'pass']);
+});
+
+test('a term that is over before it began ends in peace, and leaves nothing behind', async () => {
+  const { controller, log, clock, abort, answer } = termOf();
+  const running = controller.run();
+  await settled();
+  abort.abort(new Error('another leads'));
+  answer();
+  await running;
+  expect(log.filter((line) => line === 'pass')).toEqual([]);
+  expect(clock.pending).toBe(0);
+});
