@@ -137,6 +137,7 @@ export class TermController {
       const on = {
         event: (event: { type: 'box'; user: UserName } | { type: 'image' }) => {
           if (event.type === 'box') this.heard(event.user);
+          else for (const user of this.reconciler.waitingForImages()) this.queue.add(user, 'person');
         },
         gap: () => this.resync.streamStands(),
         down: (reason: string) => this.resync.streamBroke(reason),

@@ -26,7 +26,7 @@ beforeAll(async () => {
   const { installation: id, workdir } = installation.world.docker;
   images = {
     absent: `spoonbox-test/absent-${id}:1`,
-    unknown: registry.reference.replace('slow', `unknown-${id}`),
+    unknown: registry.reference.replace(/slow:1$/, `unknown-${id}:missing`),
     shellless: `spoonbox-test/shellless-${id}:1`,
     shelllessHome: `spoonbox-test/shellless-home-${id}:1`,
   };
@@ -48,7 +48,9 @@ afterAll(async () => {
   await installation[Symbol.asyncDispose]();
   await registry.close();
   const { docker } = installation.world.docker;
-  for (const image of Object.values(images)) await docker.getImage(image).remove({ force: true });
+  // One that a test did not get to is not there.
+  const removals = Object.values(images).map((image) => docker.getImage(image).remove({ force: true }));
+  await Promise.allSettled(removals);
 });
 
 async function importShellless(reference: string): Promise<void> {
@@ -98,14 +100,14 @@ describe.concurrent('an image', () => {
   });
 
   test.each([
-    ['shellless', 'StartFailed'],
+    ['shellless', 'ContainerDied'],
     ['shellless-home', 'HomeFailed'],
   ] as const)('without a shell (class %s) is told as %s, and the box comes when it has one', async (name, reason) => {
     // A home that is missing is made by a container of the same image.
-    const user = reason === 'StartFailed' ? await userWithHome(name) : installation.newUser(name);
+    const user = reason === 'ContainerDied' ? await userWithHome(name) : installation.newUser(name);
     await takeLease(controller, user, { class: name });
     const failed = await seen(controller, user, 'waits to start again', gaveReason(reason));
-    expect(failed.message).toContain('"/bin/sh"');
+    expect(failed.message).toContain('/bin/sh');
     await heal(name === 'shellless' ? images.shellless : images.shelllessHome);
     await ready(controller, user);
     expect(await installation.containers(user)).toHaveLength(1);
@@ -168,7 +170,7 @@ test('a class that has vanished leaves its boxes alone and says so; what it is n
   expect(now.containerId).toBe(box.containerId);
   expect(await installation.startedAt(box.containerId)).toBe(startedAt);
   const refused = await takeLease(fewer, installation.newUser('other'), { class: 'passing' });
-  expect(refused).toMatchObject({ status: 400, json: { code: 'class-unknown' } });
+  expect(refused).toMatchObject({ status: 422, json: { code: 'class-unknown' } });
   await installation.world.docker.docker.getContainer(box.containerId).remove({ force: true });
   const failed = await seen(fewer, user, 'waits for its class', gaveReason('ClassUnknown'));
   expect(failed.message).toContain('"passing"');

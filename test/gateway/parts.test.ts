@@ -105,6 +105,29 @@ describe('the queue of starts', () => {
     expect(await start('d', 'd1')).toBe(5);
   });
 
+  it('runs one start of a user at a time, and lets others pass', async () => {
+    const queue = new StartQueue(2);
+    const signal = new AbortController().signal;
+    const order: string[] = [];
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
+    const begin = (name: string, until?: Promise<void>): Promise<void> =>
+      queue.run(
+        name.slice(0, 1),
+        async () => {
+          order.push(name);
+          await until;
+        },
+        signal,
+      );
+    const all = [begin('a1', gates[0].promise), begin('a2', gates[1].promise), begin('b1')];
+    await all[2];
+    expect(order).toEqual(['a1', 'b1']);
+    gates[0].resolve();
+    gates[1].resolve();
+    await Promise.all(all);
+    expect(order).toEqual(['a1', 'b1', 'a2']);
+  });
+
   it('runs no more at once than it may, also when starts fail', async () => {
     const queue = new StartQueue(3);
     let running = 0;

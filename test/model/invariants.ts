@@ -54,7 +54,10 @@ export function brokenRules(given: Given): string[] {
     must(target !== undefined && target !== null && !isLive(target), 'remove: only what does not run');
   }
   if (facts.desired?.deletedAt !== undefined && !facts.hasLease && !isReaping(given)) {
-    const goes = command.type === 'forget' || plan.phase === 'reaping' || plan.requeueAfterMs === 0;
+    // A creation that is in progress elsewhere is waited for, or its container would be nobody's.
+    const waitsMs = facts.last?.command === 'create' && facts.last.fault?.kind === 'conflict' ? 250 : 0;
+    const isNext = plan.requeueAfterMs !== null && plan.requeueAfterMs <= waitsMs;
+    const goes = command.type === 'forget' || plan.phase === 'reaping' || isNext;
     must(box === null ? goes : plan.phase === 'reaping', 'delete wins');
   }
   if (plan.requeueAfterMs === 0 && command.type === 'none') must(comesToRest(given, plan), 'it comes to rest');

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { BoxStore } from '#shared/box-store.ts';
+import { sleep } from '#shared/clock.ts';
 import { createLogger } from '#shared/log.ts';
 import type { UserName } from '#shared/identity.ts';
 import { TermController } from '../../controller/src/controller.ts';
@@ -55,7 +56,7 @@ function termOf() {
         removeLeftHelpers: async () => {},
         forgetImages: () => {},
         list: async () => [],
-        follow: (_on, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
+        follow: async (_on, signal) => sleep(clock, 3_600_000, signal),
       }),
       classes: new Map([['default', boxClass]]),
       installation,

@@ -131,6 +131,8 @@ function homeVerdict(facts: Facts): Verdict {
       ];
     case 'absent':
       return ['False', 'HomeMissing', 'the home is made with the first box'];
+    case 'not-given':
+      return ['False', 'HomeWrongOwner', "the home is root's; it is given to its user before the next box is made"];
     case 'unusable':
       return ['False', 'HomeFailed', facts.home.message];
   }

@@ -19,6 +19,8 @@ export type ImageFact =
 export type HomeFact =
   | { readonly state: 'present'; readonly rightOwner: boolean }
   | { readonly state: 'absent' }
+  /** it is root's: an engine made it, or a crash came between its making and its giving */
+  | { readonly state: 'not-given' }
   | { readonly state: 'unusable'; readonly message: string };
 
 /**

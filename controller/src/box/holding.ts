@@ -8,7 +8,9 @@ import { differingFields } from './spec.ts';
 /** A container that is there at this many faults in a row is replaced instead of started once more. */
 const faultsBeforeReplacement = 2;
 
+/** Marks, at the end of a cause, that the time of a box without desired state was granted. */
 const orphanCause = 'it runs without desired state';
+const orphanCauseOver = 'it ran without desired state';
 
 export type Keep = Pick<BoxContext, 'keepUntil' | 'keepCause' | 'amnestyId'>;
 
@@ -24,16 +26,17 @@ export function keepOf(context: BoxContext, facts: Facts): Keep {
   if (amnesty !== null && amnesty.id !== amnestyId) {
     return {
       keepUntil: Math.max(keepUntil, facts.now + amnesty.graceMs),
-      keepCause: amnesty.cause,
+      keepCause: facts.desired === null ? `${amnesty.cause}; ${orphanCause}` : amnesty.cause,
       amnestyId: amnesty.id,
     };
   }
-  if (facts.desired === null && keepCause !== orphanCause) {
+  const isOrphans = keepCause.endsWith(orphanCause);
+  if (facts.desired === null && !isOrphans) {
     return { keepUntil: Math.max(keepUntil, facts.now + facts.orphanGraceMs), keepCause: orphanCause, amnestyId };
   }
   // It may lose its desired state a second time, and is granted time again then.
-  const isOver = facts.desired !== null && keepCause === orphanCause;
-  return { keepUntil, keepCause: isOver ? 'it ran without desired state' : keepCause, amnestyId };
+  const isOver = facts.desired !== null && isOrphans;
+  return { keepUntil, keepCause: isOver ? keepCause.replace(orphanCause, orphanCauseOver) : keepCause, amnestyId };
 }
 
 /** A running box is kept while `now` is before this (Redis TIME, ms). */

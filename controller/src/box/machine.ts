@@ -241,6 +241,8 @@ function isHealed(context: BoxContext, facts: Facts): boolean {
       return facts.ownership.box?.state !== 'paused' || facts.hasLease;
     case 'ClassUnknown':
       return facts.boxClass !== null;
+    case 'PullFailed':
+      return facts.image.state === 'present';
     case 'ImageMissing':
       return facts.image.state !== 'forbidden';
     default:

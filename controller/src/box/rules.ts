@@ -33,6 +33,8 @@ export interface Rule {
 /** A create that answered 409 while nothing can be inspected yet is asked for again this often, 250 ms apart. */
 const creationsSeenMax = 40;
 const defaultGraceMs = 10_000;
+/** What an init, like a shell, ends with when there is no such program. */
+const notFoundCode = 127;
 
 export const engineDown: Rule = {
   name: 'the engine does not answer: nothing is known, nothing is concluded',
@@ -249,8 +251,15 @@ export const converge: readonly Rule[] = [
       ),
   },
   {
-    name: 'there is no home yet: make it',
-    when: (_context, facts) => facts.home.state === 'absent',
+    name: 'a home was given to its user, and is still not theirs',
+    when: (_context, facts) => facts.home.state === 'not-given' && facts.last?.command === 'ensure-home',
+    to: 'failed',
+    context: (context, facts) =>
+      failure(context, facts, 'HomeFailed', "the home is root's and stays so: does its file system allow chown?"),
+  },
+  {
+    name: "there is no home yet, or it is root's: make it the user's",
+    when: (_context, facts) => facts.home.state === 'absent' || facts.home.state === 'not-given',
     to: 'provisioning.creating',
     command: (_context, facts) =>
       facts.spec === null
@@ -291,7 +300,10 @@ export function died(context: BoxContext, facts: Facts): Partial<BoxContext> {
     return failure(context, facts, 'ContainerGone', 'the container is gone; it was not removed by Spoonbox');
   if (box.oomKilled) return failure(context, facts, 'OutOfMemory', 'the box ran out of memory and was killed');
   const code = box.exitCode === null ? '' : ` with exit code ${box.exitCode}`;
-  return failure(context, facts, 'ContainerDied', `the container ended${code}`);
+  const program = facts.boxClass?.command[0] ?? '';
+  // The init of a box answers so; without one the engine refuses the start.
+  const hint = box.exitCode === notFoundCode ? `, as it does when its image has no ${program}` : '';
+  return failure(context, facts, 'ContainerDied', `the container ended${code}${hint}`);
 }
 
 export function foreignMessage(facts: Facts): string {

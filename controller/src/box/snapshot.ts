@@ -17,10 +17,16 @@ export type BoxSnapshot = SnapshotFrom<typeof boxMachine>;
 export function restore(stored: { readonly value: unknown; readonly context: unknown } | null): BoxSnapshot {
   const value = StateValue.safeParse(stored?.value);
   const context = BoxContext.safeParse(stored?.context);
-  if (!value.success || !context.success) {
+  // A drain that does not know what it drains could never end.
+  const lost = phaseIsReaping(value.data) && (context.data?.drainId === '' || context.data?.drainCause === null);
+  if (!value.success || !context.success || lost) {
     return boxMachine.resolveState({ value: 'absent', context: freshContext });
   }
   return boxMachine.resolveState({ value: value.data, context: context.data });
+}
+
+function phaseIsReaping(value: StateValue | undefined): boolean {
+  return typeof value === 'object' && 'reaping' in value;
 }
 
 /** The state as it is stored. */

@@ -117,5 +117,6 @@ async function imageOf(
 async function homeOf(sources: Sources, record: BoxRecord, boxClass: BoxClass | null): Promise<HomeFact> {
   const home = await sources.runtime.home(record.user);
   if (home.state !== 'present') return home;
-  return { state: 'present', rightOwner: boxClass === null || home.uid === boxClass.user.uid };
+  const rightOwner = boxClass === null || home.uid === boxClass.user.uid;
+  return home.uid === 0 && !rightOwner ? { state: 'not-given' } : { state: 'present', rightOwner };
 }

@@ -45,6 +45,8 @@ export class Reconciler {
   /** what a list showed, for the next pass of a user of whom nothing was heard since the list began */
   private readonly listed = new Map<UserName, readonly ContainerView[]>();
   private readonly outcomes = new Map<UserName, Outcome>();
+  /** users whose last pass found a lease, but no image to make the box from */
+  private readonly withoutImage = new Set<UserName>();
 
   constructor(options: {
     store: BoxStore;
@@ -82,6 +84,11 @@ export class Reconciler {
   /** Something happened to this user's box: what a list showed is old. */
   heard(user: UserName): void {
     this.listed.delete(user);
+  }
+
+  /** Whom an image that changed may concern: who waits for one need not wait until the time of the next try. */
+  waitingForImages(): UserName[] {
+    return [...this.withoutImage];
   }
 
   /** How a command that outlasted its pass ended. */
@@ -178,6 +185,9 @@ export class Reconciler {
 
   private done(facts: Facts, plan: Plan): { requeueAfterMs: number | null } {
     const { box } = facts.ownership;
+    const isWithoutImage = facts.image.state === 'forbidden' || facts.image.state === 'wanted';
+    if (plan.phase === 'failed' && isWithoutImage) this.withoutImage.add(facts.user);
+    else if (facts.engineDown === null) this.withoutImage.delete(facts.user);
     const amnesty = facts.amnesty?.id ?? '';
     if (facts.engineDown === null && (box === null || !isLive(box) || plan.context.amnestyId === amnesty)) {
       this.trust.granted(facts.user, amnesty);
