@@ -21,9 +21,13 @@ afterAll(() => installation[Symbol.asyncDispose]());
 test('attach gives a prompt, its exit code is the shell’s, and the terminal is as it was', async () => {
   const user = installation.newUser('alice');
   const cli = await attached(user);
-  type(cli, 'tty; stty size; echo kept > ~/note\r');
+  type(cli, 'tty; stty size\r');
   await prompts(cli, 2);
   expect(cli.out()).toMatch(/\/dev\/pts\/\d+\r\n30 100\r\n/);
+  // What a full-screen program does: bytes pass as they are, a line feed is a line feed.
+  type(cli, "stty -opost; printf '<1\\n2\\r\\n3>\\r\\n'; stty opost\r");
+  await prompts(cli, 3);
+  expect(cli.out()).toContain('<1\n2\r\n3>');
   type(cli, 'exit 7\r');
   const { code, out } = await cli.ended;
   expect(code).toBe(7);

@@ -90,8 +90,8 @@ test('every command of the README’s tour does what it says', { timeout: 120_00
 /** The commands of the section's code blocks: comments left out, continued lines joined. */
 async function tourOfReadme(): Promise<string[][]> {
   const readme = await readFile(join(root, 'README.md'), 'utf8');
-  const section = z.string().parse(/^## Five minutes\n([^]*?)^## /m.exec(readme)?.[1]);
-  return [...section.matchAll(/^```sh\n([^]*?)^```/gm)].map(([, block = '']) =>
+  const section = z.string().parse(/^## Five minutes\n(.*?)^## /ms.exec(readme)?.[1]);
+  return [...section.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = '']) =>
     block
       .replace(/\\\n\s*/g, '')
       .split('\n')

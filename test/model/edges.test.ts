@@ -110,10 +110,10 @@ test('a box that the engine restarts is not ready meanwhile', () => {
 });
 
 test('a stored reap without a cause, which cannot be, begins anew instead of never ending', () => {
-  const stored = { value: { reaping: 'stopping' }, context: contextOf({ drainId: 'box-1' }) };
-  const plan = planNext(stored, factsOf({ ownership: alone }));
-  expect(plan).toMatchObject({ value: 'absent', requeueAfterMs: 0 });
-  expect(planNext(plan, factsOf({ ownership: alone })).command.type).toBe('probe');
+  for (const lost of [{ drainId: 'box-1' }, { drainCause: 'idle' as const }]) {
+    const plan = planNext({ value: { reaping: 'stopping' }, context: contextOf(lost) }, factsOf({ ownership: alone }));
+    expect(plan).toMatchObject({ value: { provisioning: 'probing' }, command: { type: 'probe', id: 'box-1' } });
+  }
 });
 
 test('a stored state of another version begins anew, whatever is in it', () => {

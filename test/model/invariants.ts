@@ -8,7 +8,10 @@ import { type Given, isPermitted } from './acceptance.ts';
 const passesToRest = 6;
 
 /** What must hold of every plan, whatever the state and the facts: each broken rule as one sentence. */
-export function brokenRules(given: Given): string[] {
+export function brokenRules(world: Given): string[] {
+  // A stored state that cannot be begins anew; what must hold, must hold of what it begins as.
+  const snapshot = restore(world);
+  const given = { value: stateOf(snapshot), context: snapshot.context, facts: world.facts };
   const { value, context, facts } = given;
   const broken: string[] = [];
   const must = (holds: boolean, rule: string): void => {

@@ -183,7 +183,9 @@ test('every edge of the machine is taken in some world, but for the default, whi
     look(value, memory, worldOf({ box, rest: { last } }));
     const rest = { last, image: { state: 'wanted' }, home: { state: 'absent' } } as const;
     look(value, memory, worldOf({ box, rest }));
-    look(value, memory, worldOf({ box, rest: { ...rest, image: { state: 'present', id: imageId } } }));
+    const withImage = { ...rest, image: { state: 'present', id: imageId } } as const;
+    look(value, memory, worldOf({ box, rest: withImage }));
+    look(value, memory, worldOf({ box, rest: { ...withImage, home: { state: 'not-given' } } }));
   }
   for (const [value, image, home, boxClass] of product(values, images, homes, classes))
     look(value, {}, worldOf({ box: null, rest: { image, home, boxClass } }));

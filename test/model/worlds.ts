@@ -105,6 +105,7 @@ export const homes: readonly HomeFact[] = [
   { state: 'present', rightOwner: true },
   { state: 'present', rightOwner: false },
   { state: 'absent' },
+  { state: 'not-given' },
   { state: 'unusable', message: 'it is a link' },
 ];
 export const classes = [boxClass, null] as const;

@@ -1,7 +1,6 @@
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { nodeFlags } from '#shared/node-flags.ts';
 import { createDockerWorld, type DockerWorld } from './docker.ts';
 import { type RunningProcess, startProcess } from './process.ts';
 import { freePort, startRedis, type TestRedis } from './redis.ts';

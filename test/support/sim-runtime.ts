@@ -37,6 +37,8 @@ export function createSimRuntime(options: {
   const homes = new Map<string, number | 'link'>();
   const registry = new Map<string, string>();
   const remembered = new Map<string, string>();
+  /** questions under way: one at a time for each reference */
+  const asked = new Map<string, Promise<void>>();
   const imageListeners = new Set<() => void>();
   const calls: SimCalls = {
     ...{ list: 0, observe: 0, countExecs: 0, image: 0, create: 0, start: 0, unpause: 0, rename: 0, probe: 0 },
@@ -89,7 +91,9 @@ export function createSimRuntime(options: {
     async image(reference, signal) {
       const known = remembered.get(reference);
       if (known !== undefined) return { state: 'present', id: known };
-      await called('image', reference, signal);
+      const question = asked.get(reference) ?? called('image', reference, signal);
+      asked.set(reference, question);
+      await question.finally(() => asked.delete(reference));
       const id = engine.images.get(reference);
       if (id === undefined) return { state: 'absent' };
       if (imageListeners.size > 0) remembered.set(reference, id);

@@ -26,7 +26,7 @@ export async function openTerminal(
       // The echo of what is typed holds the format, only the output the mark itself.
       const mark = randomBytes(4).toString('hex');
       client.type(`printf '<%s<' ${mark}; ${command}; printf '>%s:%d>' ${mark} $?\n`);
-      const whole = new RegExp(`<${mark}<([^]*)>${mark}:(\\d+)>`);
+      const whole = new RegExp(`<${mark}<(.*)>${mark}:(\\d+)>`, 's');
       await client.sees(whole);
       const [, output = '', code] = whole.exec(client.text()) ?? [];
       return { code: Number(code), output: output.replaceAll('\r\n', '\n').trim() };

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 
 const withoutTerminal: TerminalSize = { cols: 80, rows: 24 };
@@ -31,6 +32,10 @@ export function openLocalTerminal(stdin: NodeJS.ReadStream, stdout: NodeJS.Write
     if (!interactive || isRaw === on) return;
     isRaw = on;
     stdin.setRawMode(on);
+    // Node leaves the line feeds of the output to the terminal driver, which puts a return before each. The one in the box
+    // has done so already, and where a program has told it not to, it means a step down in the same column.
+    // Whatever was before comes back with the end of the raw mode. Without stty only such programs look odd.
+    if (on) spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
   }
   const restore = (): void => raw(false);
   process.once('exit', restore);

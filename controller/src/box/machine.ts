@@ -175,8 +175,7 @@ function reapingRules(): readonly Rule[] {
   return [
     {
       name: 'what was drained is gone',
-      // Without a cause nothing may be drained: a stored state that cannot be begins anew.
-      when: (context, facts) => drained(context, facts) === null || context.drainCause === null,
+      when: (context, facts) => drained(context, facts) === null,
       to: 'absent',
       context: (context, facts) => ({
         ...freshContext,
