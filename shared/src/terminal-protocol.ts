@@ -11,8 +11,8 @@ import { TerminalMode } from './terminal-token.ts';
  *   the token. A `?token=` in the URL is accepted too; prefer the others, because proxies log URLs.
  * - The client acknowledges the bytes that it has parsed (`ack`), at least every `ackEveryBytes`. The gateway stops
  *   sending when more than `highBytes` are unacknowledged, and goes on below `lowBytes`.
- * - Bytes are sent after the first server `hello` only. A later `hello` with another `containerId` is a new shell: the
- *   box was made again, and only the home survived.
+ * - Bytes are sent after the first server `hello` only. A later `hello` is a new shell; with another `containerId` it is in
+ *   a new box, and only the home survived.
  *
  * Without a subprotocol the socket speaks raw bytes (xterm.js's attach addon): see `rawDialect` in `gateway/src/dialect.ts`.
  */

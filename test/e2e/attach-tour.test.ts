@@ -12,6 +12,20 @@ import { createInstallation, type Installation, reach } from './installation.ts'
 
 /** The tour of the README, command by command as it stands there. A change of either breaks this. */
 
+/** For a machine without curl: the part of it that the tour uses. */
+const curl = `#!/usr/bin/env node
+const string = { type: 'string' };
+const options = { silent: { type: 'boolean', short: 's' }, header: { ...string, short: 'H', multiple: true } };
+const { values, positionals } = require('node:util').parseArgs({
+  options: { ...options, request: { ...string, short: 'X' }, data: { ...string, short: 'd' } },
+  allowPositionals: true,
+});
+const headers = Object.fromEntries((values.header ?? []).map((header) => header.split(': ')));
+fetch(positionals[0], { method: values.request ?? 'GET', headers, body: values.data })
+  .then((response) => response.text())
+  .then((text) => process.stdout.write(text));
+`;
+
 const root = new URL('../..', import.meta.url).pathname;
 
 interface Ran {
@@ -32,6 +46,8 @@ beforeAll(async () => {
   started = await mkdtemp(join(tmpdir(), 'spoonbox-tour-'));
   await mkdir(join(started, '.spoonbox'));
   await writeFile(join(started, '.spoonbox', 'client.json'), JSON.stringify(reach(controller)));
+  await mkdir(join(started, 'bin'));
+  await writeFile(join(started, 'bin', 'curl'), curl, { mode: 0o755 });
 });
 afterAll(async () => {
   await installation[Symbol.asyncDispose]();
@@ -109,7 +125,11 @@ async function run(
   command: string,
   options: { cwd: string; env: Readonly<Record<string, string>>; input: string },
 ): Promise<Ran> {
-  const env = { ...process.env, ...options.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+  const env = {
+    ...process.env,
+    ...options.env,
+    PATH: `${dirname(process.execPath)}:${process.env.PATH}:${join(started, 'bin')}`,
+  };
   const child = spawn('bash', ['-c', command], { cwd: options.cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => {}); // a command that reads nothing has closed it
   child.stdin.end(options.input);

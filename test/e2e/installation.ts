@@ -26,8 +26,8 @@ export interface Installation {
   /** Starts a controller. With `standby` it is not waited for until it leads. */
   controller(environment?: Readonly<Record<string, string>>, standby?: 'standby'): Promise<ControllerProcess>;
   gateway(): Promise<GatewayProcess>;
-  /** SIGKILL to all of them: a test that failed must not leave the next one a leader, or a port in use. */
-  killProcesses(): Promise<void>;
+  /** SIGTERM to all of them: a test that failed must not leave the next one a leader, or a port in use. */
+  stopProcesses(): Promise<void>;
   /** A folder for SPOON_CLASSES: each class is the default one, with these lines in place of its own. */
   classes(linesOf: Readonly<Record<string, Readonly<Record<string, string>>>>): Promise<string>;
   /** Every container of a user on the engine, ours or not. */
@@ -72,8 +72,8 @@ export async function createInstallation(dockerHost?: string): Promise<Installat
       gateways.add(gateway);
       return gateway;
     },
-    async killProcesses() {
-      for (const running of [...controllers, ...gateways]) await running.kill();
+    async stopProcesses() {
+      await Promise.all([...controllers, ...gateways].map((running) => running.stop()));
       controllers.clear();
       gateways.clear();
     },

@@ -14,7 +14,7 @@ beforeAll(async () => {
   installation = await createInstallation();
   registry = await createTestRegistry({ chunks: 40, msPerChunk: 1_000 });
 });
-afterEach(() => installation.killProcesses());
+afterEach(() => installation.stopProcesses());
 afterAll(async () => {
   await installation[Symbol.asyncDispose]();
   await registry.close();
@@ -69,18 +69,7 @@ test('both processes drain: clients are told, nothing is left running in the box
     return status === 200 && Stepping.parse(json).step === 'pulling';
   });
 
-  const t0 = performance.now();
-  const codes = await Promise.all([
-    gateway.stop().then((c) => {
-      console.log('GW', performance.now() - t0);
-      return c;
-    }),
-    controller.stop().then((c) => {
-      console.log('CT', performance.now() - t0);
-      return c;
-    }),
-  ]);
-  console.log([...controller.lines.slice(-4), ...gateway.lines.slice(-4)].join('\n'));
+  const codes = await Promise.all([gateway.stop(), controller.stop()]);
   expect(codes).toEqual([0, 0]);
   expect(await shell.message('exit')).toMatchObject({ code: null, reason: 'restarting' });
   expect((await shell.closed).code).toBe(1012);
