@@ -36,7 +36,8 @@ await runProcess('controller', async (signal) => {
   const api = createApi({ store, classes, config, health, log, clock });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {
-    await claimRedis(redis, installation, { clock, log, onProblem: (problem) => health.redis(problem) }, signal);
+    const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
+    await claimRedis(redis, installation, claim, signal);
     const runtime = await startEngine({ config, installation, classes, clock, log, health }, signal);
     let term: TermController | null = null;
     const leader: Leader = new Leader({
@@ -47,6 +48,8 @@ await runProcess('controller', async (signal) => {
       holder: `${hostname()}:${process.pid}`,
       fingerprint: secretFingerprint(config.terminalSecret),
       onTerm: async (next) => {
+        // Once more: a Redis that was emptied has forgotten whose it is.
+        await claimRedis(redis, installation, claim, next.signal);
         term = new TermController(
           {
             store,

@@ -110,8 +110,8 @@ describe('two controllers', () => {
     for (const user of users) boxes.set(user, (await ready(standby, user)).containerId);
 
     leader.signal('SIGCONT');
-    await until('the first one knows that it leads no more', async () => !(await isLeader(leader)));
-    expect(leader.lines.join('\n')).toContain('leads no more');
+    await until('the first one knows that it leads no more', () => leader.lines.join('\n').includes('leads no more'));
+    expect(await isLeader(leader)).toBe(false);
     // One more round of the whole work, in which the first one could still do damage.
     await lease(standby, installation.newUser('next'));
     expect(standby.lines.join('\n')).not.toContain('leads no more');

@@ -45,7 +45,11 @@ export function createEngineLink(options: {
   const link = new Link({ scheduler, process, random, weather, lostError, giveUpMs: callTimeoutMs });
   const never = new AbortController().signal;
 
-  function call<Value>(operation: keyof typeof tookMs, effect: () => Promise<Value>, signal: AbortSignal): Promise<Value> {
+  function call<Value>(
+    operation: keyof typeof tookMs,
+    effect: () => Promise<Value>,
+    signal: AbortSignal,
+  ): Promise<Value> {
     return orAborted(link.call(operation, tookMs[operation], effect), signal);
   }
 

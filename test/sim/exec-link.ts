@@ -65,7 +65,10 @@ export function createExecLink(options: {
 
   return {
     async open(start, signal): Promise<Terminal> {
-      const shell = await orAborted(link.call('exec', 55, () => shells.open(start.containerId, start.session)), signal);
+      const shell = await orAborted(
+        link.call('exec', 55, () => shells.open(start.containerId, start.session)),
+        signal,
+      );
       made += 1;
       const execId = `exec-${process.name}-${made}`;
       const stream = new Duplex({

@@ -76,9 +76,19 @@ export function inject(world: World, copies: RedisCopies, fault: PlannedFault): 
     case 'redis-down':
       return redisAway(world, forMs, () => {}, `Redis does not answer ${forS}`);
     case 'redis-lost-a-second':
-      return redisAway(world, how * 2_000, () => world.redis.restart(copies.synced()), 'Redis restarts without its last second');
+      return redisAway(
+        world,
+        how * 2_000,
+        () => world.redis.restart(copies.synced()),
+        'Redis restarts without its last second',
+      );
     case 'redis-restored':
-      return redisAway(world, how * 2_000, () => world.redis.restart(copies.old(which)), 'Redis is restored from an old copy');
+      return redisAway(
+        world,
+        how * 2_000,
+        () => world.redis.restart(copies.old(which)),
+        'Redis is restored from an old copy',
+      );
     case 'redis-flushed':
       world.redis.flush();
       return 'Redis is emptied';
@@ -92,7 +102,12 @@ export function inject(world: World, copies: RedisCopies, fault: PlannedFault): 
     case 'engine-restart-surviving':
       return engineAway(world, how * 10_000, () => {}, 'the engine restarts, and its containers live on');
     case 'engine-lost-all':
-      return engineAway(world, how * 10_000, () => loseAll(world), 'the engine comes back without any container or network');
+      return engineAway(
+        world,
+        how * 10_000,
+        () => loseAll(world),
+        'the engine comes back without any container or network',
+      );
     case 'streams-break':
       world.streams.breakAll();
       return 'the event streams break';
@@ -118,7 +133,8 @@ export async function calm(world: World): Promise<void> {
   }
   const { engine } = world.runtime;
   for (const container of [...engine.containers.values()]) {
-    if (container.blueprint.installation === world.installation && container.blueprint.imageId !== foreignImage) continue;
+    if (container.blueprint.installation === world.installation && container.blueprint.imageId !== foreignImage)
+      continue;
     engine.kill(container);
     engine.remove('by-hand', container.id);
   }
@@ -242,7 +258,11 @@ function byHand(world: World, fault: PlannedFault, user: UserName): string {
     case 'restart-box':
       engine.kill(box);
       world.scheduler.after(50, () => {
-        if (engine.containers.has(id) && box.state === 'exited' && engine.networks.has(box.blueprint.spec?.network ?? '')) {
+        if (
+          engine.containers.has(id) &&
+          box.state === 'exited' &&
+          engine.networks.has(box.blueprint.spec?.network ?? '')
+        ) {
           world.watcher.handledByHand(user);
           engine.start('by-hand', id);
         }

@@ -63,7 +63,10 @@ export class Ledger {
       if (lease.kind !== 'terminal') return `a ${lease.kind} lease is live for ${lease.expiresAt - now} ms more`;
       attachedSince = Math.max(attachedSince ?? 0, lease.takenAt);
     }
-    const last = Math.max(this.activity.get(user) ?? Number.NEGATIVE_INFINITY, attachedSince ?? Number.NEGATIVE_INFINITY);
+    const last = Math.max(
+      this.activity.get(user) ?? Number.NEGATIVE_INFINITY,
+      attachedSince ?? Number.NEGATIVE_INFINITY,
+    );
     const idleMs = attachedSince === null ? this.policy.detachedMs : this.policy.attachedMs;
     const leftMs = last + idleMs - now;
     return leftMs > 0 ? `the last activity was ${now - last} ms ago, of ${idleMs} ms` : null;

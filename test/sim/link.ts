@@ -68,7 +68,8 @@ export class Link {
         const done = new Promise<Value>((give) => give(effect()));
         done.then(
           (value) => {
-            if (fate.is === 'lost-after') answer(random.pick([1, this.giveUpMs]), () => reject(this.lostError(operation)));
+            if (fate.is === 'lost-after')
+              answer(random.pick([1, this.giveUpMs]), () => reject(this.lostError(operation)));
             else answer(wayMs, () => resolve(value));
           },
           (error: unknown) => answer(wayMs, () => reject(error)),

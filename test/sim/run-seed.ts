@@ -85,8 +85,11 @@ function checkReady(world: World): void {
     const ours = world.runtime.engine.labelled(user).filter((container) => container.blueprint.installation !== '');
     if (box?.state !== 'running' || status.get('phase') !== 'ready' || status.get('containerId') !== box.id) {
       const phase = `${status.get('phase') ?? 'no status'}, container ${box?.state ?? 'missing'}`;
-      world.watcher.violated(`5: ${user} wants a box, faults have stopped, and there is none: ${phase} ${status.get('body') ?? ''}`);
-    } else if (ours.length !== 1) world.watcher.violated(`1: ${user} has ${ours.length} containers after everything settled`);
+      world.watcher.violated(
+        `5: ${user} wants a box, faults have stopped, and there is none: ${phase} ${status.get('body') ?? ''}`,
+      );
+    } else if (ours.length !== 1)
+      world.watcher.violated(`1: ${user} has ${ours.length} containers after everything settled`);
   }
 }
 

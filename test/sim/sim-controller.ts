@@ -38,7 +38,14 @@ export function startSimController(options: {
     fingerprint: 'same',
     onTerm: async (next) => {
       const statusStore = createStatusStore({ redis, keys, policies });
-      const common = { store, statusStore, leaderStore: createLeaderStore(redis, keys), runtime, classes, installation };
+      const common = {
+        store,
+        statusStore,
+        leaderStore: createLeaderStore(redis, keys),
+        runtime,
+        classes,
+        installation,
+      };
       term = new TermController(
         {
           ...common,

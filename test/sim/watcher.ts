@@ -165,7 +165,9 @@ export class Watcher {
     this.count(`command:${operation}`);
     const permit = this.permits.get(user);
     if (permit === undefined || permit.process !== process) {
-      this.violated(`6: ${operation} for ${user} by ${process}, and the last commit was ${permit?.process ?? 'nobody'}'s`);
+      this.violated(
+        `6: ${operation} for ${user} by ${process}, and the last commit was ${permit?.process ?? 'nobody'}'s`,
+      );
     } else if (permit.used) this.violated(`6: ${operation} for ${user} by ${process}: a second change on one commit`);
     else permit.used = true;
   }

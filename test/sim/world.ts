@@ -76,7 +76,10 @@ export class World {
   readonly store: BoxStore;
   readonly streams = new EventStreams();
   readonly shared = { redisDown: false, engineDown: false, diskFull: false, wakeUpLoss: 0, eventLoss: 0, clockMs: 0 };
-  private readonly policies = { default: [idle.detachedMs, idle.attachedMs], '*': [idle.detachedMs, idle.attachedMs] } as const;
+  private readonly policies = {
+    default: [idle.detachedMs, idle.attachedMs],
+    '*': [idle.detachedMs, idle.attachedMs],
+  } as const;
   private readonly classes = new Map([['default', boxClass]]);
   private readonly log = createLogger({ name: 'sim', level: 'silent' });
 
@@ -104,7 +107,12 @@ export class World {
       idle,
     });
     this.api = this.member('api');
-    this.store = createBoxStore({ redis: this.api.redis, keys: this.keys, policies: this.policies, defaultClass: 'default' });
+    this.store = createBoxStore({
+      redis: this.api.redis,
+      keys: this.keys,
+      policies: this.policies,
+      defaultClass: 'default',
+    });
     for (let index = 0; index < size.controllers; index += 1) this.controllers.push(this.member('controller'));
     for (let index = 0; index < size.gateways; index += 1) this.gateways.push(this.member('gateway'));
   }
@@ -126,7 +134,8 @@ export class World {
     member.redis = this.redisLink(member, process);
     const { redis } = member;
     const weather = this.engineWeather(member);
-    const { scheduler, random, keys, log, streams, runtime } = { ...this, random: member.random };
+    const { scheduler, keys, log, streams, runtime } = this;
+    const { random } = member;
     if (member.kind === 'gateway') {
       const exec = createExecLink({ shells: this.shells, engine: runtime.engine, scheduler, process, random, weather });
       const gateway = await startSimGateway({ process, redis, exec, keys, log });

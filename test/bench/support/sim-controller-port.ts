@@ -50,7 +50,7 @@ export interface SimController {
 export async function startSimController(settings: Settings): Promise<SimController> {
   const child = fork(program, [JSON.stringify(settings)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    execArgv: [],
+    execArgv: [...nodeFlags],
   });
   const answers: ((usage: Usage) => void)[] = [];
   let listener = (_call: Call): void => {};
