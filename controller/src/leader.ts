@@ -46,6 +46,7 @@ export class Leader {
   private readonly ttlMs: number;
   private readonly holder: string;
   private readonly fingerprint: string;
+  private readonly able: Promise<unknown>;
   private readonly onTerm: (term: Term) => Promise<void>;
   private readonly onBeat: (reply: LeadReply) => Promise<void> | undefined;
   private readonly onRedis: (problem: string | null) => void;
@@ -60,6 +61,8 @@ export class Leader {
     /** the process, for people */
     holder: string;
     fingerprint: string;
+    /** settles when this process can do a leader's work; it challenges before, and takes the lead after */
+    able: Promise<unknown>;
     /** runs the term until its signal is aborted */
     onTerm: (term: Term) => Promise<void>;
     /** every successful heartbeat of a term */
@@ -73,6 +76,7 @@ export class Leader {
     this.ttlMs = options.ttlMs;
     this.holder = options.holder;
     this.fingerprint = options.fingerprint;
+    this.able = options.able;
     this.onTerm = options.onTerm;
     this.onBeat = options.onBeat;
     this.onRedis = options.onRedis;
@@ -115,6 +119,9 @@ export class Leader {
           stoodStillSince = now;
         }
         if (look.free || now - stoodStillSince >= ttlsUntilTakeover * this.ttlMs) {
+          // The wait for the heartbeat and the wait for the engine go on together; the counter says whether somebody
+          // else led meanwhile.
+          await this.able;
           const sentAtMs = this.clock.monotonicMs();
           const first = await this.store.take(candidate, counter);
           if (first.leads) return { first, sentAtMs };

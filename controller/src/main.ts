@@ -38,7 +38,7 @@ await runProcess('controller', async (signal) => {
   try {
     const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
     await claimRedis(redis, installation, claim, signal);
-    const runtime = await startEngine({ config, installation, classes, clock, log, health }, signal);
+    const engine = startEngine({ config, installation, classes, clock, log, health }, signal);
     let term: TermController | null = null;
     const leader: Leader = new Leader({
       store: leaderStore,
@@ -47,7 +47,9 @@ await runProcess('controller', async (signal) => {
       ttlMs: config.leaderTtlMs,
       holder: `${hostname()}:${process.pid}`,
       fingerprint: secretFingerprint(config.terminalSecret),
+      able: engine,
       onTerm: async (next) => {
+        const runtime = await engine;
         // Once more: a Redis that was emptied has forgotten whose it is.
         await claimRedis(redis, installation, claim, next.signal);
         term = new TermController(
@@ -78,7 +80,7 @@ await runProcess('controller', async (signal) => {
       () => leader.status(),
       () => term?.stats() ?? null,
     );
-    await leader.run(signal);
+    await Promise.all([engine, leader.run(signal)]);
   } finally {
     health.drain();
     await api.close();

@@ -49,7 +49,7 @@ const fields = {
     .int()
     .min(500)
     .max(60_000)
-    .default(2_000)
+    .default(1_500)
     .describe('term of the leading controller'),
   SPOON_WORKERS: z.coerce.number().int().min(1).max(256).default(32).describe('passes at once'),
   SPOON_MUTATIONS_PER_S: z.coerce.number().int().min(1).max(10_000).default(100).describe('Docker changes a second'),

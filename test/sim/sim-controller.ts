@@ -30,6 +30,7 @@ export function startSimController(options: {
   const ending = new AbortController();
   let term: TermController | null = null;
   const leader: Leader = new Leader({
+    able: Promise.resolve(),
     store: createLeaderStore(redis, keys),
     clock,
     log,

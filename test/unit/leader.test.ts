@@ -88,6 +88,7 @@ function contend(options: { termEndsLate?: Promise<void> } = {}): Contender {
   };
   let terms = 0;
   const leader = new Leader({
+    able: Promise.resolve(),
     ...{ store, clock, log, ttlMs, holder: `p${randomInt(1_000)}`, fingerprint: '' },
     async onTerm(term) {
       terms += 1;

@@ -106,6 +106,7 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
     return sim.follow(on, signal);
   };
   const leader: Leader = new Leader({
+    able: Promise.resolve(),
     store: leaderStore,
     clock,
     log,
