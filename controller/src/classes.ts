@@ -6,6 +6,8 @@ import { BoxClass, type BoxClasses } from '#shared/box-class.ts';
 import { exitConfig, StartError } from '#shared/faults.ts';
 
 export const defaultClassName = 'default';
+/** A class is a page of text; a parser of YAML takes minutes for some megabytes of brackets. */
+const maxClassChars = 65_536;
 
 /** What the environment replaces in the class files. */
 export interface ClassOverrides {
@@ -35,6 +37,8 @@ export function loadClasses(folder: string, overrides: ClassOverrides): BoxClass
 
 /** One class file, or what is wrong with it: `file:line: field: why`. */
 export function parseClass(text: string, path: string): { class: BoxClass } | { problems: string[] } {
+  if (text.length > maxClassChars)
+    return { problems: [`${path}:1: class: is longer than ${maxClassChars} characters`] };
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   if (document.errors.length > 0) {

@@ -148,7 +148,9 @@ export class Leader {
     };
     this.state = { leads: true, holder: this.holder, sinceMs: this.clock.monotonicMs() };
     this.log.info({ holder: this.holder }, 'this controller leads');
+    let hasFailed = false;
     const work = this.onTerm(term).catch((error: unknown) => {
+      hasFailed = true;
       this.log.error({ error }, 'the term ended with an error');
       lost.abort(error);
     });
@@ -160,6 +162,8 @@ export class Leader {
     await this.store
       .release(candidate)
       .catch((error: unknown) => this.log.warn({ error }, 'the lead could not be given back'));
+    // What made the term fail may be there still, and nobody else may want the lead.
+    if (hasFailed) await this.pause(signal);
   }
 
   private async beat(candidate: Candidate, term: Term, lost: AbortController, takenAtMs: number): Promise<void> {

@@ -2,7 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Logger } from '#shared/log.ts';
-import { TerminalSize, terminalPath, terminalProtocol, tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
+import {
+  type TerminalErrorCode,
+  TerminalSize,
+  terminalPath,
+  terminalProtocol,
+  tokenProtocolPrefix,
+} from '#shared/terminal-protocol.ts';
 import { type TerminalClaims, verifyTerminalToken } from '#shared/terminal-token.ts';
 import { Ending } from './ending.ts';
 import type { GatewayLimits } from './limits.ts';
@@ -18,8 +24,7 @@ export interface TerminalRequest {
 
 /** A refusal before the upgrade: a plain HTTP answer with problem details. */
 export interface Refusal {
-  readonly status: number;
-  readonly code: string;
+  readonly code: TerminalErrorCode;
   readonly detail: string;
 }
 
@@ -28,26 +33,25 @@ const defaultSize: TerminalSize = { cols: 80, rows: 24 };
 export function readTerminalRequest(request: IncomingMessage): TerminalRequest | Refusal {
   const url = URL.parse(request.url ?? '', 'http://gateway');
   if (url?.pathname !== terminalPath) {
-    return { status: 404, code: 'route-unknown', detail: `terminals are at ${terminalPath}` };
+    return { code: 'route-unknown', detail: `terminals are at ${terminalPath}` };
   }
-  if (request.method !== 'GET') return { status: 405, code: 'method-refused', detail: 'a WebSocket begins with GET' };
+  if (request.method !== 'GET') return { code: 'method-refused', detail: 'a WebSocket begins with GET' };
   const offered = (request.headers['sec-websocket-protocol'] ?? '')
     .split(',')
     .map((entry) => entry.trim())
     .filter(Boolean);
   if (offered.length > 0 && !offered.includes(terminalProtocol)) {
     const detail = `offer the subprotocol ${terminalProtocol}, or none for raw bytes`;
-    return { status: 400, code: 'protocol-unknown', detail };
+    return { code: 'protocol-unknown', detail };
   }
   const offeredToken = offered.find((entry) => entry.startsWith(tokenProtocolPrefix));
   const token = offeredToken?.slice(tokenProtocolPrefix.length) ?? url.searchParams.get('token');
   const raw = offered.length === 0;
   if (raw && token === null) {
-    return { status: 401, code: 'token-missing', detail: 'a socket without a subprotocol needs ?token=' };
+    return { code: 'token-missing', detail: 'a socket without a subprotocol needs ?token=' };
   }
   const size = sizeIn(url.searchParams);
-  if (size === null)
-    return { status: 400, code: 'size-refused', detail: 'cols and rows are whole numbers from 1 to 1000' };
+  if (size === null) return { code: 'size-refused', detail: 'cols and rows are whole numbers from 1 to 1000' };
   return { protocol: raw ? 'raw' : terminalProtocol, token, size };
 }
 
@@ -67,7 +71,7 @@ export function refusedOrigin(request: IncomingMessage, allowed: readonly string
   const { origin } = request.headers;
   if (allowed.length === 0 || origin === undefined || allowed.includes(origin)) return null;
   const detail = `pages of ${origin} may not open terminals here; SPOON_ALLOWED_ORIGINS names those that may`;
-  return { status: 403, code: 'origin-refused', detail };
+  return { code: 'origin-refused', detail };
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { CloseName, ExitReason } from '#shared/terminal-protocol.ts';
+import type { CloseName, ExitReason, TerminalErrorCode } from '#shared/terminal-protocol.ts';
 import { closeTable } from '#shared/terminal-protocol.ts';
 
 /** Why a terminal ends. Thrown, or the reason of its abort signal, so that it unwinds whatever the terminal waits for. */
@@ -7,9 +7,12 @@ export class Ending extends Error {
   readonly close: CloseName;
   /** set where the client gets an `exit`; else it gets an `error` with `errorCode` */
   readonly exit: { readonly code: number | null; readonly reason: ExitReason } | null;
-  readonly errorCode: string;
+  readonly errorCode: TerminalErrorCode;
 
-  constructor(close: CloseName, options: { message?: string; exit?: Ending['exit']; errorCode?: string } = {}) {
+  constructor(
+    close: CloseName,
+    options: { message?: string; exit?: Ending['exit']; errorCode?: TerminalErrorCode } = {},
+  ) {
     super(options.message ?? closeTable[close].text);
     this.close = close;
     this.exit = options.exit ?? null;

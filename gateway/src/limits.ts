@@ -1,4 +1,6 @@
-/** Every bound of the gateway, in one place; tests turn some of them. What a client sees of them is in `terminal-protocol.ts`. */
+import { terminalLimits } from '#shared/terminal-protocol.ts';
+
+/** Every bound of the gateway, in one place; tests turn some of them. What a client is promised is in `terminal-protocol.ts`. */
 export interface GatewayLimits {
   readonly sessionsPerGateway: number;
   readonly sessionsPerUser: number;
@@ -47,8 +49,8 @@ export const defaultLimits: GatewayLimits = {
   sessionsPerGateway: 2_000,
   sessionsPerUser: 32,
   handshakesAtOnce: 256,
-  helloWithinMs: 10_000,
-  pingEveryMs: 20_000,
+  helloWithinMs: terminalLimits.helloWithinMs,
+  pingEveryMs: terminalLimits.pingEveryMs,
   maxRawFrameBytes: 16 * 1024 * 1024,
   bufferedHighBytes: 1024 * 1024,
   bufferedLowBytes: 256 * 1024,

@@ -3,7 +3,16 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { sleep } from '#shared/clock.ts';
 import { type Problem, problemMediaType } from '#shared/problem.ts';
-import { closeTable, type CloseName, terminalLimits, terminalProtocol } from '#shared/terminal-protocol.ts';
+import {
+  closeTable,
+  type CloseName,
+  isCloseName,
+  refusalTable,
+  type TerminalErrorCode,
+  terminalLimits,
+  terminalPath,
+  terminalProtocol,
+} from '#shared/terminal-protocol.ts';
 import type { TerminalClaims } from '#shared/terminal-token.ts';
 import { type Admission, type Refusal, readTerminalRequest, refusedOrigin, type TerminalRequest } from './admission.ts';
 import { TerminalClient } from './client.ts';
@@ -49,7 +58,12 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     'spoonbox.v1': new WebSocketServer({ ...common, maxPayload: terminalLimits.maxFrameBytes }),
     raw: new WebSocketServer({ ...common, maxPayload: limits.maxRawFrameBytes }),
   };
-  const http = createServer({ headersTimeout: limits.helloWithinMs, requestTimeout: limits.helloWithinMs });
+  const http = createServer({
+    headersTimeout: limits.helloWithinMs,
+    requestTimeout: limits.helloWithinMs,
+    // Node looks for late ones every 30 s otherwise.
+    connectionsCheckingInterval: limits.helloWithinMs,
+  });
   http.on('request', (request, response) => {
     answer(request, response).catch((error: unknown) => {
       log.error({ error }, 'a request failed');
@@ -66,9 +80,13 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
 
   async function open(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const asked = readTerminalRequest(request);
-    const refusal = 'status' in asked ? asked : refusedOrigin(request, deps.allowedOrigins);
-    if (refusal !== null || 'status' in asked) {
-      refuse(socket, refusal ?? { status: 500, code: 'internal', detail: '' });
+    if ('code' in asked) {
+      refuse(socket, asked);
+      return;
+    }
+    const badOrigin = refusedOrigin(request, deps.allowedOrigins);
+    if (badOrigin !== null) {
+      refuse(socket, badOrigin);
       return;
     }
     let admitted: Admitted | Ending | null = draining ? new Ending('restarting') : null;
@@ -80,15 +98,15 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     }
     if (admitted === null && handshakes >= limits.handshakesAtOnce) admitted = new Ending('try-later');
     if (admitted instanceof Ending && !toldByCloseCode.has(admitted.close)) {
-      refuse(socket, refusalOf(admitted));
+      refuse(socket, { code: admitted.errorCode, detail: admitted.message });
       return;
     }
-    const ws = await upgrade(request, socket, head, asked);
-    if (ws === null) {
+    const client = await upgrade(request, socket, head, asked);
+    if (client === null) {
       if (admitted !== null && !(admitted instanceof Ending)) await admitted.place.leave('');
       return;
     }
-    await serve(ws, asked, admitted);
+    await serve(client, asked, admitted);
   }
 
   /** null: it was no WebSocket handshake, and ws has answered so; or the client has gone. */
@@ -96,8 +114,8 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
-    { protocol }: TerminalRequest,
-  ): Promise<WebSocket | null> {
+    { protocol, size }: TerminalRequest,
+  ): Promise<TerminalClient | null> {
     return new Promise((resolve) => {
       if (socket.destroyed) {
         resolve(null);
@@ -109,14 +127,17 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
         socket.off('close', failed);
         sockets.add(ws);
         ws.once('close', () => sockets.delete(ws));
-        resolve(ws);
+        // At once: frames may have come with the handshake, and an error that nobody hears would end the process.
+        resolve(new TerminalClient(ws, protocol === 'raw' ? rawDialect() : protocolDialect, size, deps));
       });
     });
   }
 
-  async function serve(ws: WebSocket, asked: TerminalRequest, admitted: Admitted | Ending | null): Promise<void> {
-    const dialect = asked.protocol === 'raw' ? rawDialect() : protocolDialect;
-    const client = new TerminalClient(ws, dialect, asked.size, deps);
+  async function serve(
+    client: TerminalClient,
+    asked: TerminalRequest,
+    admitted: Admitted | Ending | null,
+  ): Promise<void> {
     handshakes += 1;
     let place: Admitted | null = null;
     try {
@@ -158,11 +179,9 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     } else if (path === '/metrics') {
       send(response, 200, 'text/plain; version=0.0.4', metricsText());
     } else {
-      const refusal = readTerminalRequest(request);
-      const detail = 'status' in refusal && refusal.status !== 401 ? refusal.detail : 'terminals are WebSockets';
-      const status = path === '/v1/terminal' ? 426 : 404;
-      const problem = problemOf({ status, code: status === 426 ? 'upgrade-required' : 'route-unknown', detail });
-      send(response, status, problemMediaType, JSON.stringify(problem));
+      const code = path === terminalPath ? 'upgrade-required' : 'route-unknown';
+      const problem = problemOf({ code, detail: `terminals are WebSockets, at ${terminalPath}` });
+      send(response, problem.status, problemMediaType, JSON.stringify(problem));
     }
   }
 
@@ -204,24 +223,11 @@ interface Admitted {
   readonly place: SessionPlace;
 }
 
-const httpStatusOf: Partial<Record<CloseName, number>> = {
-  'token-refused': 401,
-  'session-in-use': 409,
-  'lease-refused': 409,
-};
-
-function refusalOf(ending: Ending): Refusal {
-  return {
-    status: httpStatusOf[ending.close] ?? 503,
-    code: ending.errorCode,
-    detail: ending.message || closeTable[ending.close].text,
-  };
-}
-
 function refuse(socket: Duplex, refusal: Refusal): void {
-  const body = JSON.stringify(problemOf(refusal));
+  const problem = problemOf(refusal);
+  const body = JSON.stringify(problem);
   const head = [
-    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}`,
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}`,
     'Connection: close',
     `Content-Type: ${problemMediaType}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
@@ -230,8 +236,15 @@ function refuse(socket: Duplex, refusal: Refusal): void {
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
-function problemOf({ status, code, detail }: Refusal): Problem {
-  return { type: `urn:spoonbox:problem:${code}`, code, title: STATUS_CODES[status] ?? '', status, detail };
+function problemOf({ code, detail }: Refusal): Problem {
+  const { status, text } = refusedBy(code);
+  return { type: `urn:spoonbox:problem:${code}`, code, title: text, status, detail };
+}
+
+/** Of the close table, only a session that is in use is told before the upgrade; the others are no fault of the request. */
+function refusedBy(code: TerminalErrorCode): { status: number; text: string } {
+  if (!isCloseName(code)) return refusalTable[code];
+  return { status: code === 'session-in-use' ? 409 : 503, text: closeTable[code].text };
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {

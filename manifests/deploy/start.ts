@@ -81,7 +81,7 @@ async function start(
     writePrivately(places.client, `${JSON.stringify(specs.client, undefined, 2)}\n`);
     say(`
 Spoonbox runs.
-  API and console   ${specs.client.server}
+  API               ${specs.client.server}
   terminals         ${specs.client.gateway}
   token             in ${places.client}
   logs              ${places.logs}

@@ -175,6 +175,15 @@ local function load_leases(desired, now)
   return live
 end
 
+local function lease_among(live, id)
+  for _, lease in ipairs(live) do
+    if lease.id == id then
+      return lease
+    end
+  end
+  return nil
+end
+
 -- Everything that holds a running box, each with the time until which it does. The latest of them is `wantedUntil`.
 -- `policies` is {class: [detachedIdleMs, attachedIdleMs]}, with '*' for a class that is not known here.
 local function holds_of(desired, live, status, now, policies)

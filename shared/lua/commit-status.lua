@@ -7,11 +7,13 @@
 --   idle        nobody holds the box (terminals that were idle too long are ended here, in this same commit), and this is the
 --               very Redis that the leader trusts: the mark is its run id
 --   reap, recreate, deleted   an operator's wish is newer than the container
---   adopt       the operator named this very container
+--   adopt       the operator named this very container, by its id or by the beginning that people are shown
 --   stopped, duplicate        the container does not run, or is a second one of ours: leader and version suffice
 -- forget: after a delete, with no container and no newer lease, the user's state goes (vault and home stay).
 -- Returns JSON {version, now} or {refused: not-leader | stale | still-wanted | untrusted, detail}
 -- @include _box
+
+local SHORT_ID_LENGTH = 12
 
 local token, version = ARGV[4], tonumber(ARGV[5])
 local status, intent = cjson.decode(ARGV[6]), cjson.decode(ARGV[7])
@@ -49,20 +51,18 @@ if intent.kind == 'drain' and not begun then
       return refuse('still-wanted', 'until ' .. int(wanted_until))
     end
     end_all(desired, live, now, 'attached-idle', 'spoonbox')
-  elseif intent.cause == 'reap' then
+  elseif intent.cause == 'reap' or intent.cause == 'deleted' then
     if generation >= (number(wish.reapGeneration) or 0) then
       return refuse('still-wanted', 'no reap is asked for')
-    end
-  elseif intent.cause == 'deleted' then
-    if generation >= (number(wish.reapGeneration) or 0) then
-      return refuse('still-wanted', 'not deleted')
     end
   elseif intent.cause == 'recreate' then
     if generation >= (number(wish.recreateGeneration) or 0) then
       return refuse('still-wanted', 'no recreate is asked for')
     end
   elseif intent.cause == 'adopt' then
-    if wish.adoptContainerId ~= intent.containerId then
+    local named = wish.adoptContainerId or ''
+    local is_short = #named >= SHORT_ID_LENGTH and string.sub(intent.containerId, 1, #named) == named
+    if named ~= intent.containerId and not is_short then
       return refuse('still-wanted', 'no consent to replace this container')
     end
   elseif intent.cause ~= 'stopped' and intent.cause ~= 'duplicate' then

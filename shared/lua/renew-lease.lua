@@ -13,12 +13,7 @@ local stored = redis.call('HGET', LEASES, id)
 if not stored or desired == nil then
   return cjson.encode({ refused = 'lease-unknown' })
 end
-local lease = nil
-for _, candidate in ipairs(live) do
-  if candidate.id == id then
-    lease = candidate
-  end
-end
+local lease = lease_among(live, id)
 if not lease then
   return cjson.encode({ refused = 'lease-ended', detail = cjson.decode(stored).endReason })
 end

@@ -19,12 +19,7 @@ local now = clock()
 local desired = load_desired(now)
 local status = load_status()
 local live = load_leases(desired, now)
-local known = nil
-for _, lease in ipairs(live) do
-  if lease.id == id then
-    known = lease
-  end
-end
+local known = lease_among(live, id)
 if known and (known.kind ~= kind or known.holder ~= holder) then
   return refuse('lease-mismatch', known.kind .. ' lease of ' .. known.holder)
 end

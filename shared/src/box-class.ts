@@ -2,19 +2,38 @@ import { z } from 'zod';
 import { ClassName } from './identity.ts';
 
 const durationUnitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const smallestBytes = 6 * 1024 ** 2;
 const sizeUnits = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
-/** `30m`, `10s`, `8h` → milliseconds. */
-const duration = z
-  .string()
-  .regex(/^\d+(ms|s|m|h|d)$/, { error: 'a duration is a whole number with a unit: 500ms, 10s, 30m, 8h, 2d' })
-  .transform((text) => Number.parseInt(text, 10) * durationUnitsMs[unitOf(text, durationUnitsMs)]);
+/** `30m`, `10s`, `8h` → milliseconds. A longer one than can be counted, or waited for, is refused. */
+function duration(longest: `${number}${'h' | 'd'}`) {
+  const longestMs = msOf(longest);
+  return z
+    .string()
+    .regex(/^\d+(ms|s|m|h|d)$/, {
+      error: 'a duration is a whole number with a unit: 500ms, 10s, 30m, 8h, 2d',
+      abort: true,
+    })
+    .refine((text) => msOf(text) <= longestMs, { error: `is ${longest} at most` })
+    .transform(msOf);
+}
 
-/** `4GiB`, `512MiB` → bytes. */
+function msOf(text: string): number {
+  return Number.parseInt(text, 10) * durationUnitsMs[unitOf(text, durationUnitsMs)];
+}
+
+/** `4GiB`, `512MiB` → bytes. An engine takes 0 for no limit at all, and refuses less than 6 MiB. */
 const size = z
   .string()
-  .regex(/^\d+(KiB|MiB|GiB)$/, { error: 'a size is a whole number with a unit: 512MiB, 4GiB' })
-  .transform((text) => Number.parseInt(text, 10) * sizeUnits[unitOf(text, sizeUnits)]);
+  .regex(/^\d+(KiB|MiB|GiB)$/, { error: 'a size is a whole number with a unit: 512MiB, 4GiB', abort: true })
+  .refine((text) => bytesOf(text) >= smallestBytes && bytesOf(text) <= Number.MAX_SAFE_INTEGER, {
+    error: 'is 6MiB at least, and no more than can be counted',
+  })
+  .transform(bytesOf);
+
+function bytesOf(text: string): number {
+  return Number.parseInt(text, 10) * sizeUnits[unitOf(text, sizeUnits)];
+}
 
 function unitOf<Units extends Record<string, number>>(text: string, units: Units): keyof Units {
   const unit = text.replace(/^\d+/, '');
@@ -47,7 +66,7 @@ export const BoxClass = z
     environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
     limits: z.strictObject({
       memory: size.describe('memory cap; there is no swap on top of it'),
-      cpus: z.number().positive().max(1024),
+      cpus: z.number().min(0.01).max(1024),
       pids: z.int().min(16).max(4_194_304),
     }),
     security: z.strictObject({
@@ -55,14 +74,14 @@ export const BoxClass = z
       noNewPrivileges: z.boolean().default(true),
     }),
     idle: z.strictObject({
-      detached: duration.describe('how long a box lives after the last holder left'),
-      attached: duration.describe('how long a box lives under an attached terminal in which nothing happens'),
+      detached: duration('365d').describe('how long a box lives after the last holder left'),
+      attached: duration('365d').describe('how long a box lives under an attached terminal in which nothing happens'),
     }),
-    stopGrace: duration.describe('how long the programs in a box may take to end after the hang-up'),
+    stopGrace: duration('24h').describe('how long the programs in a box may take to end after the hang-up'),
     readiness: z
       .strictObject({
         command: command.describe('exits 0 in a box that can be used'),
-        timeout: duration,
+        timeout: duration('1h'),
       })
       .describe('run once in a new box before anybody is let in'),
   })

@@ -223,15 +223,12 @@ const flatHash = z.array(z.string()).transform((flat) => {
   return fields;
 });
 const jsonLines = z.array(z.string().transform(fromJson));
-const ReadReply = z.tuple([
-  z.coerce.number(),
-  flatHash,
-  jsonLines,
-  flatHash,
-  z.array(z.string()),
-  jsonLines,
-  z.coerce.number(),
-]);
+/** A moment as the scripts print it: digits, and nothing that merely can be made a number. */
+const Moment = z
+  .string()
+  .regex(/^\d{1,16}$/)
+  .transform(Number);
+const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment]);
 const StatusFields = z.object({
   version: z.coerce.number(),
   phase: Phase,

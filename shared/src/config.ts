@@ -13,6 +13,22 @@ const durationMs = z.coerce
   .int()
   .min(1_000)
   .max(365 * 86_400_000);
+/** Of what a timer waits for: the runtime's end at 24 days, and fire at once beyond. */
+const waitMs = durationMs.max(86_400_000);
+/** A beat is a quarter of it, and 10 s without a beat count as distrust (`trust.ts`). A clock that jumps by more ends the lead. */
+const leaderTtlMs = z.coerce.number().int().min(500).max(10_000);
+/** Compared as a browser sends them: with a path, a slash at the end or a capital letter, none would ever match. */
+const origins = z
+  .string()
+  .transform((list) =>
+    list
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  )
+  .refine((list) => list.every((part) => URL.parse(part)?.origin === part), {
+    error: 'is a list of origins as browsers send them, such as https://spoon.example: no path, no slash at the end',
+  });
 const wsUrl = z.url({ protocol: /^wss?$/ });
 const minSecretLength = 16;
 
@@ -35,7 +51,7 @@ const fields = {
   INSTANCE_SECRET: z.string().optional().describe('encrypts the vault where SPOON_ENCRYPTION_KEY is not set'),
   SPOON_PUBLIC_WS_URL: wsUrl.optional().describe('terminal URL that tokens are handed out with'),
   NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL: wsUrl.optional().describe('the same, by its older name'),
-  SPOON_ALLOWED_ORIGINS: z.string().optional().describe('comma-separated origins whose pages may open terminals'),
+  SPOON_ALLOWED_ORIGINS: origins.optional().describe('comma-separated origins whose pages may open terminals'),
   SPOON_BIND: z.string().default('127.0.0.1').describe('address that both processes listen on'),
   SPOON_CONTROLLER_PORT: port.default(3922).describe('HTTP API'),
   SPOON_GATEWAY_PORT: port.default(3921).describe('terminal WebSockets'),
@@ -43,17 +59,11 @@ const fields = {
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
     .default('info')
     .describe('pino level of the JSON lines on standard output'),
-  SPOON_RESYNC_MS: durationMs.default(60_000).describe('how often every box is compared with one Docker list'),
-  SPOON_LEADER_TTL_MS: z.coerce
-    .number()
-    .int()
-    .min(500)
-    .max(60_000)
-    .default(1_500)
-    .describe('term of the leading controller'),
+  SPOON_RESYNC_MS: waitMs.default(60_000).describe('how often every box is compared with one Docker list'),
+  SPOON_LEADER_TTL_MS: leaderTtlMs.default(1_500).describe('term of the leading controller'),
   SPOON_WORKERS: z.coerce.number().int().min(1).max(256).default(32).describe('passes at once'),
   SPOON_MUTATIONS_PER_S: z.coerce.number().int().min(1).max(10_000).default(100).describe('Docker changes a second'),
-  SPOON_DRAIN_MS: durationMs.default(20_000).describe('how long a process that was told to stop may take'),
+  SPOON_DRAIN_MS: waitMs.default(20_000).describe('how long a process that was told to stop may take'),
 };
 
 export interface Config {
@@ -120,10 +130,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     internalToken: values.SPOON_AGENT_WORKER_INTERNAL_TOKEN ?? terminalSecret,
     encryptionKey: values.SPOON_ENCRYPTION_KEY ?? values.INSTANCE_SECRET ?? null,
     publicWsUrl: values.SPOON_PUBLIC_WS_URL ?? values.NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL ?? null,
-    allowedOrigins: (values.SPOON_ALLOWED_ORIGINS ?? '')
-      .split(',')
-      .map((part) => part.trim())
-      .filter(Boolean),
+    allowedOrigins: values.SPOON_ALLOWED_ORIGINS ?? [],
     bind: values.SPOON_BIND,
     controllerPort: values.SPOON_CONTROLLER_PORT,
     gatewayPort: values.SPOON_GATEWAY_PORT,

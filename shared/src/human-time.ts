@@ -7,6 +7,9 @@ const units: readonly (readonly [ms: number, name: string])[] = [
   [1_000, 's'],
 ];
 
+/** The last millisecond of a year with four digits. */
+const latestDateMs = Date.UTC(10_000, 0) - 1;
+
 /** `45 s`, `4 min`, `2 h 5 min`, `3 d`: the largest unit, and the next one where it matters (below 10 of the largest). */
 export function humanDuration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000)) * 1_000;
@@ -22,8 +25,8 @@ export function humanDuration(ms: number): string {
 
 /** `12:03:10 UTC`, with the date where it is not today's. */
 export function utcTime(atMs: number, now: number): string {
-  const [date, time] = new Date(atMs).toISOString().split('T');
-  const [today] = new Date(now).toISOString().split('T');
+  const [date, time] = isoTime(atMs).split('T');
+  const [today] = isoTime(now).split('T');
   const clock = `${time?.slice(0, 8)} UTC`;
   return date === today ? clock : `${date} ${clock}`;
 }
@@ -33,4 +36,9 @@ export function relativeTime(atMs: number, now: number): string {
   const delta = atMs - now;
   if (Math.abs(delta) < 500) return 'now';
   return delta > 0 ? `in ${humanDuration(delta)}` : `${humanDuration(-delta)} ago`;
+}
+
+/** A damaged record may hold a time that no date can show: it is shown as the nearest one that can be. */
+function isoTime(atMs: number): string {
+  return new Date(Math.min(Math.max(atMs, 0), latestDateMs)).toISOString();
 }

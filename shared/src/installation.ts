@@ -12,7 +12,7 @@ const fileName = '.spoonbox-installation';
 
 /**
  * The id of this installation: `override`, else the file in the work directory, made once. It is the hash tag of every key
- * and the label of every container, so two installations can share one Redis and one engine.
+ * and the label of every container, so two installations can share one engine.
  */
 export function readInstallation(workdir: string, override: string | null): InstallationId {
   if (override !== null) return checked(override, 'SPOON_INSTALLATION_ID');

@@ -57,7 +57,7 @@ export const Desired = z.object({
   reapGeneration: z.coerce.number().default(0),
   /** a container of an older generation is to be replaced now, leases or not */
   recreateGeneration: z.coerce.number().default(0),
-  /** the container that an operator allowed to replace although it is not ours */
+  /** the container that an operator allowed to replace although it is not ours: its id, or 12 digits or more of it */
   adoptContainerId: z.string().default(''),
   adoptAtOnce: z
     .string()

@@ -28,7 +28,6 @@ export const Reason = z.enum([
   'Absent',
   'Active',
   'AdoptRequested',
-  'Adopted',
   'Amnesty',
   'ClassUnknown',
   'ContainerCreated',

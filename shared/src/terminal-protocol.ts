@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Phase, PullProgress, Step } from './status.ts';
-import { TerminalMode } from './terminal-token.ts';
+import { TerminalMode, type TokenRefusal } from './terminal-token.ts';
 
 /**
  * `spoonbox.v1`, the protocol between a terminal client and the gateway, on `GET /v1/terminal`.
@@ -97,14 +97,14 @@ export const ServerMessage = z.discriminatedUnion('type', [
   /** something is about to happen unless the person acts */
   z.strictObject({ type: z.literal('warning'), code: z.enum(['idle-soon']), message: z.string(), inMs: z.number() }),
   /** the terminal has ended, all output was sent before; `code` is the shell's, null where it has none. A close follows. */
-  z.strictObject({ type: z.literal('exit'), code: z.number().nullable(), reason: ExitReason, message: z.string() }),
-  /** why the close that follows; `code` is of the table below or of a refused token */
+  z.strictObject({ type: z.literal('exit'), code: z.int().nullable(), reason: ExitReason, message: z.string() }),
+  /** why the close that follows; `code` is of one of the tables below */
   z.strictObject({ type: z.literal('error'), code: z.string(), message: z.string() }),
   z.strictObject({ type: z.literal('pong'), id: z.number().optional() }),
 ]);
 export type ServerMessage = z.infer<typeof ServerMessage>;
 
-/** Every way in which the gateway closes a terminal. `retry`: connecting again (with a new token) can help. */
+/** Every way in which the gateway itself closes a terminal (bytes that are no frame end with 1002 or 1007). `retry`: connecting again (with a new token) can help. */
 export const closeTable = {
   ended: { code: 1000, retry: false, text: 'the shell has ended' },
   'frame-too-big': { code: 1009, retry: false, text: 'a frame is larger than the limit; split it' },
@@ -124,6 +124,37 @@ export const closeTable = {
 } as const;
 export type CloseName = keyof typeof closeTable;
 
+interface RefusalEntry {
+  readonly status: number;
+  readonly text: string;
+}
+
+/**
+ * What else a terminal is refused for: before there is a WebSocket as problem details with this HTTP status, after that as
+ * the `code` of an `error` message.
+ */
+export const refusalTable = {
+  'route-unknown': { status: 404, text: 'there is nothing at this path' },
+  'method-refused': { status: 405, text: 'a WebSocket begins with GET' },
+  'upgrade-required': { status: 426, text: 'a plain request came where a WebSocket is opened' },
+  'protocol-unknown': { status: 400, text: 'none of the offered subprotocols is spoken here' },
+  'size-refused': { status: 400, text: 'the size of the screen is out of bounds' },
+  'origin-refused': { status: 403, text: 'pages of this origin may not open terminals' },
+  'token-missing': { status: 401, text: 'no token was shown' },
+  'token-malformed': { status: 401, text: 'the token is no JSON Web Token' },
+  'token-algorithm': { status: 401, text: 'the token is signed by another algorithm than HS256' },
+  'token-signature': { status: 401, text: 'the token was made with another secret, or changed' },
+  'token-expired': { status: 401, text: 'the token has expired; ask for a new one' },
+  'token-foreign': { status: 401, text: 'the token was made for something else than a terminal' },
+  'token-claims': { status: 401, text: 'the token does not say what a terminal token must say, or lasts too long' },
+  'token-used': { status: 401, text: 'the token was used before; ask for a new one' },
+  'name-differs-by-case': { status: 409, text: 'the user name differs from a known one only by case' },
+  'lease-mismatch': { status: 409, text: "the terminal's lease is somebody else's" },
+  'class-held': { status: 409, text: 'the box is held with another class' },
+} as const satisfies Readonly<Record<string, RefusalEntry>> & Readonly<Record<TokenRefusal, RefusalEntry>>;
+/** Every `code` that the gateway says. */
+export type TerminalErrorCode = CloseName | keyof typeof refusalTable;
+
 /** The table's entry of a close code; null for one that the gateway does not send. */
 export function closeNameOf(code: number): CloseName | null {
   for (const [name, entry] of Object.entries(closeTable)) {
@@ -132,6 +163,6 @@ export function closeNameOf(code: number): CloseName | null {
   return null;
 }
 
-function isCloseName(name: string): name is CloseName {
+export function isCloseName(name: string): name is CloseName {
   return name in closeTable;
 }

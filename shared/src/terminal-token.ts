@@ -110,6 +110,8 @@ export async function verifyTerminalToken(
       issuer,
       audience,
       clockTolerance: clockToleranceMs / 1_000,
+      // Also refuses one signed in the future: it would stay valid for longer than its id is remembered.
+      maxTokenAge: maxTtlMs / 1_000,
       requiredClaims: ['exp', 'iat', 'jti'],
     });
     const claims = TerminalClaims.safeParse(payload);

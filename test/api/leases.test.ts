@@ -190,6 +190,10 @@ describe('renewing and giving back', () => {
     const renewal = await world.ask('POST', '/v1/boxes/kim/leases/j1/renew', { body: {} });
     expect([renewal.status, codeOf(renewal)]).toEqual([410, 'lease-ended']);
     expect(renewal.json).toMatchObject({ reason: 'released' });
+    await take('kim', 'p1', { ...job, kind: 'pin', ttlMs: 3_600_000 });
+    await world.ask('DELETE', '/v1/boxes/kim/leases/p1');
+    const pin = await world.ask('POST', '/v1/boxes/kim/leases/p1/renew', { body: { ttlMs: 3_600_000 } });
+    expect([pin.status, codeOf(pin)]).toEqual([410, 'lease-ended']);
     for (const [method, path] of [
       ['POST', '/v1/boxes/kim/leases/never/renew'],
       ['DELETE', '/v1/boxes/kim/leases/never'],

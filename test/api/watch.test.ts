@@ -150,6 +150,24 @@ test('a reader that takes nothing is dropped, and holds no more than the limit m
   await closed;
 });
 
+test('a reader that takes nothing does not hold up the end', async () => {
+  world = await createApiWorld({
+    watchLimits: { keepAliveMs: 15_000, stalledMs: 60_000, maxBufferedBytes: 64 * 1024 },
+  });
+  const { ask, api, commit, url } = world;
+  await ask('PUT', '/v1/boxes/ann/leases/j1', { body: job });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write(`GET /v1/boxes?watch=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+  socket.pause();
+  const message = 'x'.repeat(40_000); // more of it than any kernel takes for a socket that nobody reads
+  for (let i = 0; i < 400; i += 1) await commit('ann', { phase: 'ready', containerId: 'c1', message });
+  const startedAt = performance.now();
+  await api.close();
+  expect(performance.now() - startedAt).toBeLessThan(5_000);
+  socket.destroy();
+});
+
 test('a watch is refused what is not a watch', async () => {
   world = await createApiWorld();
   for (const query of ['watch=0', 'watch=yes', 'watch=1&watch=1', 'follow=1']) {

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -119,6 +121,32 @@ describe('with pipes', () => {
     ended.cli.child.kill('SIGINT');
     expect((await ended.cli.ended).code).toBe(130);
     await ended.terminal.closed;
+  });
+
+  test('why the gateway closes a terminal is told once', async () => {
+    const { cli, terminal } = await attach();
+    const message = 'alice has 100 leases already; end some';
+    terminal.say({ type: 'error', code: 'too-many-sessions', message });
+    terminal.close(4429);
+    expect(await cli.ended).toMatchObject({ code: 255, err: `${message}\n` });
+  });
+
+  test.each([
+    [409, 'session-in-use', 'this session has a terminal already; use another session', 1],
+    [401, 'token-signature', 'the terminal token is refused: it was made with another secret, or changed', 77],
+  ])('why the gateway refuses one with %i is told in its own words', async (status, code, detail, exitCode) => {
+    const refusing = createServer().on('upgrade', (_request, socket) => {
+      const body = JSON.stringify({ type: 'x', code, title: 'x', status, detail });
+      socket.end(`HTTP/1.1 ${status} No\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    });
+    await once(refusing.listen(0, '127.0.0.1'), 'listening');
+    const address = refusing.address();
+    const port = typeof address === 'object' ? address?.port : address;
+    const elsewhere = await createApiWorld({ publicWsUrl: `ws://127.0.0.1:${port}` });
+    const ended = await startCli(['attach', 'alice'], { server: elsewhere.url, token }).ended;
+    await elsewhere.close();
+    refusing.close();
+    expect(ended).toMatchObject({ code: exitCode, err: `spoonbox: ${detail}\n` });
   });
 
   test('a gateway that is not there is one line', async () => {

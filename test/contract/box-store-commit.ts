@@ -190,6 +190,17 @@ export function commitContract(world: () => World, harness: () => RedisHarness):
       expect(await commit(drain('adopt', 'foreign'))).toEqual(ok);
     });
 
+    test('adopt takes the short id that people are shown, and nothing shorter', async () => {
+      const { lead, commit, store, user } = world();
+      const id = '0123456789ab'.padEnd(64, 'c');
+      await lead();
+      await store.wish(user, { wish: 'adopt', containerId: id.slice(0, 11), atOnce: false }, 'ops');
+      expect(await commit(drain('adopt', id))).toMatchObject({ refused: 'still-wanted' });
+      await store.wish(user, { wish: 'adopt', containerId: id.slice(0, 12), atOnce: false }, 'ops');
+      expect(await commit(drain('adopt', `f${id.slice(1)}`))).toMatchObject({ refused: 'still-wanted' });
+      expect(await commit(drain('adopt', id))).toEqual(ok);
+    });
+
     test.each(['stopped', 'duplicate'] as const)('%s needs the lead and the version only', async (cause) => {
       const { take, lead, commit } = world();
       await take('j1');

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { connect as dial, type Socket } from 'node:net';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Gateway } from '../../gateway/src/gateway.ts';
@@ -31,6 +33,8 @@ function handMade(claims: Record<string, unknown>, by = secret, alg = 'HS256'): 
   return jwt.sign(new TextEncoder().encode(by));
 }
 
+const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1_000) + seconds;
+
 describe('a terminal token', () => {
   it('passes where it was signed with the same secret, with what it says', async () => {
     const user = UserName.parse('alice');
@@ -52,6 +56,7 @@ describe('a terminal token', () => {
     ['expired', () => handMade({ iat: 1_000, exp: 1_030 }), 'token-expired'],
     ['for something else', () => handMade({ aud: 'x' }).then(withAudience), 'token-foreign'],
     ['valid for a day', () => handMade({ exp: Math.floor(Date.now() / 1_000) + 86_400 }), 'token-claims'],
+    ['signed in the future', () => handMade({ iat: inSeconds(600), exp: inSeconds(630) }), 'token-claims'],
     ['without a user', () => handMade({ user: undefined }), 'token-claims'],
     ['of a bad user', () => handMade({ user: '../root' }), 'token-claims'],
     ['of a bad mode', () => handMade({ mode: 'root' }), 'token-claims'],
@@ -193,6 +198,23 @@ describe('who does not follow the protocol', () => {
     expect(await world.store.read(user)).toMatchObject({ leases: [], desired: null });
   });
 
+  it('no frame at all, in one packet with the handshake, ends that socket and not the gateway', async () => {
+    const { socket, received } = dialRaw(gateway.port);
+    const handshake = [
+      'GET /v1/terminal HTTP/1.1',
+      'Host: gateway',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
+      'Sec-WebSocket-Protocol: spoonbox.v1',
+    ].join('\r\n');
+    socket.write(Buffer.concat([Buffer.from(`${handshake}\r\n\r\n`), Buffer.from([0xff, 0xff, 0xff, 0xff])]));
+    await vi.waitFor(() => expect(closeCodeIn(received())).toBe(1002));
+    socket.destroy();
+    expect((await fetch(`http://127.0.0.1:${gateway.port}/healthz`)).status).toBe(200);
+  });
+
   it('an ack of more than was sent, and a second hello, end the terminal properly', async () => {
     for (const message of [
       { type: 'ack', bytes: 5 },
@@ -251,3 +273,17 @@ describe('beside the terminals', () => {
     expect(world.logged.join('\n')).not.toContain(token.slice(-20));
   });
 });
+
+function dialRaw(port: number): { socket: Socket; received: () => Buffer } {
+  const chunks: Buffer[] = [];
+  const socket = dial(port, '127.0.0.1');
+  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.on('error', () => {}); // the gateway may cut it
+  return { socket, received: () => Buffer.concat(chunks) };
+}
+
+/** The code of the close frame (opcode 8, unmasked, short) that ends these bytes. */
+function closeCodeIn(bytes: Buffer): number | undefined {
+  const at = bytes.lastIndexOf(0x88);
+  return at < 0 || bytes.length < at + 4 ? undefined : bytes.readUInt16BE(at + 2);
+}

@@ -60,7 +60,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
   const leader = 'leader-of-the-test';
 
   async function lead(fingerprint: string): Promise<void> {
-    const args = ['take', leader, 60_000, 'test', -1, fingerprint];
+    const args = ['take', leader, 600_000, 'test', -1, fingerprint];
     await port.run('lead', [keys.leader, keys.heartbeat, keys.marker], args);
   }
 

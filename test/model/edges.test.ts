@@ -173,3 +173,63 @@ test('a new amnesty grants time once, and is outlived', () => {
     cause: 'idle',
   });
 });
+
+describe('time that was granted', () => {
+  const due = factsOf({ ...idle, ownership: alone });
+  const granted = { ...ready, context: { ...ready.context, keepUntil: now + 60_000, keepCause: 'amnesty' } };
+
+  test('is granted again to a running box where the memory of it is lost or damaged', () => {
+    for (const lost of [null, { value: granted.value, context: { ...granted.context, keepUntil: 'soon' } }]) {
+      const plan = planNext(lost, due);
+      expect(plan.context).toMatchObject({ keepUntil: now + 1_800_000, keepCause: 'its status was lost' });
+      expect(plan.command.type).not.toBe('stop');
+      expect(planNext(plan, { ...due, now: now + 1_800_000 }).command).toMatchObject({ type: 'stop', cause: 'idle' });
+    }
+  });
+
+  test('is granted also where the engine did not answer at the first look after the loss', () => {
+    const blind = planNext(null, factsOf({ ...idle, hasLease: true, engineDown: 'list: timeout' }));
+    expect(planNext(blind, due).context.keepUntil).toBe(now + 1_800_000);
+  });
+
+  test('is not granted to a box that is made where none was', () => {
+    const made = planNext(planNext(null, factsOf()), factsOf({ ownership: alone }));
+    expect(made.context).toMatchObject({ keepUntil: 0, isLost: false });
+  });
+
+  test('is kept where only the state beside it cannot be read', () => {
+    const { keepUntil, keepCause } = granted.context;
+    expect(planNext({ ...granted, value: { ready: 'gone' } }, due).context).toMatchObject({ keepUntil, keepCause });
+  });
+
+  test('is granted once for each loss of the desired state', () => {
+    const orphan = { ...due, desired: null };
+    const first = planNext(ready, orphan);
+    expect(first.context.keepUntil).toBe(now + 1_800_000);
+    const later = { now: now + 1_000 };
+    expect(planNext(first, { ...orphan, ...later }).context.keepUntil).toBe(now + 1_800_000);
+    const known = planNext(first, { ...due, ...later });
+    expect(planNext(known, { ...orphan, ...later }).context.keepUntil).toBe(now + 1_801_000);
+  });
+});
+
+describe("after Redis' clock jumped back, no time that was set before is waited for", () => {
+  const year = 365 * 86_400_000;
+
+  test('of a next try', () => {
+    const context = contextOf({ attempts: 9, retryAt: now + year, failedGeneration: 5, reason: 'CreateFailed' });
+    expect(planNext({ value: 'failed', context }, factsOf()).requeueAfterMs).toBe(60_000);
+    const drain = contextOf({ attempts: 2, retryAt: now + year, drainId: 'box-1', drainCause: 'reap' });
+    const plan = planNext({ value: { reaping: 'stopping' }, context: drain }, factsOf({ ownership: alone }));
+    expect(plan.requeueAfterMs).toBe(60_000);
+  });
+
+  test('of a grant', () => {
+    const context = { ...ready.context, keepUntil: now + year, keepCause: 'amnesty' };
+    const facts = factsOf({ ...idle, ownership: alone });
+    expect(planNext({ ...ready, context }, facts).requeueAfterMs).toBe(1_800_000);
+    // Of a class that is not configured nobody knows how long its boxes are kept.
+    const classless = { ...facts, boxClass: null, spec: null };
+    expect(planNext({ ...ready, context }, classless).requeueAfterMs).toBe(year);
+  });
+});

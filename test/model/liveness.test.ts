@@ -175,6 +175,21 @@ describe('a container that is not ours under the name', () => {
     expect(passesUntil(world, () => isReady(world))).not.toBeNull();
   });
 
+  test('may be named by the short id that its message shows', () => {
+    const world = new TinyWorld();
+    const theirs = foreignOf({ id: '0123456789ab'.padEnd(64, 'c') });
+    world.containers = [theirs];
+    world.pass(null);
+    const shown = /\(([0-9a-f]+)\)/.exec(world.stored?.context.message ?? '')?.[1] ?? '';
+    world.desired = desiredOf({ adoptContainerId: shown.slice(0, -1) });
+    for (let pass = 0; pass < passesMax; pass += 1) world.pass(null);
+    expect(world.commands).toEqual([]);
+    world.desired = desiredOf({ adoptContainerId: shown });
+    world.foreignExecs = 0;
+    for (let pass = 0; pass < passesMax && !isReady(world); pass += 1) world.pass(null);
+    expect(isReady(world)).toBe(true);
+  });
+
   test('does not keep a deleted user from being forgotten', () => {
     const world = new TinyWorld();
     world.containers = [foreign];

@@ -1,4 +1,5 @@
 import type { UserName } from '#shared/identity.ts';
+import type { OpenTerminal } from './final-checks.ts';
 import type { Random } from './random.ts';
 import { leaseId, type Member, type World } from './world.ts';
 
@@ -7,6 +8,8 @@ export class Actors {
   private readonly world: World;
   private readonly random: Random;
   private readonly tell: (what: string) => void;
+  /** people of these do nothing before `hold` */
+  private readonly idle: ReadonlySet<string>;
   /** people begin things by themselves */
   private busy = true;
   private going = true;
@@ -14,8 +17,9 @@ export class Actors {
   private readonly holding = new Set<{ user: UserName; id: string; over: boolean }>();
   private readonly sockets = new Set<{ close: () => void }>();
 
-  constructor(world: World, tell: (what: string) => void) {
+  constructor(world: World, tell: (what: string) => void, idle: ReadonlySet<string>) {
     this.world = world;
+    this.idle = idle;
     this.random = world.random.fork();
     this.tell = tell;
   }
@@ -37,35 +41,48 @@ export class Actors {
     for (const socket of this.sockets) socket.close();
   }
 
-  /** From now on this user wants a box until `goHome`. */
-  hold(user: UserName): void {
+  /** From now on this user wants a box, and a terminal at every gateway, until `goHome`. */
+  hold(user: UserName): OpenTerminal[] {
     void this.job(user, 3_600_000);
+    return this.world.gateways.flatMap((member) => {
+      this.made += 1;
+      const socket = member.gateway?.connect(user, `session-${this.made}-of-${user}`) ?? null;
+      if (socket === null) return [];
+      this.sockets.add(socket);
+      return [{ who: `${user} at ${member.process.name}`, socket }];
+    });
   }
 
   private next(user: UserName): void {
-    this.world.scheduler.after(this.random.int(1_000, 30_000), () => {
+    // Now and then everybody is away for longer than an idle box is kept.
+    const isAway = this.random.chance(0.25);
+    this.world.scheduler.after(isAway ? this.random.int(40_000, 120_000) : this.random.int(1_000, 25_000), () => {
       if (!this.busy) return;
-      this.act(user);
+      const act = this.random.fork();
+      if (!this.idle.has(user)) this.act(user, act);
       this.next(user);
     });
   }
 
-  private act(user: UserName): void {
-    const drawn = this.random.next();
-    if (drawn < 0.35) void this.job(user, this.random.int(3_000, 90_000));
-    else if (drawn < 0.75) this.terminal(user);
+  /** Draws from numbers of its own: who does nothing changes nothing for the others. */
+  private act(user: UserName, random: Random): void {
+    const drawn = random.next();
+    if (drawn < 0.35) void this.job(user, random.int(3_000, 60_000), random);
+    else if (drawn < 0.72) this.terminal(user, random);
+    else if (drawn < 0.75) void this.spend(user, random);
     else if (drawn < 0.8) void this.wish(user, 'reap');
     else if (drawn < 0.84) void this.wish(user, 'recreate');
     else if (drawn < 0.87) void this.wish(user, 'delete');
-    else if (drawn < 0.9) void this.adopt(user);
+    else if (drawn < 0.9) void this.adopt(user, random);
+    else if (drawn < 0.91) void this.pin(user, random);
   }
 
   /** As the SDK and agent jobs do: take, renew at a third of the ttl, take again what was lost, give back. */
-  private async job(user: UserName, forMs: number): Promise<void> {
+  private async job(user: UserName, forMs: number, random: Random = this.random): Promise<void> {
     const { world } = this;
-    const ttlMs = this.random.pick([10_000, 30_000, 60_000]);
-    this.made += 1;
-    const held = { user, id: `job-${this.made}`, over: false };
+    const ttlMs = random.pick([15_000, 30_000, 60_000]);
+    // Names come again: a lease that has ended is taken anew under the same id.
+    const held = { user, id: `job-${random.int(1, 4)}`, over: false };
     const id = leaseId(held.id);
     this.holding.add(held);
     this.tell(`${user}'s job ${id} begins, for ${Math.round(forMs / 1_000)} s`);
@@ -91,29 +108,29 @@ export class Actors {
     this.tell(`${user}'s job ${id} is over`);
   }
 
-  private terminal(user: UserName): void {
+  private terminal(user: UserName, random: Random): void {
     const alive = this.world.gateways.filter((member) => member.process.isAlive() && member.gateway !== null);
     if (alive.length === 0) return;
-    const member: Member = this.random.pick(alive);
+    const member: Member = random.pick(alive);
     this.made += 1;
     const session = `session-${this.made}-of-${user}`;
     const socket = member.gateway?.connect(user, session) ?? null;
     if (socket === null) return;
     this.sockets.add(socket);
     this.tell(`${user} opens a terminal at ${member.process.name}`);
-    let presses = this.random.int(0, 12);
+    let presses = random.int(0, 12);
     const press = (): void => {
       if (!this.going || presses === 0 || socket.closed !== null) {
-        if (this.going && this.random.chance(0.5)) socket.type('exit\n');
+        if (this.going && random.chance(0.5)) socket.type('exit\n');
         else socket.close(1000, 'closed by its user');
-        this.sockets.delete(socket);
+        // Who typed `exit` into a shell that was not there yet has a terminal open still.
         return;
       }
       presses -= 1;
       socket.type('x');
-      this.world.scheduler.after(this.random.int(200, 20_000), press);
+      this.world.scheduler.after(random.int(200, 20_000), press);
     };
-    this.world.scheduler.after(this.random.int(500, 8_000), press);
+    this.world.scheduler.after(random.int(500, 8_000), press);
   }
 
   private async wish(user: UserName, wish: 'reap' | 'recreate' | 'delete'): Promise<void> {
@@ -121,11 +138,33 @@ export class Actors {
     await this.world.store.wish(user, { wish }, 'operator').catch(() => {});
   }
 
-  private async adopt(user: UserName): Promise<void> {
+  /** One token at every gateway at once, and again: a thief, or a browser that tries again. */
+  private async spend(user: UserName, random: Random): Promise<void> {
+    this.made += 1;
+    const jti = `token-${this.made}-of-${user}`;
+    this.tell(`somebody shows the token ${jti} at every gateway, twice`);
+    for (let time = 0; time < 2; time += 1) {
+      for (const { gateway } of this.world.gateways) void gateway?.spend(jti);
+      await this.pause(random.int(0, 5_000));
+    }
+  }
+
+  /** An operator pins a box, and a while later gives the pin back. */
+  private async pin(user: UserName, random: Random): Promise<void> {
+    this.tell(`an operator pins the box of ${user}`);
+    const id = leaseId('pin');
+    const lease = { user, id, kind: 'pin' as const, holder: 'operator', ttlMs: 3_600_000, class: null };
+    await this.world.store.take(lease).catch(() => {});
+    // Longer than a take can be under way: one that arrives after its release would stay.
+    await this.pause(random.int(15_000, 60_000));
+    await this.untilDone(() => this.world.store.release(user, id, 'operator'));
+  }
+
+  private async adopt(user: UserName, random: Random): Promise<void> {
     const box = this.world.boxOf(user);
     if (box === undefined || box.blueprint.installation === this.world.installation) return;
     this.tell(`an operator allows the container in ${user}'s way to be replaced`);
-    const atOnce = this.random.chance(0.5);
+    const atOnce = random.chance(0.5);
     await this.world.store.wish(user, { wish: 'adopt', containerId: box.id, atOnce }, 'operator').catch(() => {});
   }
 

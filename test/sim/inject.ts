@@ -1,36 +1,29 @@
 import { networkNameOf, type UserName } from '#shared/identity.ts';
 import type { SimContainer } from '../support/sim-engine.ts';
 import type { PlannedFault } from './fault-plan.ts';
+import { noOddities, type Oddities } from './oddities.ts';
 import { type Conditions, foreignImage, type Member, type World } from './world.ts';
 
 type SavedRedis = ReturnType<World['redis']['copy']>;
 
 /** Copies of Redis as they were: what a restart or a restore may come back with. */
 export class RedisCopies {
-  private lastSecond: SavedRedis;
-  private readonly older: SavedRedis[] = [];
+  private readonly copies = new Map<number, SavedRedis>();
+  private readonly empty: SavedRedis;
 
-  constructor(world: World) {
-    this.lastSecond = world.redis.copy();
-    const every = (ms: number, run: () => void): void => {
-      world.scheduler.after(ms, () => {
-        run();
-        every(ms, run);
-      });
-    };
-    every(1_000, () => {
-      this.lastSecond = world.redis.copy();
-    });
-    every(30_000, () => this.older.push(world.redis.copy()));
+  constructor(world: World, faults: readonly PlannedFault[]) {
+    this.empty = world.redis.copy();
+    for (const fault of faults) {
+      const { kind, at, which } = fault;
+      if (kind !== 'redis-lost-a-second' && kind !== 'redis-restored') continue;
+      // An append-only file is synced every second; a backup may be of any time before.
+      const ofTime = kind === 'redis-restored' ? which * at : Math.floor(at / 1_000) * 1_000;
+      world.scheduler.after(ofTime, () => this.copies.set(fault.index, world.redis.copy()));
+    }
   }
 
-  /** As an append-only file that is synced every second may have it. */
-  synced(): SavedRedis {
-    return this.lastSecond;
-  }
-
-  old(which: number): SavedRedis {
-    return this.older[Math.floor(which * this.older.length)] ?? this.lastSecond;
+  of(fault: PlannedFault): SavedRedis {
+    return this.copies.get(fault.index) ?? this.empty;
   }
 }
 
@@ -79,22 +72,23 @@ export function inject(world: World, copies: RedisCopies, fault: PlannedFault): 
       return redisAway(
         world,
         how * 2_000,
-        () => world.redis.restart(copies.synced()),
+        () => lost(world, () => world.redis.restart(copies.of(fault))),
         'Redis restarts without its last second',
       );
     case 'redis-restored':
       return redisAway(
         world,
         how * 2_000,
-        () => world.redis.restart(copies.old(which)),
+        () => lost(world, () => world.redis.restart(copies.of(fault))),
         'Redis is restored from an old copy',
       );
     case 'redis-flushed':
-      world.redis.flush();
+      lost(world, () => world.redis.flush());
       return 'Redis is emptied';
     case 'clock-jump': {
       const byMs = Math.round((how - 0.5) * 7_200_000);
       world.shared.clockMs += byMs;
+      world.watcher.distrusted(byMs < 0 ? 'jumped-back' : 'jumped-ahead', Math.abs(byMs));
       return `Redis' clock jumps by ${Math.round(byMs / 1_000)} s`;
     }
     case 'engine-restart':
@@ -115,6 +109,40 @@ export function inject(world: World, copies: RedisCopies, fault: PlannedFault): 
       world.loseImage();
       world.scheduler.after(forMs, () => world.restoreImage());
       return `the image is gone, and the registry does not have it ${forS}`;
+    case 'image-changed':
+      world.changeImage();
+      return 'the tag names another image from now on';
+    case 'image-vanishes':
+      world.loseImage();
+      world.restoreImage();
+      return odd(world, 'pullsVanish', forMs, `the image is gone, and vanishes again after every pull ${forS}`);
+    case 'class-unknown':
+      world.loseClass();
+      world.scheduler.after(forMs, () => world.restoreImage());
+      return `the class is not configured ${forS}`;
+    case 'pull-forbidden':
+      world.loseImage();
+      world.forbidPulls();
+      world.scheduler.after(forMs, () => world.restoreImage());
+      return `the image is gone, and the class forbids to pull it ${forS}`;
+    case 'starts-die':
+      return odd(world, 'startsDie', forMs, `every container ends as soon as it is started ${forS}`);
+    case 'probes-fail':
+      return odd(world, 'probesFail', forMs, `no box passes its probe ${forS}`);
+    case 'homes-hidden':
+      return odd(world, 'homesHidden', forMs, `the homes cannot be seen by the controllers ${forS}`);
+    case 'chown-fails':
+      world.runtime.homes.set(user, 0);
+      return odd(world, 'chownFails', forMs, `the home of ${user} is root's, and chown does nothing ${forS}`);
+    case 'home-of-root':
+      world.runtime.homes.set(user, 0);
+      return `the home of ${user} is root's`;
+    case 'home-link': {
+      const before = world.runtime.homes.get(user) ?? 0;
+      world.runtime.homes.set(user, 'link');
+      world.scheduler.after(forMs, () => world.runtime.homes.set(user, before === 'link' ? 0 : before));
+      return `a link is put in place of the home of ${user} ${forS}`;
+    }
     case 'disk-full':
       return shared(world, 'diskFull', true, false, forMs, `the disk is full ${forS}`);
     default:
@@ -125,6 +153,7 @@ export function inject(world: World, copies: RedisCopies, fault: PlannedFault): 
 /** Ends every fault that lasts, and what nobody but a person can put right. */
 export async function calm(world: World): Promise<void> {
   Object.assign(world.shared, { redisDown: false, engineDown: false, diskFull: false, wakeUpLoss: 0, eventLoss: 0 });
+  Object.assign(world.odd, noOddities);
   world.restoreImage();
   for (const member of world.members()) {
     Object.assign(member.conditions, { redisLoss: 0, engineLoss: 0, engineErrors: 0, cutFromRedis: false });
@@ -168,6 +197,20 @@ function shared<What extends keyof World['shared']>(
   world.shared[what] = to;
   world.scheduler.after(forMs, () => {
     world.shared[what] = back;
+  });
+  return told;
+}
+
+/** Redis is not what it was: from now on nothing that it says of idleness may be believed. */
+function lost(world: World, change: () => void): void {
+  change();
+  world.watcher.distrusted('lost');
+}
+
+function odd(world: World, what: keyof Oddities, forMs: number, told: string): string {
+  world.odd[what] = true;
+  world.scheduler.after(forMs, () => {
+    world.odd[what] = false;
   });
   return told;
 }
@@ -268,7 +311,27 @@ function byHand(world: World, fault: PlannedFault, user: UserName): string {
         }
       });
       return `somebody restarts the box of ${user}`;
+    case 'restarting-box':
+      engine.kill(box);
+      engine.becomes(box, 'restarting');
+      world.scheduler.after(500 + fault.how * 4_000, () => {
+        if (box.state !== 'restarting' || !engine.containers.has(id)) return;
+        world.watcher.handledByHand(user);
+        engine.becomes(box, 'exited');
+        if (engine.networks.has(box.blueprint.spec?.network ?? '')) engine.start('by-hand', id);
+      });
+      return `the engine restarts the box of ${user}`;
+    case 'removing-box':
+      engine.kill(box);
+      engine.becomes(box, fault.how < 0.7 ? 'removing' : 'dead');
+      world.scheduler.after(500 + fault.how * 4_000, () => {
+        if (box.state !== 'removing') return;
+        engine.becomes(box, 'exited');
+        engine.remove('by-hand', id);
+      });
+      return `somebody removes the box of ${user}, which takes a while`;
     case 'second-box': {
+      if (![...engine.images.values()].includes(box.blueprint.imageId)) return `the image of ${user}'s box is gone`;
       const second = engine.create('by-hand', { ...box.blueprint, name: `${box.name}-second-${fault.index}` });
       if (fault.how < 0.7 && engine.networks.has(box.blueprint.spec?.network ?? '')) engine.start('by-hand', second.id);
       return `somebody makes a second box of ${user}`;

@@ -1,4 +1,4 @@
-import type { Reply } from './lua-scripts.ts';
+import type { Reply } from './lua-state.ts';
 
 interface HeldLease {
   readonly user: string;
@@ -52,6 +52,11 @@ export class Ledger {
         return;
       default:
     }
+  }
+
+  /** Redis lost something: a pin, which nobody renews, may be lost with it, and holds nothing from then on. */
+  forgetPins(): void {
+    for (const [id, lease] of this.leases) if (lease.kind === 'pin') this.leases.delete(id);
   }
 
   /** Why the user's box was still needed at virtual time `now`; null = nobody needed it. */

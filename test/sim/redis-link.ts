@@ -51,7 +51,13 @@ export class RedisLink implements RedisPort {
   }
 
   streamTail(key: string, count: number): Promise<{ id: string; fields: string[] }[]> {
-    return this.link.call('xrevrange', 0.1, () => this.redis.stream(key).toReversed().slice(0, count));
+    return this.link.call('xrevrange', 0.1, () =>
+      this.redis
+        .stream(key)
+        .toReversed()
+        .slice(0, count)
+        .map(({ id, fields }) => ({ id, fields: [...fields] })),
+    );
   }
 
   runId(): Promise<string> {
@@ -68,6 +74,11 @@ export class RedisLink implements RedisPort {
 
   async close(): Promise<void> {
     this.listeners.clear();
+  }
+
+  /** How many subscriptions stand. */
+  listening(): number {
+    return this.listeners.size;
   }
 
   /** Something was published. */

@@ -1,8 +1,11 @@
 import { Actors } from './actors.ts';
+import { checkGone, checkReady, checkStopped } from './final-checks.ts';
+import { Coverage } from './coverage.ts';
 import { type PlannedFault, planFaults } from './fault-plan.ts';
 import { calm, inject, RedisCopies } from './inject.ts';
 import { Random } from './random.ts';
-import { idle, World } from './world.ts';
+import { sentenceOf } from './sim-log.ts';
+import { World } from './world.ts';
 
 export interface SeedOptions {
   readonly controllers: number;
@@ -15,6 +18,14 @@ export interface SeedOptions {
 
 export const usualSeed: SeedOptions = { controllers: 2, gateways: 2, users: 5, minutes: 10, leastFaults: 5 };
 
+/** What a shrunk story does without. */
+export interface LeftOut {
+  /** by their index in the plan */
+  readonly faults: ReadonlySet<number>;
+  /** whose people do nothing */
+  readonly users: ReadonlySet<string>;
+}
+
 export interface SeedResult {
   readonly seed: number;
   readonly violations: readonly string[];
@@ -22,6 +33,9 @@ export interface SeedResult {
   readonly story: readonly string[];
   readonly faults: readonly PlannedFault[];
   readonly reached: ReadonlyMap<string, number>;
+  readonly coverage: Coverage;
+  /** from the end of the faults until everybody had a box, virtual ms; null = never */
+  readonly healMs: number | null;
   /** pieces of work that the scheduler ran */
   readonly steps: number;
 }
@@ -29,79 +43,104 @@ export interface SeedResult {
 /** Time to get ready in once everything is calm: pulls, backoff up to a minute, resyncs, a leader's takeover. */
 const settleMs = 180_000;
 /** Until everything is gone after everybody left: the idle time, the longest grant, and the pacer's turns. */
-const goneMs = 10 * 60_000 + idle.attachedMs;
+const goneMs = 12 * 60_000;
+/** How long after the commit an ambush strikes, at most: a command takes of this order. */
+const ambushMs = 60;
+/** How often the end is looked for, and how long it has to stay as it is then. */
+const lookMs = 1_000;
+const staysMs = 15_000;
+/** A process that is told to stop has stopped by then. */
+const stopMs = 30_000;
 
-/** One story from its seed: the same seed and the same faults left out give the same story. */
+export const nothingLeftOut: LeftOut = { faults: new Set(), users: new Set() };
+
+/** One story from its seed: the same seed with the same left out gives the same story. */
 export async function runSeed(
   seed: number,
   options: SeedOptions = usualSeed,
-  leftOut: ReadonlySet<number> = new Set(),
+  leftOut: LeftOut = nothingLeftOut,
 ): Promise<SeedResult> {
   const world = new World(seed, options);
   const { scheduler, watcher } = world;
   const story: string[] = [];
+  const coverage = new Coverage();
   const tell = (what: string): void => {
     story.push(`${(scheduler.now() / 1_000).toFixed(3).padStart(9)} s  ${what}`);
   };
+  world.onLog = (process, level, fields, message) => {
+    if (message === 'plan') coverage.edge(fields.from, String(fields.rule), scheduler.now());
+    const sentence = sentenceOf(process, level, fields, message);
+    if (sentence !== null) tell(sentence);
+  };
+  watcher.onViolation = (what) => tell(`VIOLATED: ${what}`);
   const untilMs = options.minutes * 60_000;
-  const faults = planFaults(new Random(seed ^ 0x5f5f5f5f), untilMs, options.leastFaults);
+  const planned = planFaults(new Random(seed ^ 0x5f5f5f5f), untilMs, options.leastFaults);
+  const faults = planned.filter((fault) => !leftOut.faults.has(fault.index));
   let steps = 0;
   const step = (): void => {
     steps += 1;
     watcher.look();
   };
+  /** Runs until nothing is missing, or until `mostMs` from now; and then for a while more, to see that it stays so. */
+  const runUntil = async (missing: () => string[], mostMs: number): Promise<number | null> => {
+    const begun = scheduler.now();
+    while (missing().length > 0 && scheduler.now() < begun + mostMs)
+      await scheduler.run(scheduler.now() + lookMs, step);
+    const tookMs = missing().length === 0 ? scheduler.now() - begun : null;
+    await scheduler.run(scheduler.now() + staysMs, step);
+    for (const what of missing()) watcher.violated(what);
+    return tookMs;
+  };
 
   await world.startAll();
-  const copies = new RedisCopies(world);
-  const actors = new Actors(world, tell);
+  const copies = new RedisCopies(world, faults);
+  const actors = new Actors(world, tell, leftOut.users);
   actors.start();
+  const waiting = new Set<PlannedFault>();
+  const strike = (fault: PlannedFault): void => {
+    coverage.fault(fault.kind, scheduler.now(), fault.forMs);
+    tell(`FAULT ${fault.index} (${fault.kind}): ${inject(world, copies, fault)}`);
+  };
+  watcher.onCommit = (user, phase, reached) => {
+    for (const fault of waiting) {
+      if (fault.ambush !== phase && fault.ambush !== reached) continue;
+      waiting.delete(fault);
+      const which = (world.users.map(String).indexOf(user) + 0.5) / world.users.length;
+      scheduler.after(fault.how * ambushMs, () => {
+        if (scheduler.now() < untilMs) strike({ ...fault, which });
+      });
+    }
+  };
   for (const fault of faults) {
-    if (leftOut.has(fault.index)) continue;
-    scheduler.after(fault.at, () => tell(`FAULT ${fault.index}: ${inject(world, copies, fault)}`));
+    scheduler.after(fault.at, () => {
+      if (fault.ambush === null) strike(fault);
+      else waiting.add(fault);
+    });
   }
   await scheduler.run(untilMs, step);
 
+  waiting.clear();
   tell('the faults end');
   actors.calmDown();
   await calm(world);
   // Whatever lasts longer than its fault (a pause, a restart under way) ends within its own longest time.
   await scheduler.run(untilMs + 65_000, step);
   await calm(world);
-  tell('everybody wants a box now');
-  for (const user of world.users) actors.hold(user);
-  await scheduler.run(untilMs + 65_000 + settleMs, step);
-  checkReady(world);
+  tell('everybody wants a box now, and a terminal at every gateway');
+  const sockets = world.users.flatMap((user) => actors.hold(user));
+  const healMs = await runUntil(() => checkReady(world, sockets), settleMs);
   tell('everybody goes home');
   actors.goHome();
-  await scheduler.run(untilMs + 65_000 + settleMs + goneMs, step);
-  checkGone(world);
-  return { seed, violations: watcher.violations, story, faults, reached: watcher.reached, steps };
-}
-
-function checkReady(world: World): void {
-  for (const user of world.users) {
-    const box = world.boxOf(user);
-    const status = world.redis.hash(world.keys.user(user).status);
-    const ours = world.runtime.engine.labelled(user).filter((container) => container.blueprint.installation !== '');
-    if (box?.state !== 'running' || status.get('phase') !== 'ready' || status.get('containerId') !== box.id) {
-      const phase = `${status.get('phase') ?? 'no status'}, container ${box?.state ?? 'missing'}`;
-      world.watcher.violated(
-        `5: ${user} wants a box, faults have stopped, and there is none: ${phase} ${status.get('body') ?? ''}`,
-      );
-    } else if (ours.length !== 1)
-      world.watcher.violated(`1: ${user} has ${ours.length} containers after everything settled`);
+  await runUntil(() => checkGone(world), goneMs);
+  tell('the processes are told to stop');
+  const members = new Set([...world.controllers, ...world.gateways]);
+  for (const member of members) {
+    void member.stop().then(() => {
+      members.delete(member);
+      for (const what of checkStopped(member)) watcher.violated(what);
+    });
   }
-}
-
-function checkGone(world: World): void {
-  for (const container of world.runtime.engine.containers.values()) {
-    world.watcher.violated(`7: the container ${container.name} (${container.state}) is left over`);
-  }
-  for (const shell of world.shells.running()) world.watcher.violated(`7: a shell of ${shell.session} still runs`);
-  for (const user of world.users) {
-    const keys = world.keys.user(user);
-    for (const lease of world.redis.hash(keys.leases).values()) {
-      if (!lease.includes('"endedAt"')) world.watcher.violated(`7: a lease of ${user} is left over: ${lease}`);
-    }
-  }
+  await scheduler.run(scheduler.now() + stopMs, step);
+  for (const { process } of members) watcher.violated(`7: ${process.name} was told to stop, and goes on`);
+  return { seed, violations: watcher.violations, story, faults, reached: watcher.reached, coverage, healMs, steps };
 }

@@ -1,9 +1,16 @@
+interface Entry {
+  readonly at: number;
+  readonly order: number;
+  /** null = cancelled */
+  run: (() => void) | null;
+}
+
 /**
  * Virtual time. What is due runs one piece at a time, in order of its time and then of its making; between two pieces every
  * promise settles. Nothing here waits for real time, so a seed always tells the same story.
  */
 export class Scheduler {
-  private readonly pending: { at: number; order: number; run: () => void }[] = [];
+  private readonly pending: Entry[] = [];
   private made = 0;
   private nowMs = 0;
 
@@ -13,11 +20,11 @@ export class Scheduler {
 
   /** Runs once, `delayMs` from now; the returned function cancels. */
   after(delayMs: number, run: () => void): () => void {
-    const entry = { at: this.nowMs + Math.max(0, delayMs), order: this.made, run };
+    const entry: Entry = { at: this.nowMs + Math.max(0, delayMs), order: this.made, run };
     this.made += 1;
     this.push(entry);
     return () => {
-      entry.run = () => {};
+      entry.run = null;
     };
   }
 
@@ -25,6 +32,7 @@ export class Scheduler {
   async run(untilMs: number, afterEach: () => void): Promise<void> {
     for (let next = this.pending[0]; next !== undefined && next.at <= untilMs; next = this.pending[0]) {
       this.pop();
+      if (next.run === null) continue;
       this.nowMs = next.at;
       next.run();
       await settled();
@@ -33,7 +41,7 @@ export class Scheduler {
     this.nowMs = Math.max(this.nowMs, untilMs);
   }
 
-  private push(entry: { at: number; order: number; run: () => void }): void {
+  private push(entry: Entry): void {
     const { pending } = this;
     let index = pending.push(entry) - 1;
     while (index > 0) {
@@ -66,7 +74,7 @@ export class Scheduler {
   }
 }
 
-function isBefore(a: { at: number; order: number }, b: { at: number; order: number }): boolean {
+function isBefore(a: Entry, b: Entry): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 

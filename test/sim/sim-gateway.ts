@@ -19,8 +19,13 @@ import { SimSocket } from './sim-socket.ts';
 export interface SimGateway {
   /** A client connects; its session runs until one of the two ends it. Null = the gateway has no place for it. */
   connect(user: UserName, session: string): SimSocket | null;
+  /** A token comes: whether its id is let in, as far as Redis says. Never rejects. */
+  spend(jti: string): Promise<boolean>;
   drain(): Promise<void>;
 }
+
+/** As long as the gateway has its tokens remembered. */
+const tokenMs = 120_000;
 
 /** The gateway's sessions and leases as `gateway.ts` wires them, without sockets of a network and without tokens. */
 export async function startSimGateway(options: {
@@ -57,6 +62,7 @@ export async function startSimGateway(options: {
         return null;
       }
     },
+    spend: (jti) => store.useToken(jti, tokenMs).catch(() => false),
     async drain() {
       sessions.close(endedBy('restarting'));
       await sessions.empty();

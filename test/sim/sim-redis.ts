@@ -1,27 +1,28 @@
 import type { ScriptName } from '#shared/redis-port.ts';
-import { LuaScripts, type Reply } from './lua-scripts.ts';
+import { LuaScripts } from './lua-scripts.ts';
+import { LuaError, type Reply } from './lua-state.ts';
+import { appended, type StreamEntry, type StreamValue } from './sim-stream.ts';
 
 interface Entry {
-  /** a string, a hash, or a stream's entries as JSON lines */
-  readonly value: string | Map<string, string> | { id: string; fields: string[] }[];
+  readonly value: string | Map<string, string> | StreamValue;
   /** by Redis' clock, ms; null = stays */
   expiresAt: number | null;
 }
 
 /** One interpreter serves every simulated Redis: scripts keep nothing between two runs. */
 const scripts = new LuaScripts();
+const wrongType = 'WRONGTYPE Operation against a key holding the wrong kind of value';
 
 /**
- * A Redis in memory that runs the project's scripts: the commands that they use, its own clock, expiry, channels, and what
- * a restart may lose. Knows nothing of connections: those are in `redis-link.ts`.
+ * A Redis in memory that runs the project's scripts: the commands that they use, answered as Redis 7 does, its own clock,
+ * expiry, channels, and what a restart may lose. Knows nothing of connections: those are in `redis-link.ts`.
  */
 export class SimRedis {
   private data = new Map<string, Entry>();
   private runs = 1;
-  private streamIds = 0;
-  /** added to virtual time to give TIME; moved by clock jumps */
   private readonly clock: () => number;
   private readonly publish: (channel: string, payload: string) => void;
+  private readonly call = (words: readonly string[]): Reply => this.command(words);
   /** told of every script just before it runs, with a view of the data as it is then */
   onScript: (name: ScriptName, keys: readonly string[], args: readonly string[]) => void = () => {};
   afterScript: (name: ScriptName, keys: readonly string[], args: readonly string[], reply: Reply) => void = () => {};
@@ -41,7 +42,7 @@ export class SimRedis {
 
   run(name: ScriptName, keys: readonly string[], args: readonly string[]): Reply {
     this.onScript(name, keys, args);
-    const reply = scripts.run(name, keys, args, (command) => this.command(command));
+    const reply = scripts.run(name, keys, args, this.call);
     this.afterScript(name, keys, args, reply);
     return reply;
   }
@@ -50,7 +51,12 @@ export class SimRedis {
   copy(): Map<string, Entry> {
     const copy = new Map<string, Entry>();
     for (const [key, { value, expiresAt }] of this.data) {
-      const copied = typeof value === 'string' ? value : value instanceof Map ? new Map(value) : [...value];
+      const copied =
+        typeof value === 'string'
+          ? value
+          : value instanceof Map
+            ? new Map(value)
+            : { ...value, entries: [...value.entries] };
       copy.set(key, { value: copied, expiresAt });
     }
     return copy;
@@ -67,32 +73,21 @@ export class SimRedis {
     this.data.clear();
   }
 
-  hash(key: string): Map<string, string> {
-    const entry = this.live(key);
-    if (entry === null) return new Map();
-    if (!(entry.value instanceof Map)) throw new Error(`WRONGTYPE ${key} is no hash`);
-    return entry.value;
+  hash(key: string): ReadonlyMap<string, string> {
+    return this.hashAt(key) ?? new Map();
   }
 
-  string(key: string): string | null {
-    const entry = this.live(key);
-    if (entry === null) return null;
-    if (typeof entry.value !== 'string') throw new Error(`WRONGTYPE ${key} is no string`);
-    return entry.value;
-  }
-
-  stream(key: string): { id: string; fields: string[] }[] {
-    const entry = this.live(key);
-    if (entry === null) return [];
-    if (typeof entry.value === 'string' || entry.value instanceof Map) throw new Error(`WRONGTYPE ${key} is no stream`);
-    return entry.value;
+  stream(key: string): readonly StreamEntry[] {
+    return this.streamAt(key)?.entries ?? [];
   }
 
   keys(): string[] {
     return [...this.data.keys()].filter((key) => this.live(key) !== null);
   }
 
-  private command([name = '', key = '', ...rest]: readonly string[]): Reply {
+  /** Any command that the scripts and the contract suites use. Throws a `LuaError` with Redis' own words. */
+  command([name = '', key = '', ...rest]: readonly string[]): Reply {
+    const [first = '', second = ''] = rest;
     switch (name) {
       case 'TIME': {
         const now = this.clock();
@@ -101,76 +96,95 @@ export class SimRedis {
       case 'INFO':
         return `# Server\r\nredis_version:7.0.15\r\nrun_id:${this.runId()}\r\n`;
       case 'GET':
-        return this.string(key);
+        return this.stringAt(key);
       case 'SET':
         return this.set(key, rest);
       case 'DEL':
-        return [key, ...rest].filter((each) => this.data.delete(each)).length;
+        return [key, ...rest].filter((each) => this.live(each) !== null && this.data.delete(each)).length;
       case 'EXISTS':
-        return this.live(key) === null ? 0 : 1;
+        return [key, ...rest].filter((each) => this.live(each) !== null).length;
+      case 'TYPE': {
+        const entry = this.live(key);
+        return { ok: entry === null ? 'none' : typeOf(entry.value) };
+      }
+      case 'KEYS':
+        // Only ever asked for a prefix.
+        return this.keys().filter((each) => each.startsWith(key.slice(0, -1)));
       case 'EXPIRE':
-        return this.expire(key, this.clock() + Number(rest[0]) * 1_000);
+        return this.expire(key, this.clock() + Number(first) * 1_000);
       case 'PERSIST':
-        return this.expire(key, null);
+        return this.live(key)?.expiresAt == null ? 0 : this.expire(key, null);
+      case 'TTL':
+        return Math.ceil(this.leftMs(key) / (this.leftMs(key) < 0 ? 1 : 1_000));
+      case 'PTTL':
+        return this.leftMs(key);
       case 'PUBLISH':
-        this.publish(key, rest[0] ?? '');
+        this.publish(key, first);
         return 1;
       case 'XADD':
         return this.append(key, rest);
+      case 'XLEN':
+        return this.stream(key).length;
+      case 'XRANGE':
+        if (first !== '-' || second !== '+') throw new LuaError('the simulated Redis knows XRANGE of everything only');
+        return this.stream(key).map(({ id, fields }) => [id, fields]);
+      case 'HSET':
+        return this.setFields(key, rest);
+      case 'HDEL':
+        return this.deleteFields(key, rest);
       default:
-        return this.hashCommand(name, key, rest);
+        return this.readHash(name, key, rest);
     }
   }
 
-  private hashCommand(name: string, key: string, rest: readonly string[]): Reply {
+  private readHash(name: string, key: string, rest: readonly string[]): Reply {
     const hash = this.hash(key);
     switch (name) {
-      case 'HGETALL':
-        return [...hash].flat();
+      case 'HGETALL': {
+        const flat: string[] = [];
+        for (const [field, value] of hash) flat.push(field, value);
+        return flat;
+      }
       case 'HVALS':
         return [...hash.values()];
+      case 'HLEN':
+        return hash.size;
       case 'HGET':
         return hash.get(rest[0] ?? '') ?? null;
       case 'HMGET':
         return rest.map((field) => hash.get(field) ?? null);
-      case 'HSET':
-        for (let index = 0; index < rest.length; index += 2) hash.set(rest[index] ?? '', rest[index + 1] ?? '');
-        return this.keep(key, hash);
-      case 'HSETNX':
-        if (hash.has(rest[0] ?? '')) return 0;
-        hash.set(rest[0] ?? '', rest[1] ?? '');
-        return this.keep(key, hash);
-      case 'HDEL': {
-        const removed = rest.filter((field) => hash.delete(field)).length;
-        if (hash.size === 0) this.data.delete(key);
-        return removed;
-      }
       default:
-        throw new Error(`the simulated Redis does not know the command ${name}`);
+        throw new LuaError(`ERR unknown command '${name}': the simulated Redis has to learn it`);
     }
   }
 
-  private keep(key: string, hash: Map<string, string>): number {
-    if (this.live(key) === null) this.data.set(key, { value: hash, expiresAt: null });
-    return 1;
+  private setFields(key: string, rest: readonly string[]): number {
+    const hash = this.hashAt(key) ?? new Map<string, string>();
+    const before = hash.size;
+    for (let index = 0; index < rest.length; index += 2) hash.set(rest[index] ?? '', rest[index + 1] ?? '');
+    if (before === 0) this.data.set(key, { value: hash, expiresAt: null });
+    return hash.size - before;
+  }
+
+  private deleteFields(key: string, fields: readonly string[]): number {
+    const hash = this.hashAt(key);
+    if (hash === null) return 0;
+    const removed = fields.filter((field) => hash.delete(field)).length;
+    if (hash.size === 0) this.data.delete(key);
+    return removed;
   }
 
   private set(key: string, [value = '', ...options]: readonly string[]): Reply {
     if (options.includes('NX') && this.live(key) !== null) return null;
     const at = options.indexOf('PX');
     this.data.set(key, { value, expiresAt: at < 0 ? null : this.clock() + Number(options[at + 1]) });
-    return 'OK';
+    return { ok: 'OK' };
   }
 
   private append(key: string, rest: readonly string[]): Reply {
-    const star = rest.indexOf('*');
-    const most = rest.indexOf('MAXLEN') >= 0 ? Number(rest[star - 1]) : Number.POSITIVE_INFINITY;
-    const stream = this.stream(key);
-    this.streamIds += 1;
-    const id = `${this.clock()}-${this.streamIds}`;
-    stream.push({ id, fields: rest.slice(star + 1) });
-    while (stream.length > most) stream.shift();
-    if (this.live(key) === null) this.data.set(key, { value: stream, expiresAt: null });
+    const known = this.streamAt(key);
+    const { stream, id } = appended(known, rest, this.clock());
+    if (known === null) this.data.set(key, { value: stream, expiresAt: null });
     return id;
   }
 
@@ -181,6 +195,32 @@ export class SimRedis {
     return 1;
   }
 
+  /** -2: no such key; -1: it stays. */
+  private leftMs(key: string): number {
+    const entry = this.live(key);
+    if (entry === null) return -2;
+    return entry.expiresAt === null ? -1 : entry.expiresAt - this.clock();
+  }
+
+  private stringAt(key: string): string | null {
+    const value = this.live(key)?.value;
+    if (value !== undefined && typeof value !== 'string') throw new LuaError(wrongType);
+    return value ?? null;
+  }
+
+  private hashAt(key: string): Map<string, string> | null {
+    const value = this.live(key)?.value;
+    if (value !== undefined && !(value instanceof Map)) throw new LuaError(wrongType);
+    return value ?? null;
+  }
+
+  private streamAt(key: string): StreamValue | null {
+    const value = this.live(key)?.value;
+    if (value === undefined) return null;
+    if (typeof value === 'string' || value instanceof Map) throw new LuaError(wrongType);
+    return value;
+  }
+
   private live(key: string): Entry | null {
     const entry = this.data.get(key);
     if (entry === undefined) return null;
@@ -188,4 +228,9 @@ export class SimRedis {
     this.data.delete(key);
     return null;
   }
+}
+
+function typeOf(value: Entry['value']): string {
+  if (typeof value === 'string') return 'string';
+  return value instanceof Map ? 'hash' : 'stream';
 }

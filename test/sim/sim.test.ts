@@ -17,5 +17,6 @@ describe('the controllers and gateways in virtual time, under faults', () => {
     const [first, second] = [await runSeed(7, one), await runSeed(7, one)];
     expect(second.story).toEqual(first.story);
     expect(second.steps).toBe(first.steps);
+    expect(second.violations).toEqual(first.violations);
   });
 });

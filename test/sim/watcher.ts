@@ -4,13 +4,21 @@ import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
 import type { SimContainer } from '../support/sim-engine.ts';
 import type { SimRuntime } from '../support/sim-runtime.ts';
 import { Ledger } from './ledger.ts';
-import type { Reply } from './lua-scripts.ts';
+import type { Reply } from './lua-state.ts';
 import type { SimRedis } from './sim-redis.ts';
 
 /** A user whose containers somebody moved by hand may have two for so long. */
 const handMadeGraceMs = 90_000;
 
+/** What the largest ttl of a lease that is renewed makes of every grant, less the steps of rounding. */
+const grantedMs = 300_000 - 10;
+
 const Intent = z.object({ kind: z.string(), cause: z.string().optional(), containerId: z.string().optional() });
+
+const Committed = z.object({
+  phase: z.string(),
+  body: z.string().transform((text) => z.object({ step: z.string().nullable() }).parse(JSON.parse(text))),
+});
 
 interface Permit {
   readonly process: string;
@@ -21,6 +29,13 @@ interface Permit {
 /** Watches over what must never happen: sees every script, every change of a container, and the engine after every step. */
 export class Watcher {
   readonly violations: string[] = [];
+  /** Redis came back as it was earlier, or empty */
+  cameBack = false;
+  /** by how much Redis' clock was set back so far: what was written before may live so much longer */
+  clockWentBackMs = 0;
+  /** a commit brought this user's box to a phase and a step */
+  onCommit: (user: string, phase: string, step: string | null) => void = () => {};
+  onViolation: (what: string) => void = () => {};
   /** what was reached: `script:…`, `command:…`, `cause:…` */
   readonly reached = new Map<string, number>();
   private readonly now: () => number;
@@ -35,6 +50,10 @@ export class Watcher {
   private readonly consents = new Set<string>();
   private begunBefore = false;
   private needBefore: string | null = null;
+  /** what ran when Redis was lost or its clock jumped, and when that was */
+  private distrust: { readonly at: number; readonly running: ReadonlySet<string> } = { at: 0, running: new Set() };
+  /** token ids that passed since Redis was lost last */
+  private readonly spent = new Map<string, number>();
 
   constructor(options: {
     now: () => number;
@@ -49,7 +68,17 @@ export class Watcher {
     this.installation = options.installation;
     this.ledger = new Ledger(options.idle);
     options.redis.onScript = (name, keys, args) => this.before(name, keys, args);
-    options.redis.afterScript = (name, _keys, args, reply) => this.after(name, args, reply);
+    options.redis.afterScript = (name, keys, args, reply) => this.after(name, keys, args, reply);
+  }
+
+  /** Redis lost something, or its clock jumped: what runs now must be granted time. */
+  distrusted(cause: 'lost' | 'jumped-back' | 'jumped-ahead', byMs = 0): void {
+    if (cause === 'lost') this.cameBack = true;
+    this.clockWentBackMs += cause === 'jumped-back' ? byMs : 0;
+    const running = [...this.runtime.engine.containers.values()].filter(({ state }) => state === 'running');
+    this.distrust = { at: this.now(), running: new Set(running.map(({ id }) => id)) };
+    this.spent.clear();
+    this.ledger.forgetPins();
   }
 
   /** Somebody did something to this user's containers by hand. */
@@ -110,8 +139,15 @@ export class Watcher {
     for (const user of this.homes) if (!this.runtime.homes.has(user)) this.violated(`3: the home of ${user} is gone`);
   }
 
+  /** Known, and not promised: counted, so that it is seen. */
+  known(what: string): void {
+    this.count(`known:${what}`);
+  }
+
   violated(what: string): void {
-    if (this.violations.length < 20) this.violations.push(`${(this.now() / 1_000).toFixed(3)} s: never ${what}`);
+    if (this.violations.length >= 20) return;
+    this.violations.push(`${(this.now() / 1_000).toFixed(3)} s: never ${what}`);
+    this.onViolation(what);
   }
 
   private before(name: string, _keys: readonly string[], args: readonly string[]): void {
@@ -123,10 +159,17 @@ export class Watcher {
     this.needBefore = this.ledger.need(user, this.now());
   }
 
-  private after(name: string, args: readonly string[], reply: Reply): void {
+  private token(key: string, reply: Reply): void {
+    if (reply !== 1) return;
+    if (this.spent.has(key)) this.violated(`8: the token ${key} was let in twice, ${this.spent.get(key)} and now`);
+    this.spent.set(key, this.now());
+  }
+
+  private after(name: string, keys: readonly string[], args: readonly string[], reply: Reply): void {
     this.count(`script:${name}`);
     if (name === 'lead') this.learnLeader(args, reply);
     else if (name === 'commit-status') this.committed(args, reply);
+    else if (name === 'use-token') this.token(keys[0] ?? '', reply);
     else {
       this.ledger.learn(name, args, reply, this.now());
       if (name === 'wish' && args[3] === 'adopt') this.consents.add(args[5] ?? '');
@@ -148,8 +191,14 @@ export class Watcher {
     this.permits.set(user, { process: this.holders.get(args[3] ?? '') ?? 'nobody', at: this.now(), used: false });
     const intent = Intent.parse(JSON.parse(args[6] ?? '{}'));
     this.count(`intent:${intent.kind}:${intent.cause ?? ''}`);
+    const { phase, body } = Committed.parse(JSON.parse(args[5] ?? '{}'));
+    this.onCommit(user, phase, body.step);
     if (intent.kind !== 'drain' || intent.cause !== 'idle' || this.begunBefore) return;
     if (this.needBefore !== null) this.violated(`2: an idle reap of ${user} was committed while ${this.needBefore}`);
+    const { at, running } = this.distrust;
+    if (running.has(intent.containerId ?? '') && this.now() < at + grantedMs) {
+      this.violated(`10: an idle reap of ${user} was committed ${this.now() - at} ms after Redis was lost`);
+    }
     this.ledger.reaped(user);
   }
 

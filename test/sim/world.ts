@@ -2,17 +2,18 @@ import { BoxClass } from '#shared/box-class.ts';
 import { type BoxStore, createBoxStore } from '#shared/box-store.ts';
 import { EngineError } from '#shared/faults.ts';
 import { boxNameOf, InstallationId, keysOf, LeaseId, UserName } from '#shared/identity.ts';
-import { createLogger } from '#shared/log.ts';
 import type { SimContainer } from '../support/sim-engine.ts';
 import { createSimRuntime, type SimRuntime } from '../support/sim-runtime.ts';
 import { createEngineLink, EventStreams } from './engine-link.ts';
 import { createExecLink, SimShells } from './exec-link.ts';
 import type { Fate, Weather } from './link.ts';
+import { noOddities, oddRuntime } from './oddities.ts';
 import { Random } from './random.ts';
 import { RedisLink } from './redis-link.ts';
 import { Scheduler } from './scheduler.ts';
 import { startSimController } from './sim-controller.ts';
 import { type SimGateway, startSimGateway } from './sim-gateway.ts';
+import { createSimLog, type Fields, type Level } from './sim-log.ts';
 import { SimProcess } from './sim-process.ts';
 import { SimRedis } from './sim-redis.ts';
 import { Watcher } from './watcher.ts';
@@ -20,7 +21,7 @@ import { Watcher } from './watcher.ts';
 export const idle = { detachedMs: 45_000, attachedMs: 120_000 };
 const epochMs = 1_795_000_000_000;
 const image = 'spoonbox/box:sim';
-const imageId = 'sha256:box';
+const firstImageId = 'sha256:box';
 export const foreignImage = 'sha256:foreign';
 
 const boxClass = BoxClass.parse({
@@ -75,13 +76,16 @@ export class World {
   /** what users and operators call */
   readonly store: BoxStore;
   readonly streams = new EventStreams();
+  private imageId = firstImageId;
+  readonly odd = { ...noOddities };
+  /** told of every line that a process logs */
+  onLog: (process: string, level: Level, fields: Fields, message: string) => void = () => {};
   readonly shared = { redisDown: false, engineDown: false, diskFull: false, wakeUpLoss: 0, eventLoss: 0, clockMs: 0 };
   private readonly policies = {
     default: [idle.detachedMs, idle.attachedMs],
     '*': [idle.detachedMs, idle.attachedMs],
   } as const;
   private readonly classes = new Map([['default', boxClass]]);
-  private readonly log = createLogger({ name: 'sim', level: 'silent' });
 
   constructor(seed: number, size: { controllers: number; gateways: number; users: number }) {
     this.random = new Random(seed);
@@ -94,8 +98,8 @@ export class World {
       },
     });
     this.runtime = createSimRuntime({ installation: this.installation, clock: this.engineClock() });
-    this.runtime.registry.set(image, imageId);
-    this.runtime.engine.images.set(image, imageId);
+    this.runtime.registry.set(image, firstImageId);
+    this.runtime.engine.images.set(image, firstImageId);
     this.runtime.engine.images.set('foreign', foreignImage);
     this.shells = new SimShells(this.runtime.engine);
     this.streams.isDown = () => this.shared.engineDown;
@@ -134,7 +138,8 @@ export class World {
     member.redis = this.redisLink(member, process);
     const { redis } = member;
     const weather = this.engineWeather(member);
-    const { scheduler, keys, log, streams, runtime } = this;
+    const { scheduler, keys, streams, runtime } = this;
+    const log = createSimLog((level, fields, message) => this.onLog(process.name, level, fields, message));
     const { random } = member;
     if (member.kind === 'gateway') {
       const exec = createExecLink({ shells: this.shells, engine: runtime.engine, scheduler, process, random, weather });
@@ -144,7 +149,7 @@ export class World {
       return;
     }
     const link = createEngineLink({
-      runtime,
+      runtime: oddRuntime(runtime, this.odd),
       scheduler,
       process,
       random,
@@ -170,8 +175,25 @@ export class World {
     member.gateway = null;
   }
 
+  /** The registry has the image again, and the class is as it was. */
   restoreImage(): void {
-    this.runtime.registry.set(image, imageId);
+    this.runtime.registry.set(image, this.imageId);
+    this.classes.set('default', boxClass);
+  }
+
+  /** The tag names another image from now on: every box has drifted. */
+  changeImage(): void {
+    this.imageId = `${this.imageId}'`;
+    this.runtime.registry.set(image, this.imageId);
+    this.runtime.engine.images.set(image, this.imageId);
+  }
+
+  loseClass(): void {
+    this.classes.delete('default');
+  }
+
+  forbidPulls(): void {
+    this.classes.set('default', { ...boxClass, pullPolicy: 'Never' });
   }
 
   loseImage(): void {

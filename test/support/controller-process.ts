@@ -33,8 +33,8 @@ export interface ControllerProcess extends RunningProcess {
   ask(method: string, path: string, body?: unknown): Promise<{ status: number; json: unknown }>;
 }
 
-/** On the engine at `dockerHost`, or on the one that all tests share. */
-export async function createControllerWorld(dockerHost?: string): Promise<ControllerWorld> {
+/** On the engine at `dockerHost`, or on the one that all tests share; `main` is what is started as a controller. */
+export async function createControllerWorld(dockerHost?: string, main = mainFile): Promise<ControllerWorld> {
   const docker = await createDockerWorld(dockerHost);
   const redis = await startRedis().catch(async (error: unknown) => {
     await docker.dispose();
@@ -55,7 +55,7 @@ export async function createControllerWorld(dockerHost?: string): Promise<Contro
     redis,
     environment,
     async startController(more = {}) {
-      const started = await startControllerProcess({ ...environment, ...more });
+      const started = await startControllerProcess(main, { ...environment, ...more });
       processes.add(started);
       return started;
     },
@@ -72,10 +72,13 @@ export async function createControllerWorld(dockerHost?: string): Promise<Contro
   };
 }
 
-async function startControllerProcess(settings: Readonly<Record<string, string>>): Promise<ControllerProcess> {
+async function startControllerProcess(
+  main: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<ControllerProcess> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = startProcess(mainFile, { ...settings, SPOON_CONTROLLER_PORT: String(port) });
+  const child = startProcess(main, { ...settings, SPOON_CONTROLLER_PORT: String(port) });
 
   async function ask(method: string, path: string, body?: unknown): Promise<{ status: number; json: unknown }> {
     const response = await fetch(url + path, {

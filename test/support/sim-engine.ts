@@ -91,7 +91,10 @@ export class SimEngine {
 
   start(operation: string, id: string): void {
     const container = this.container(operation, id);
-    if (container.state === 'running') return;
+    if (container.state === 'running' || container.state === 'restarting') return;
+    if (container.state === 'removing' || container.state === 'dead') {
+      throw refusal(operation, 409, 'container is marked for removal and cannot be started');
+    }
     if (container.state === 'paused') {
       throw refusal(operation, 409, 'cannot start a paused container, try unpause instead');
     }
@@ -133,6 +136,7 @@ export class SimEngine {
   /** Resolves when the container has ended: at once where it listens to TERM, after the grace where it does not. */
   async stop(operation: string, id: string, graceMs: number): Promise<void> {
     const container = this.container(operation, id);
+    if (container.state === 'restarting') this.end(container, 137);
     if (container.state !== 'running' && container.state !== 'paused') return;
     const { run } = container;
     // A paused process hears nothing either.
@@ -149,10 +153,17 @@ export class SimEngine {
     this.end(container, 137);
   }
 
+  /** States that the engine brings a container into by itself. */
+  becomes(container: SimContainer, state: ContainerState): void {
+    container.state = state;
+    this.tell(container);
+  }
+
   remove(operation: string, id: string): void {
     const container = this.container(operation, id);
     const { state } = container;
-    if (state === 'running' || state === 'paused') {
+    if (state === 'removing') throw refusal(operation, 409, `removal of container ${id} is already in progress`);
+    if (state === 'running' || state === 'paused' || state === 'restarting') {
       throw refusal(operation, 409, `You cannot remove a ${state} container ${id}. Stop the container first`);
     }
     this.containers.delete(id);

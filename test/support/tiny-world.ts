@@ -4,7 +4,7 @@ import type { Desired } from '#shared/lease.ts';
 import type { Command } from '../../controller/src/box/command.ts';
 import type { BoxContext } from '../../controller/src/box/context.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
-import { consentedForeign } from '../../controller/src/box/holding.ts';
+import { consentedForeign } from '../../controller/src/box/adopting.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { isLive, ownershipOf } from '../../controller/src/box/ownership.ts';
 import { type Plan, planNext } from '../../controller/src/box/plan.ts';

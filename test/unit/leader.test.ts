@@ -58,7 +58,7 @@ interface Contender {
 }
 
 /** A controller's leader with a clock of its own, on the real scripts. */
-function contend(options: { termEndsLate?: Promise<void> } = {}): Contender {
+function contend(options: { termEndsLate?: Promise<void>; termFails?: boolean } = {}): Contender {
   const clock = new FakeClock();
   const real = createLeaderStore(redis, keys);
   const through = async <Reply>(call: () => Promise<Reply>): Promise<Reply> => {
@@ -94,6 +94,10 @@ function contend(options: { termEndsLate?: Promise<void> } = {}): Contender {
       terms += 1;
       contender.mostTerms = Math.max(contender.mostTerms, terms);
       contender.terms.push(term);
+      if (options.termFails) {
+        terms -= 1;
+        throw new Error('this Redis is of another installation');
+      }
       if (!term.signal.aborted) {
         await new Promise((resolve) => term.signal.addEventListener('abort', resolve, { once: true }));
       }
@@ -132,6 +136,14 @@ describe('the lead', () => {
     await a.passes(0);
     expect(a.leads()).toBe(true);
     expect(a.terms[0]?.first).toMatchObject({ leads: true, previousAt: 0, marker: '' });
+  });
+
+  test('is given back by one whose term fails at once, and taken again after a pause', async () => {
+    const a = contend({ termFails: true });
+    await a.passes(0);
+    expect([a.leads(), a.terms.length]).toEqual([false, 1]);
+    await a.passes(2 * beatMs);
+    expect(a.terms).toHaveLength(3);
   });
 
   test('goes to exactly one of two that race for it', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { EngineError } from '#shared/faults.ts';
 import { UserName } from '#shared/identity.ts';
-import { alice, containerOf, now } from '../support/box-facts.ts';
+import { alice, containerOf, desiredOf, foreignOf, now } from '../support/box-facts.ts';
 import { settled } from '../support/fake-clock.ts';
 import { fenceMs, PassWorld } from '../support/pass-world.ts';
 
@@ -11,7 +11,8 @@ const refused = { ok: false, refused: 'stale', detail: '' } as const;
 
 /** A box that is ready, and a pass that found nothing to do. */
 async function readyWorld(methods: ConstructorParameters<typeof PassWorld>[0] = {}): Promise<PassWorld> {
-  const world = new PassWorld({ probe: async () => {}, ...methods });
+  const world = new PassWorld({ create: async () => ({ id: box.id }), probe: async () => {}, ...methods });
+  await world.pass();
   world.containers = [box];
   await world.pass();
   await world.pass();
@@ -236,4 +237,22 @@ test('a pull is followed by who waits for it, not by those of its class who are 
   endPull();
   await settled();
   expect(ended).toEqual(['bob pull']);
+});
+
+test('a foreign container that goes while its commands are counted is looked at again, and no engine that is down', async () => {
+  const gone = { kind: 'not-found', operation: 'countExecs', status: 404, message: 'no such container' } as const;
+  const world = new PassWorld({ countExecs: async () => Promise.reject(new EngineError(gone)) });
+  const foreign = foreignOf();
+  world.containers = [foreign];
+  world.record = { ...world.record, desired: desiredOf({ adoptContainerId: foreign.id }) };
+  expect(await world.pass()).toEqual({ requeueAfterMs: 5_000 });
+  expect(world.record.status?.message).toContain('it is replaced once no command runs in it');
+});
+
+test('a box whose class is not configured is granted as much time as one of the default class', async () => {
+  const world = new PassWorld();
+  world.containers = [box];
+  world.record = { ...world.record, desired: desiredOf({ class: 'gone' }), leases: [], wantedUntil: now };
+  await world.pass();
+  expect(world.record.status).toMatchObject({ keepUntil: now + 1_800_000 });
 });

@@ -14,6 +14,7 @@ import {
 } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { hint, print, table, widthsOf } from '../output.ts';
+import { pause } from '../wait-gone.ts';
 
 const formats = ['table', 'wide', 'json'] as const;
 type Format = (typeof formats)[number];
@@ -98,17 +99,7 @@ async function watchBoxes(client: Client, user: string | null, format: Format, s
     }
     signal.throwIfAborted();
     if (failures <= 1) hint('the watch ended; watching again');
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(resolve, reconnectAfterMs);
-      signal.addEventListener(
-        'abort',
-        () => {
-          clearTimeout(timer);
-          reject(signal.reason);
-        },
-        { once: true },
-      );
-    });
+    await pause(reconnectAfterMs, signal);
   }
 }
 

@@ -87,7 +87,6 @@ export async function attachTerminal(
         return;
       case 'error':
         told = message.message;
-        say(message.message);
         return;
       case 'exit':
         onExit(message);

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import {
   type ClientMessage,
@@ -8,11 +9,14 @@ import {
   terminalProtocol,
   tokenProtocolPrefix,
 } from '#shared/terminal-protocol.ts';
+import { Problem } from '#shared/problem.ts';
+import { ApiRefusal } from '../client.ts';
 import { CliError, exitCodes } from '../command.ts';
 
 const connectWithinMs = 10_000;
 /** A close that the gateway does not answer is not waited for longer. */
 const closeWithinMs = 1_000;
+const maxRefusalChars = 16_384;
 
 export interface RemoteEvents {
   bytes(bytes: Buffer): void;
@@ -64,6 +68,9 @@ export async function openRemoteTerminal(
       signal.removeEventListener('abort', onAbort);
       resolve();
     });
+    socket.once('unexpected-response', (_request, answer) => {
+      refusalOf(url, answer).then(reject, (error: unknown) => reject(refused(url, error)));
+    });
     // Also the listener that keeps a later error from ending the process: a close always follows.
     socket.on('error', (error) => reject(signal.aborted ? signal.reason : refused(url, error)));
   });
@@ -91,8 +98,21 @@ function closeText(code: number, reason: string): string {
   return name ? closeTable[name].text : `the connection to the gateway was lost (${code})`;
 }
 
-function refused(url: string, error: Error): CliError {
-  const why = 'code' in error && error.message === '' ? String(error.code) : error.message;
+/** A refusal before there is a socket: the gateway says in the body why. */
+async function refusalOf(url: string, answer: IncomingMessage): Promise<CliError> {
+  let body = '';
+  for await (const chunk of answer) {
+    body += String(chunk);
+    if (body.length > maxRefusalChars) break;
+  }
+  const problem = Problem.safeParse(parseJson(body));
+  if (problem.success) return new ApiRefusal(problem.data);
+  return refused(url, new Error(`it answered HTTP ${answer.statusCode}`));
+}
+
+function refused(url: string, error: unknown): CliError {
+  const message = error instanceof Error ? error.message : String(error);
+  const why = error instanceof Error && 'code' in error && message === '' ? String(error.code) : message;
   return new CliError(
     `the terminal gateway at ${url} cannot be used (${why}): is it running, and reached from here?`,
     exitCodes.unreachable,

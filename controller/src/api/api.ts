@@ -25,10 +25,12 @@ import { createWatches, type Watches } from './watches.ts';
 import { type ZodTypes, zodCompiler } from './zod-compiler.ts';
 
 const bodyLimitBytes = 64 * 1024;
+/** A request must have come whole by then; how long its answer may take is another matter. */
+const requestWithinMs = 30_000;
 /** Longer path parts are no user name and no lease id, but are told so. */
 const maxParamLength = 1_024;
+/** Asked all the time: no token is needed, and no log line is worth it. */
 const withoutToken = new Set(['/healthz', '/readyz']);
-const quiet = new Set(['/healthz', '/readyz', '/metrics']);
 
 export type ApiConfig = Pick<Config, 'internalToken' | 'terminalSecret' | 'publicWsUrl' | 'gatewayPort'>;
 
@@ -70,6 +72,7 @@ export function createApi(parts: ApiParts): RunningApi {
   const { store, classes, log, clock } = parts;
   const app = fastify({
     bodyLimit: bodyLimitBytes,
+    requestTimeout: requestWithinMs,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength },
@@ -141,7 +144,7 @@ function addTokenCheck(app: Api['app'], token: string): void {
 /** One line per request, at its end: the path without its query, which may hold what must not be logged. */
 function addRequestLog(app: Api['app'], log: Logger): void {
   app.addHook('onRequest', async (request, reply) => {
-    const level = quiet.has(request.routeOptions.url ?? '') ? 'debug' : 'info';
+    const level = withoutToken.has(request.routeOptions.url ?? '') ? 'debug' : 'info';
     const path = request.url.split('?')[0];
     reply.raw.once('close', () => {
       const { statusCode: status, writableFinished: answered } = reply.raw;

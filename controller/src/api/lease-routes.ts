@@ -71,9 +71,9 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone 
   /** The bounds depend on the kind, which only the lease itself tells; a lease that is gone is told as such by the renewal. */
   async function checkRenewedTtl(ttlMs: number, { user, id }: LeaseParams): Promise<void> {
     const { leases } = await fromStore(store.read(user));
-    const kind = leases.find((lease) => lease.id === id)?.kind ?? 'job';
-    const wrong = refusedTtl(kind, ttlMs);
-    if (wrong !== null) throw new ProblemError('ttl-refused', `the renewal was refused: ${wrong}`);
+    const kind = leases.find((lease) => lease.id === id)?.kind;
+    const wrong = kind && refusedTtl(kind, ttlMs);
+    if (wrong) throw new ProblemError('ttl-refused', `the renewal was refused: ${wrong}`);
   }
 }
 

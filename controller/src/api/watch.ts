@@ -15,7 +15,7 @@ export interface WatchLimits {
 
 export const watchLimits: WatchLimits = { keepAliveMs: 15_000, stalledMs: 30_000, maxBufferedBytes: 256 * 1024 };
 
-/** How long a dropped reader has to take the reason before its connection is cut. */
+/** How long a reader has to take the last event before its connection is cut. */
 const lingerMs = 2_000;
 
 export interface Watch {
@@ -83,10 +83,6 @@ export function startWatch(
         `the watch was dropped because nothing of it was read for ${limits.stalledMs} ms: read faster, or watch one box`,
       );
       log.warn({ user, stalledMs: limits.stalledMs }, 'a watch was dropped: its reader took nothing');
-      response.once(
-        'close',
-        clock.after(lingerMs, () => response.destroy()),
-      );
     });
   }
 
@@ -116,6 +112,10 @@ export function startWatch(
     if (ended) return;
     close();
     response.end(sse('end', lastId, problemOf(code, detail)));
+    response.once(
+      'close',
+      clock.after(lingerMs, () => response.destroy()),
+    );
   }
 
   const closed = new Promise<void>((resolve) => response.once('close', () => resolve()));

@@ -1,9 +1,9 @@
-import type { Condition, ConditionType, Phase, Reason, StatusBody } from '#shared/status.ts';
+import { type Condition, ConditionType, type Phase, type Reason, type StatusBody } from '#shared/status.ts';
+import { consentedForeign, foreignMessage } from './adopting.ts';
 import type { BoxContext } from './context.ts';
 import type { Facts } from './facts.ts';
-import { consentedForeign, driftOf, isIdleDue } from './holding.ts';
+import { driftOf, isIdleDue } from './holding.ts';
 import type { Plan } from './plan.ts';
-import { foreignMessage } from './rules.ts';
 
 type Verdict = readonly [status: Condition['status'], reason: Reason, message: string];
 
@@ -192,16 +192,5 @@ function unknownVerdicts(engineDown: string): Record<ConditionType, Verdict> {
 }
 
 function entriesOf(verdicts: Record<ConditionType, Verdict>): [ConditionType, Verdict][] {
-  const types: ConditionType[] = [
-    'Ready',
-    'EngineReachable',
-    'ImageReady',
-    'HomeReady',
-    'ContainerReady',
-    'ExecReady',
-    'UpToDate',
-    'Idle',
-    'NameTaken',
-  ];
-  return types.map((type) => [type, verdicts[type]]);
+  return ConditionType.options.map((type) => [type, verdicts[type]]);
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DrainCause, LastReap, Reason } from '#shared/status.ts';
 
-/** The machine's memory. Losing it may cost backoff and history, nothing else. */
+/** The machine's memory. Losing it may cost backoff and history, never a box that somebody needs. */
 export const BoxContext = z.object({
   /** faults in a row; 0 after a while in which the box was ready */
   attempts: z.number(),
@@ -28,6 +28,10 @@ export const BoxContext = z.object({
   keepCause: z.string(),
   /** the amnesty that this box was granted last */
   amnestyId: z.string(),
+  /** it was granted time for the desired state that it is without */
+  orphanGranted: z.boolean(),
+  /** this memory was lost, and the time that the box was granted with it; nobody has looked at the box since */
+  isLost: z.boolean(),
   lastReap: LastReap.nullable(),
 });
 export type BoxContext = z.infer<typeof BoxContext>;
@@ -48,5 +52,7 @@ export const freshContext: BoxContext = {
   keepUntil: 0,
   keepCause: '',
   amnestyId: '',
+  orphanGranted: false,
+  isLost: false,
   lastReap: null,
 };

@@ -7,8 +7,12 @@ const backoffFirstMs = 1_000;
 const backoffMaxMs = 60_000;
 /** A box that was ready for this long has left its old faults behind. */
 const stableAfterMs = 60_000;
+/** What an init, like a shell, ends with when there is no such program. */
+const notFoundCode = 127;
 /** Causes that only somebody outside can remove are looked at again this often; events make it sooner. */
 const outsideCauseRetryMs = 30_000;
+/** No time of a next try is set further ahead than this. */
+export const longestRetryMs = Math.max(backoffMaxMs, outsideCauseRetryMs);
 
 type Failure = Pick<
   BoxContext,
@@ -30,6 +34,13 @@ export function failure(context: BoxContext, facts: Facts, reason: Reason, messa
 /** A cause outside that trying again does not remove: no count, a fixed look from time to time. */
 export function outsideFailure(context: BoxContext, facts: Facts, reason: Reason, message: string): Failure {
   return { ...failureAt(facts, reason, message), attempts: context.attempts, retryAt: facts.now + outsideCauseRetryMs };
+}
+
+/** Somebody paused the box: it stays so until somebody needs it. */
+export function pausedFailure(context: BoxContext, facts: Facts): Failure {
+  const message = 'the container was paused by hand; a lease unpauses it';
+  const paused = outsideFailure(context, facts, 'ContainerPaused', message);
+  return facts.hasLease ? { ...paused, retryAt: facts.now } : paused;
 }
 
 function failureAt(facts: Facts, reason: Reason, message: string): Failure {
@@ -75,4 +86,17 @@ export function faultFailure(context: BoxContext, facts: Facts): Failure {
   const command = facts.last?.command ?? 'none';
   const message = facts.last?.fault?.message ?? '';
   return failure(context, facts, reasonOfCommand[command], message);
+}
+
+/** The container ended, or is gone, under somebody who needs it. */
+export function died(context: BoxContext, facts: Facts): Partial<BoxContext> {
+  const { box } = facts.ownership;
+  if (box === null)
+    return failure(context, facts, 'ContainerGone', 'the container is gone; it was not removed by Spoonbox');
+  if (box.oomKilled) return failure(context, facts, 'OutOfMemory', 'the box ran out of memory and was killed');
+  const code = box.exitCode === null ? '' : ` with exit code ${box.exitCode}`;
+  const program = facts.boxClass?.command[0] ?? '';
+  // The init of a box answers so; without one the engine refuses the start.
+  const hint = box.exitCode === notFoundCode ? `, as it does when its image has no ${program}` : '';
+  return failure(context, facts, 'ContainerDied', `the container ended${code}${hint}`);
 }

@@ -8,35 +8,34 @@ import { differingFields } from './spec.ts';
 /** A container that is there at this many faults in a row is replaced instead of started once more. */
 const faultsBeforeReplacement = 2;
 
-/** Marks, at the end of a cause, that the time of a box without desired state was granted. */
-const orphanCause = 'it runs without desired state';
-const orphanCauseOver = 'it ran without desired state';
-
-export type Keep = Pick<BoxContext, 'keepUntil' | 'keepCause' | 'amnestyId'>;
+export type Keep = Pick<BoxContext, 'keepUntil' | 'keepCause' | 'amnestyId' | 'orphanGranted' | 'isLost'>;
 
 /**
- * Unknown is not idle: a running box is granted time when Redis is not trusted to know its holders, once per amnesty, and
- * once when there is no desired state at all. A grant is never taken back, only outlived.
+ * Unknown is not idle: a running box is granted time when Redis is not trusted to know its holders, once per amnesty; once
+ * when there is no desired state; and when the memory of earlier grants is lost. A grant is never taken back, only outlived.
  */
 export function keepOf(context: BoxContext, facts: Facts): Keep {
   const { keepUntil, keepCause, amnestyId } = context;
-  const { box } = facts.ownership;
-  if (box === null || !isLive(box)) return { keepUntil, keepCause, amnestyId };
-  const { amnesty } = facts;
-  if (amnesty !== null && amnesty.id !== amnestyId) {
-    return {
-      keepUntil: Math.max(keepUntil, facts.now + amnesty.graceMs),
-      keepCause: facts.desired === null ? `${amnesty.cause}; ${orphanCause}` : amnesty.cause,
-      amnestyId: amnesty.id,
-    };
-  }
-  const isOrphans = keepCause.endsWith(orphanCause);
-  if (facts.desired === null && !isOrphans) {
-    return { keepUntil: Math.max(keepUntil, facts.now + facts.orphanGraceMs), keepCause: orphanCause, amnestyId };
-  }
+  const { amnesty, desired, engineDown, ownership, orphanGraceMs } = facts;
   // It may lose its desired state a second time, and is granted time again then.
-  const isOver = facts.desired !== null && isOrphans;
-  return { keepUntil, keepCause: isOver ? keepCause.replace(orphanCause, orphanCauseOver) : keepCause, amnestyId };
+  const orphanGranted = desired === null && context.orphanGranted;
+  const unchanged = { keepUntil, keepCause, amnestyId, orphanGranted, isLost: context.isLost && engineDown !== null };
+  if (ownership.box === null || !isLive(ownership.box)) return unchanged;
+  const isOrphan = desired === null && !orphanGranted;
+  const isNewAmnesty = amnesty !== null && amnesty.id !== amnestyId;
+  if (!isNewAmnesty && !isOrphan && !context.isLost) return unchanged;
+  const causes = [
+    isNewAmnesty ? amnesty.cause : null,
+    isOrphan ? 'its desired state was lost' : null,
+    context.isLost ? 'its status was lost' : null,
+  ];
+  return {
+    keepUntil: Math.max(keepUntil, facts.now + (isNewAmnesty ? amnesty.graceMs : orphanGraceMs)),
+    keepCause: causes.filter((cause) => cause !== null).join('; '),
+    amnestyId: amnesty?.id ?? amnestyId,
+    orphanGranted: desired === null,
+    isLost: false,
+  };
 }
 
 /** A running box is kept while `now` is before this (Redis TIME, ms). */
@@ -69,19 +68,6 @@ export function driftOf(facts: Facts): string[] {
   const { box } = facts.ownership;
   if (box === null || facts.spec === null) return [];
   return box.spec === null ? ['spec'] : differingFields(box.spec, facts.spec);
-}
-
-/** The foreign container under the box's name, where an operator consented to its replacement. */
-export function consentedForeign(facts: Facts): ContainerView | null {
-  const { foreign } = facts.ownership;
-  return foreign !== null && facts.desired?.adoptContainerId === foreign.id ? foreign : null;
-}
-
-/** The same, once it may really go: nothing is executed in it any more, or the operator said now. */
-export function adoptable(facts: Facts): ContainerView | null {
-  const foreign = consentedForeign(facts);
-  if (foreign === null) return null;
-  return !isLive(foreign) || facts.desired?.adoptAtOnce || facts.foreignExecs === 0 ? foreign : null;
 }
 
 function wishOver(box: ContainerView, facts: Facts): DrainCause | null {

@@ -1,12 +1,13 @@
 import { transition } from 'xstate';
 import type { Phase, Step } from '#shared/status.ts';
+import { adoptable, consentedForeign } from './adopting.ts';
 import { type Command, noCommand } from './command.ts';
 import type { BoxContext } from './context.ts';
 import type { Facts } from './facts.ts';
-import { adoptable, consentedForeign, isIdleDue, wantedUntilOf } from './holding.ts';
+import { isIdleDue, wantedUntilOf } from './holding.ts';
 import { boxMachine } from './machine.ts';
 import { isLive } from './ownership.ts';
-import { restore, type StateValue, stateOf } from './snapshot.ts';
+import { restoreAt, type StateValue, type StoredState, stateOf } from './snapshot.ts';
 
 const engineDownLookMs = 1_000;
 const engineDownIdleLookMs = 5_000;
@@ -30,8 +31,8 @@ export interface Plan {
 }
 
 /** One step of the machine: the stored state and the facts give the next state and at most one command. */
-export function planNext(stored: { readonly value: unknown; readonly context: unknown } | null, facts: Facts): Plan {
-  const [snapshot, actions] = transition(boxMachine, restore(stored), { type: 'OBSERVED', facts });
+export function planNext(stored: StoredState | null, facts: Facts): Plan {
+  const [snapshot, actions] = transition(boxMachine, restoreAt(stored, facts), { type: 'OBSERVED', facts });
   let command: Command = noCommand;
   let rule = '';
   for (const action of actions) {

@@ -1,6 +1,8 @@
 import type { SnapshotFrom } from 'xstate';
 import { z } from 'zod';
 import { BoxContext, freshContext } from './context.ts';
+import { longestRetryMs } from './failing.ts';
+import type { Facts } from './facts.ts';
 import { boxMachine } from './machine.ts';
 
 const StateValue = z.union([
@@ -13,16 +15,45 @@ export type StateValue = z.infer<typeof StateValue>;
 
 export type BoxSnapshot = SnapshotFrom<typeof boxMachine>;
 
+/** A state as it was stored: nothing of it is believed before it is checked. */
+export interface StoredState {
+  readonly value: unknown;
+  readonly context: unknown;
+}
+
 /** The stored snapshot, or a fresh one where it cannot be read: then the facts alone lead to the right state. */
-export function restore(stored: { readonly value: unknown; readonly context: unknown } | null): BoxSnapshot {
+export function restore(stored: StoredState | null): BoxSnapshot {
+  return boxMachine.resolveState(checked(stored));
+}
+
+/** The same, at the time of these facts. */
+export function restoreAt(stored: StoredState | null, facts: Facts): BoxSnapshot {
+  const { value, context } = checked(stored);
+  return boxMachine.resolveState({ value, context: notAhead(context, facts) });
+}
+
+function checked(stored: StoredState | null): { value: StateValue; context: BoxContext } {
   const value = StateValue.safeParse(stored?.value);
   const context = BoxContext.safeParse(stored?.context);
+  if (!context.success) return { value: 'absent', context: { ...freshContext, isLost: true } };
+  const { drainId, drainCause } = context.data;
   // A drain that does not know what it drains could never end.
-  const lost = phaseIsReaping(value.data) && (context.data?.drainId === '' || context.data?.drainCause === null);
-  if (!value.success || !context.success || lost) {
-    return boxMachine.resolveState({ value: 'absent', context: freshContext });
-  }
-  return boxMachine.resolveState({ value: value.data, context: context.data });
+  const isLostDrain = phaseIsReaping(value.data) && (drainId === '' || drainCause === null);
+  if (value.success && !isLostDrain) return { value: value.data, context: context.data };
+  const { keepUntil, keepCause, amnestyId, orphanGranted, isLost } = context.data;
+  return { value: 'absent', context: { ...freshContext, keepUntil, keepCause, amnestyId, orphanGranted, isLost } };
+}
+
+/** A time further ahead than any that is ever set was set while Redis' clock was ahead: waiting for it could take years. */
+function notAhead(context: BoxContext, { now, boxClass, orphanGraceMs }: Facts): BoxContext {
+  const { retryAt, readyAt, keepUntil } = context;
+  return {
+    ...context,
+    retryAt: Math.min(retryAt, now + longestRetryMs),
+    readyAt: readyAt === null ? null : Math.min(readyAt, now),
+    // Of a class that is not configured nobody knows how long its boxes are kept.
+    keepUntil: boxClass === null ? keepUntil : Math.min(keepUntil, now + orphanGraceMs),
+  };
 }
 
 function phaseIsReaping(value: StateValue | undefined): boolean {

@@ -3,11 +3,12 @@ import { EngineError } from '#shared/faults.ts';
 import { type InstallationId, networkNameOf } from '#shared/identity.ts';
 import { largestRenewedTtlMs } from '#shared/lease.ts';
 import type { BoxRecord } from '#shared/status.ts';
+import { consentedForeign } from '../box/adopting.ts';
 import type { Facts, HomeFact, ImageFact } from '../box/facts.ts';
-import { consentedForeign } from '../box/holding.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { type Ownership, ownershipOf } from '../box/ownership.ts';
 import { specOf } from '../box/spec.ts';
+import { defaultClassName } from '../classes.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import type { Operations, Outcome } from './operations.ts';
 import type { Amnesty } from './trust.ts';
@@ -42,7 +43,7 @@ export async function gatherFacts(
   state: PassState,
   signal: AbortSignal,
 ): Promise<Facts> {
-  const boxClass = sources.classes.get(record.desired?.class ?? 'default') ?? null;
+  const boxClass = sources.classes.get(record.desired?.class ?? defaultClassName) ?? null;
   const known = factsOfRecord(sources, record, boxClass, state);
   try {
     const { thorough } = state;
@@ -62,7 +63,7 @@ export async function gatherFacts(
         : null;
     const facts: Facts = { ...known, ownership, image, home, spec };
     const asked = consentedForeign(facts);
-    return asked === null ? facts : { ...facts, foreignExecs: await sources.runtime.countExecs(asked.id, signal) };
+    return asked === null ? facts : { ...facts, foreignExecs: await execsIn(sources.runtime, asked, signal) };
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     return { ...known, engineDown: error.message };
@@ -72,7 +73,9 @@ export async function gatherFacts(
 /** What is known without the engine. */
 function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass | null, state: PassState): Facts {
   const expiries = record.leases.map((lease) => lease.expiresAt);
-  const orphanGraceMs = Math.max(boxClass?.idle.detached ?? 0, largestRenewedTtlMs);
+  // As the scripts do: a box whose class is not configured is kept as long as one of the default class.
+  const { detached } = (boxClass ?? sources.classes.get(defaultClassName))?.idle ?? { detached: 0 };
+  const orphanGraceMs = Math.max(detached, largestRenewedTtlMs);
   return {
     now: record.now,
     user: record.user,
@@ -93,6 +96,16 @@ function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass |
     orphanGraceMs,
     pacedUntil: state.pacedMs > 0 ? record.now + state.pacedMs : null,
   };
+}
+
+/** Null where the container went in this very moment: only the next look tells what is there now. */
+async function execsIn(runtime: BoxRuntime, { id }: ContainerView, signal: AbortSignal): Promise<number | null> {
+  try {
+    return await runtime.countExecs(id, signal);
+  } catch (error) {
+    if (error instanceof EngineError && error.fault.kind === 'not-found') return null;
+    throw error;
+  }
 }
 
 async function imageOf(

@@ -133,6 +133,7 @@ export class Reconciler {
     };
     const facts = await gatherFacts(this.sources, record, state, this.signal);
     const plan = planNext(record.status, facts);
+    this.log.debug({ user: record.user, from: record.status?.value ?? null, rule: plan.rule }, 'plan');
     return { facts, plan, body: statusBodyOf(plan, facts, record.status) };
   }
 

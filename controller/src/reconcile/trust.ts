@@ -62,6 +62,8 @@ export class Trust {
 
   /** Every heartbeat of the term. */
   async beat(reply: LeadReply): Promise<void> {
+    // The term's first question is not answered yet: there is nothing to compare with.
+    if (this.runId === '') return;
     const monotonicMs = this.clock.monotonicMs();
     const { lastBeat } = this;
     this.lastBeat = { now: reply.now, monotonicMs };

@@ -59,19 +59,23 @@ export function viewOfInspected(inspected: InspectedContainer): ContainerView {
     state,
     imageId: inspected.Image,
     ...labelledView(inspected.Config.Labels),
-    createdAtS: Math.floor(Date.parse(inspected.Created) / 1000),
+    // A text that is no time is as old as can be.
+    createdAtS: Math.floor(Date.parse(inspected.Created) / 1000) || 0,
     exitCode: state === 'exited' || state === 'dead' ? ExitCode : null,
     oomKilled: OOMKilled,
   };
 }
 
+/** A generation as we write them; the scripts take no larger number, and no sign. */
+const generationPattern = /^\d{1,14}$/;
+
 function labelledView(labels: Record<string, string>) {
-  const generation = Number(labels[label.generation] ?? 0);
+  const generation = labels[label.generation] ?? '';
   return {
     installation: labels[label.installation] ?? '',
     role: labels[label.role] ?? '',
     user: labels[label.user] ?? '',
-    generation: Number.isSafeInteger(generation) ? generation : 0,
+    generation: generationPattern.test(generation) ? Number(generation) : 0,
     spec: specOf(labels[label.spec]),
   };
 }

@@ -25,7 +25,7 @@ const filters = JSON.stringify({
 });
 
 /** `status`, `id` and `from` are older names for these and gone from API 1.52. */
-const EngineEvent = z.object({
+export const EngineEvent = z.object({
   Type: z.string(),
   Action: z.string(),
   Actor: z.object({ Attributes: z.record(z.string(), z.string()).nullish() }),

@@ -60,7 +60,7 @@ export async function runHelper(
   } finally {
     // Also after an abort, so with a signal of its own; a failed clean-up must not hide what happened.
     await removeHelper(engine, operation, name, new AbortController().signal).catch((error: unknown) => {
-      log.warn({ err: error, container: name }, 'a helper container could not be removed; it is tried again later');
+      log.warn({ error, container: name }, 'a helper container could not be removed; it is tried again later');
     });
   }
 }

@@ -8,12 +8,15 @@ export async function* jsonLines(stream: Readable): AsyncGenerator<unknown> {
   let rest = '';
   stream.setEncoding('utf8');
   for await (const chunk of stream) {
-    rest += chunk;
-    const lines = rest.split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
+    // Only what came is searched: a long line in small pieces costs no more than a short one.
+    const lines = String(chunk).split('\n');
+    const last = lines.pop() ?? '';
+    for (const part of lines) {
+      const line = rest + part;
+      rest = '';
       if (line.trim() !== '') yield JSON.parse(line);
     }
+    rest += last;
     if (rest.length > maxLineLength) throw new Error(`the engine sent a line of more than ${maxLineLength} characters`);
   }
   if (rest.trim() !== '') yield JSON.parse(rest);

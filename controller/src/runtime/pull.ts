@@ -11,10 +11,14 @@ const progressEveryMs = 500;
 /** Layers of one image that are counted; images have at most 127. */
 const maxLayers = 1024;
 
+/** A size that is not known yet is told as -1; one that is no size at all would make the sum one that JSON cannot hold. */
+const maxLayerBytes = 2 ** 43;
+const Bytes = z.number().transform((bytes) => Math.min(Math.max(0, bytes), maxLayerBytes));
+
 const PullLine = z.object({
   status: z.string().optional(),
   id: z.string().optional(),
-  progressDetail: z.object({ current: z.number().optional(), total: z.number().optional() }).optional(),
+  progressDetail: z.object({ current: Bytes.optional(), total: Bytes.optional() }).optional(),
   error: z.string().optional(),
 });
 

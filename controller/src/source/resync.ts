@@ -133,7 +133,11 @@ export class Resync {
   /** Where the engine does not answer, everybody's pass finds that out and says so in the status. */
   private async listed(known: ReadonlySet<UserName>, signal: AbortSignal): Promise<ContainerView[]> {
     try {
-      await this.runtime.ensureNetwork(signal);
+      // A network that cannot be made keeps new boxes from starting, not the others from being looked at.
+      await this.runtime.ensureNetwork(signal).catch((error: unknown) => {
+        signal.throwIfAborted();
+        this.log.warn({ error }, 'the network of the boxes could not be made');
+      });
       return await this.runtime.list(signal);
     } catch (error) {
       for (const user of known) this.queue.add(user, 'housekeeping');

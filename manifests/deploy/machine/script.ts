@@ -39,7 +39,7 @@ export async function runScript(name: string, main: (interruption: Interruption)
   process.exit(code);
 }
 
-/** The flags of a script, all of them switches; `undefined` after `--help` or a mistake was answered. */
+/** The flags of a script, all of them switches; an exit code after `--help` or a mistake was answered. */
 export function readFlags<Name extends string>(
   usage: string,
   names: readonly Name[],

@@ -1,0 +1,110 @@
+import { hostname } from 'node:os';
+import { createBoxStore, type IdlePolicies } from '#shared/box-store.ts';
+import type { BoxClasses } from '#shared/box-class.ts';
+import { systemClock } from '#shared/clock.ts';
+import { readConfig } from '#shared/config.ts';
+import { keysOf } from '#shared/identity.ts';
+import { claimRedis, readInstallation } from '#shared/installation.ts';
+import { createLogger } from '#shared/log.ts';
+import { connectRedis } from '#shared/redis.ts';
+import { boundDrain } from '#shared/run-process.ts';
+import { secretFingerprint } from '#shared/terminal-token.ts';
+import { createApi } from './api/api.ts';
+import { defaultClassName, loadClasses } from './classes.ts';
+import { TermController } from './controller.ts';
+import { startEngine } from './engine-start.ts';
+import { Health } from './health.ts';
+import { Leader } from './leader.ts';
+import type { BoxRuntime } from './runtime/port.ts';
+import { createLeaderStore } from './store/leader-store.ts';
+import { createStatusStore, type StatusStore } from './store/status-store.ts';
+
+/** What stands between the reconciler and the two ports through which it changes anything. */
+export interface Seams {
+  readonly runtime: (runtime: BoxRuntime) => BoxRuntime;
+  readonly statusStore: (store: StatusStore) => StatusStore;
+}
+
+const asTheyAre: Seams = { runtime: (runtime) => runtime, statusStore: (store) => store };
+
+/** One controller, from its configuration to its drain: `main.ts` without the process around it. */
+export async function runController(signal: AbortSignal, seams = asTheyAre): Promise<void> {
+  const config = readConfig(process.env);
+  const clock = systemClock;
+  const log = createLogger({ name: 'controller', level: config.logLevel });
+  boundDrain(signal, config.drainMs, log);
+  for (const warning of config.warnings) log.warn(warning);
+  const classes = loadClasses(config.classesDir, config);
+  const installation = readInstallation(config.workdir, config.installationId);
+  const keys = keysOf(installation);
+  const redis = connectRedis(config.redisUrl, log);
+  const policies = policiesOf(classes);
+  const store = createBoxStore({ redis, keys, policies, defaultClass: defaultClassName });
+  const leaderStore = createLeaderStore(redis, keys);
+  const health = new Health();
+
+  const api = createApi({ store, classes, config, health, log, clock });
+  log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
+  try {
+    const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
+    await claimRedis(redis, installation, claim, signal);
+    const engine = startEngine({ config, installation, classes, clock, log, health }, signal);
+    let term: TermController | null = null;
+    const leader: Leader = new Leader({
+      store: leaderStore,
+      clock,
+      log,
+      ttlMs: config.leaderTtlMs,
+      holder: `${hostname()}:${process.pid}`,
+      fingerprint: secretFingerprint(config.terminalSecret),
+      able: engine,
+      onTerm: async (next) => {
+        const runtime = seams.runtime(await engine);
+        // Once more: a Redis that was emptied has forgotten whose it is.
+        await claimRedis(redis, installation, claim, next.signal);
+        term = new TermController(
+          {
+            store,
+            statusStore: seams.statusStore(createStatusStore({ redis, keys, policies })),
+            leaderStore,
+            runtime,
+            classes,
+            installation,
+            homesDir: `${config.hostWorkdir}/homes`,
+            clock,
+            log,
+            workers: config.workers,
+            mutationsPerS: config.mutationsPerS,
+            resyncMs: config.resyncMs,
+            onNotLeader: (reason) => leader.lost(reason),
+          },
+          next,
+        );
+        try {
+          await term.run();
+        } finally {
+          term = null;
+        }
+      },
+      onBeat: (reply) => term?.beat(reply),
+      onRedis: (problem) => health.redis(problem),
+    });
+    health.watch(
+      () => leader.status(),
+      () => term?.stats() ?? null,
+    );
+    await Promise.all([engine, leader.run(signal)]);
+  } finally {
+    health.drain();
+    await api.close();
+    await redis.close();
+  }
+  log.info('stopped; the boxes go on');
+}
+
+function policiesOf(classes: BoxClasses): IdlePolicies {
+  const policies: Record<string, readonly [number, number]> = {};
+  for (const [name, { idle }] of classes) policies[name] = [idle.detached, idle.attached];
+  const fallback = policies[defaultClassName];
+  return fallback === undefined ? policies : { ...policies, '*': fallback };
+}

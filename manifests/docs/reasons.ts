@@ -1,0 +1,118 @@
+import type { Reason } from '#shared/status.ts';
+
+export interface ReasonText {
+  readonly means: string;
+  /** empty = nothing */
+  readonly whatToDo: string;
+}
+
+const byItself = 'Nothing: it goes on by itself.';
+const triedAgain = 'It is tried again by itself, ever more slowly (at most a minute apart).';
+
+/** What each reason of a condition means, and what to do about it. A reason without a text does not compile. */
+export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
+  Absent: { means: 'There is no box; nobody asks for one.', whatToDo: 'A lease or an attached terminal makes one.' },
+  Active: { means: 'A lease is live: somebody uses the box.', whatToDo: '' },
+  AdoptRequested: {
+    means: 'An operator allowed to replace the foreign container that has the name of the box.',
+    whatToDo: 'It is replaced once nothing started by exec runs in it; `spoonbox adopt --now` does not wait for that.',
+  },
+  Amnesty: {
+    means: 'Redis was emptied, restored or not readable: who is not known to need a box gets its full time again.',
+    whatToDo: byItself,
+  },
+  ClassUnknown: {
+    means: 'The class of the box is not configured here.',
+    whatToDo: 'Bring the class file back (`SPOON_CLASSES`) and restart the controllers, or delete the box.',
+  },
+  ContainerCreated: { means: 'The container is made and not started yet.', whatToDo: byItself },
+  ContainerDied: {
+    means: 'The container ended by itself, or somebody ended it.',
+    whatToDo:
+      'While a lease is live a new one is made. When it happens again and again, look at the command of the class.',
+  },
+  ContainerGone: {
+    means: 'The container vanished while it was being made.',
+    whatToDo: `See who else removes containers on this host (a prune?). ${triedAgain}`,
+  },
+  ContainerMissing: { means: 'There is no container.', whatToDo: '' },
+  ContainerPaused: {
+    means: 'Somebody paused the container.',
+    whatToDo: 'It goes on by itself when somebody needs the box or it is reaped.',
+  },
+  ContainerRemoving: { means: 'The engine is removing the container.', whatToDo: byItself },
+  ContainerRunning: { means: 'The container runs.', whatToDo: '' },
+  CreateFailed: {
+    means: 'The engine refused to make the container; the message has its words (no space, a bad setting …).',
+    whatToDo: `Remove the cause. ${triedAgain}`,
+  },
+  Detached: { means: 'Nobody holds the box; it is kept for its idle time.', whatToDo: '' },
+  EngineAnswers: { means: 'The container engine answers.', whatToDo: '' },
+  EngineUnreachable: {
+    means: 'The container engine does not answer, so nothing is known of the box and nothing is done to it.',
+    whatToDo: 'Start the engine. Boxes that run go on meanwhile.',
+  },
+  ForeignContainer: {
+    means: 'A container that Spoonbox did not make has the name of the box. It is never touched.',
+    whatToDo: 'Rename or remove it, or allow to replace it: `spoonbox adopt USER CONTAINER-ID`.',
+  },
+  HomeFailed: {
+    means: 'The home cannot be made, or something that is no directory is in its place.',
+    whatToDo: `Look at the path in the message, and at \`SPOON_AGENT_HOST_WORKDIR\`. ${triedAgain}`,
+  },
+  HomeMissing: { means: 'There is no home yet; it is made with the first box.', whatToDo: '' },
+  HomePresent: { means: 'The home is there.', whatToDo: '' },
+  HomeWrongOwner: {
+    means: "The home belongs to another user id than the class's.",
+    whatToDo:
+      'The message says whether that is put right by itself; else `chown` it by hand to the uid and gid of the class.',
+  },
+  ImageMissing: {
+    means: 'The image is not there: not pulled yet, or `pullPolicy: Never` forbids it.',
+    whatToDo: 'With `Never`: bring it (`npm start -- --rebuild-image`, `docker load`). Else it is pulled by itself.',
+  },
+  ImagePresent: { means: 'The image is there.', whatToDo: '' },
+  ImagePulling: { means: 'The image is being pulled; `progress` says how far it is.', whatToDo: byItself },
+  NameFree: { means: 'No foreign container has the name of the box.', whatToDo: '' },
+  NotChecked: { means: 'It was not looked at, because something before it is not there yet.', whatToDo: '' },
+  OutOfMemory: {
+    means: 'The kernel ended the container because it used more memory than its class allows.',
+    whatToDo: 'Use less, or raise `limits.memory` of the class.',
+  },
+  ProbeFailed: {
+    means: 'The container runs, but the readiness command of the class does not succeed in it.',
+    whatToDo: `Look at the message: an image without a shell, a wrong command? ${triedAgain}`,
+  },
+  Probed: { means: 'A command ran in the box: terminals can be opened.', whatToDo: '' },
+  Provisioning: { means: 'The box is being made.', whatToDo: byItself },
+  PullFailed: {
+    means: "The image could not be pulled; the message has the registry's words.",
+    whatToDo: `Check the name of the image, the network and the registry. ${triedAgain}`,
+  },
+  ReapPaced: {
+    means: 'Nobody needs the box, but idle reaps are paced, so that a mistake could not reap all at once.',
+    whatToDo: `${byItself} \`spoonbox reap USER\` does not wait.`,
+  },
+  Reaping: { means: 'The box is being stopped and removed. Only the home survives.', whatToDo: byItself },
+  RemoveFailed: {
+    means: 'The engine could not remove the container.',
+    whatToDo: `Look at the message and at the engine's log. ${triedAgain}`,
+  },
+  RenameFailed: {
+    means: 'A box that was renamed by hand could not get its name back.',
+    whatToDo: `See which container has the name. ${triedAgain}`,
+  },
+  SpecCurrent: { means: 'The box is as it would be made now.', whatToDo: '' },
+  SpecDrift: {
+    means: 'The class or the image changed since the box was made; the message names the fields.',
+    whatToDo: 'The next box has it. `spoonbox recreate USER` makes one now.',
+  },
+  StartFailed: {
+    means: "The container could not be started; the message has the engine's words.",
+    whatToDo: `Remove the cause. ${triedAgain}`,
+  },
+  StopFailed: {
+    means: 'The engine could not stop the container.',
+    whatToDo: `Look at the message and at the engine's log. ${triedAgain}`,
+  },
+};

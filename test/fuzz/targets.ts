@@ -1,0 +1,17 @@
+import type { Target } from './target.ts';
+import * as api from './targets/api.ts';
+import * as cli from './targets/cli.ts';
+import * as engine from './targets/engine.ts';
+import * as gateway from './targets/gateway.ts';
+import * as manifests from './targets/manifests.ts';
+import * as redis from './targets/redis.ts';
+import * as tokens from './targets/tokens.ts';
+import * as words from './targets/words.ts';
+
+/** Those that are functions, and those that are servers with sockets. */
+export const pureTargets: readonly Target[] = [words, tokens, manifests, engine, redis, cli].flatMap((group) =>
+  Object.values(group),
+);
+export const gatewayTargets: readonly Target[] = Object.values(gateway);
+export const apiTargets: readonly Target[] = Object.values(api);
+export const targets: readonly Target[] = [...pureTargets, ...gatewayTargets, ...apiTargets];

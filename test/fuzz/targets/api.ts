@@ -1,0 +1,269 @@
+import { Agent, type IncomingMessage, request } from 'node:http';
+import fc from 'fast-check';
+import { createBoxStore } from '#shared/box-store.ts';
+import { systemClock } from '#shared/clock.ts';
+import { InstallationId, keysOf } from '#shared/identity.ts';
+import { createLogger } from '#shared/log.ts';
+import { Problem, problemMediaType } from '#shared/problem.ts';
+import { createApi } from '../../../controller/src/api/api.ts';
+import { testClasses } from '../../api/api-world.ts';
+import { simPort } from '../sim-port.ts';
+import { exchange, noneLeft, openSockets } from '../sockets.ts';
+import { must, target } from '../target.ts';
+import { cuts, hostileWord, junk, mutated, mutatedText, oddNumber, pieces, text } from '../values.ts';
+
+const token = 'a-token-of-the-fuzzer-0123456789';
+const secret = 'a-secret-of-the-fuzzer-0123456789';
+/** A watch, or a request that waits for its box, is left after this long, as clients do. */
+const patienceMs = 30;
+
+const part = fc
+  .oneof({ weight: 4, arbitrary: fc.constantFrom('ann', 'Ann', 'bob', 'j1') }, hostileWord, text)
+  .map((word) => encodeURIComponent(word.toWellFormed()));
+const path = fc.oneof(
+  fc
+    .tuple(
+      fc.constantFrom<readonly string[]>(
+        ['/v1/boxes'],
+        ['/v1/boxes/', ''],
+        ['/v1/boxes/', '/events'],
+        ['/v1/boxes/', '/actions'],
+        ['/v1/boxes/', '/terminal-tokens'],
+        ['/v1/boxes/', '/leases/', ''],
+        ['/v1/boxes/', '/leases/', '/renew'],
+        ['/v1/classes'],
+        ['/healthz'],
+        ['/readyz'],
+      ),
+      part,
+      part,
+    )
+    .map(([pieces_, one, other]) =>
+      pieces_.reduce((all: string, piece, at) => all + (at === 1 ? one : at === 2 ? other : '') + piece, ''),
+    ),
+  text.map((word) => `/${encodeURI(word.toWellFormed())}`),
+  fc.constantFrom(
+    '/%',
+    '/v1/boxes/%zz',
+    '//',
+    '/v1//boxes',
+    '/v1/boxes/../classes',
+    '*',
+    `/v1/boxes/${'a'.repeat(5_000)}`,
+  ),
+);
+const query = fc.oneof(
+  fc.constant(''),
+  fc.constantFrom(
+    '?watch=1',
+    '?watch=0',
+    '?limit=5',
+    '?limit=-1',
+    '?waitMs=1e9',
+    '?waitMs=10',
+    '?waitMs=120000',
+    '?a=1&a=2',
+    '?__proto__=1',
+    '?%',
+  ),
+  fc
+    .tuple(fc.constantFrom('watch', 'limit', 'waitMs', 'x'), text)
+    .map(([name, value]) => `?${name}=${encodeURIComponent(value.toWellFormed())}`),
+);
+const lease = { kind: 'job', holder: 'agent', ttlMs: 60_000, class: 'default' };
+const value = fc.oneof(
+  fc.constantFrom<unknown>(lease, { action: 'reap' }, { action: 'recreate' }, {}),
+  mutated(
+    lease,
+    { ttlMs: 60_000 },
+    { action: 'adopt', containerId: 'a'.repeat(64), now: true },
+    { mode: 'ro', directory: 'a/b', session: 's', ttlMs: 5_000 },
+  ),
+  oddNumber.map((ttlMs) => ({ ...lease, ttlMs })),
+  junk,
+);
+const body = fc.oneof(
+  { weight: 4, arbitrary: value.map((json) => Buffer.from(JSON.stringify(json))) },
+  text.map((word) => Buffer.from(word)),
+  fc.uint8Array({ maxLength: 50 }).map((bytes) => Buffer.from(bytes)),
+  fc.constantFrom(70_000, 64 * 1024).map((size) => Buffer.from(`{"a":"${'x'.repeat(size)}"}`)),
+  fc.constantFrom('{"__proto__":{"x":1}}', '['.repeat(5_000), '{"kind":', '\ufeff{}').map((odd) => Buffer.from(odd)),
+);
+const type = fc.constantFrom(
+  'application/json',
+  'application/json',
+  'application/json; charset=utf-16',
+  'text/plain',
+  'application/x-www-form-urlencoded',
+  'multipart/form-data',
+  'x',
+  'application/json;',
+);
+const header = text.map((word) => word.replaceAll(/[^\t\x20-\x7e]/g, '?'));
+const authorization = fc.oneof(
+  { weight: 6, arbitrary: fc.constant(`Bearer ${token}`) },
+  header,
+  fc.constantFrom('', 'Bearer', 'Basic eDp4', `bearer  ${token} `, `Bearer ${'x'.repeat(5_000)}`),
+);
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+async function openApi() {
+  const before = openSockets();
+  const logged: string[] = [];
+  const destination = { write: (line: string) => void logged.push(line) };
+  const log = createLogger({ name: 'fuzz', level: 'warn', destination });
+  const policies = { '*': [1_800_000, 28_800_000] } as const;
+  const store = createBoxStore({
+    redis: simPort(),
+    keys: keysOf(InstallationId.parse('fuzz')),
+    policies,
+    defaultClass: 'default',
+  });
+  const config = { internalToken: token, terminalSecret: secret, publicWsUrl: null, gatewayPort: 3921 };
+  const health = { ready: () => ({ ok: true, reasons: [] }), leader: () => ({}) };
+  const api = createApi({ store, classes: testClasses, config, health, log, clock: systemClock });
+  const port = Number(new URL(await api.listen('127.0.0.1', 0)).port);
+  return {
+    port,
+    async close() {
+      await api.close();
+      must(logged.length === 0, `no defect was met: ${logged[0]}`);
+      await noneLeft(before);
+    },
+  };
+}
+
+export const requests = target(
+  'requests to the API',
+  12,
+  fc.record({
+    method: fc.constantFrom('GET', 'PUT', 'POST', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'),
+    path,
+    query,
+    body,
+    type,
+    authorization,
+  }),
+  async () => {
+    const { port, close } = await openApi();
+    const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+    return {
+      async close() {
+        agent.destroy();
+        await close();
+      },
+      async check(input) {
+        const answer = await ask(port, agent, input);
+        if (answer === null) return;
+        const { status, type: answered, text: said } = answer;
+        must(status < 500, `no failure of ours is answered: ${status} ${said}`);
+        must(
+          !/\.ts:\d|node:internal|\bat .+\(/.test(said) && !said.includes(secret) && !said.includes(token),
+          'no stack, no secret',
+        );
+        if (status < 400 || input.method === 'HEAD') return;
+        must(answered.startsWith(problemMediaType), `a refusal is a problem, not ${answered}: ${said}`);
+        const problem = Problem.parse(JSON.parse(said));
+        must(problem.status === status && problem.detail.length > 0, 'a problem tells what was refused');
+        const isOpen = input.path === '/healthz' || input.path === '/readyz';
+        must(
+          isOpen || isToken(input.authorization) || [400, 401, 404, 414, 431].includes(status),
+          'without the token nothing is done',
+        );
+      },
+    };
+  },
+);
+
+const plain = [
+  'PUT /v1/boxes/ann/leases/j1 HTTP/1.1',
+  'Host: api',
+  `Authorization: Bearer ${token}`,
+  'Content-Type: application/json',
+  'Content-Length: 45',
+  '',
+  JSON.stringify({ kind: 'job', holder: 'a', ttlMs: 60_000 }),
+].join('\r\n');
+const chunked = plain.replace('Content-Length: 45', 'Transfer-Encoding: chunked').replace('{"', '5\r\n{"');
+
+export const rawRequests = target(
+  'raw bytes on the API',
+  4,
+  fc.record({
+    sent: fc.oneof(
+      mutatedText(plain, chunked).map((one) => Buffer.from(one)),
+      fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+      fc
+        .constantFrom(20_000, 100_000)
+        .map((size) => Buffer.from(plain.replace('Host: api', `Host: ${'x'.repeat(size)}`))),
+    ),
+    cuts,
+  }),
+  async () => {
+    const { port, close } = await openApi();
+    return {
+      close,
+      async check({ sent, cuts: at }) {
+        const answer = (await exchange(port, pieces(sent, at))).toString('latin1');
+        const status = Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 400);
+        must(status < 500 || status === 505, `no failure of ours is answered: ${answer.slice(0, 300)}`);
+        must(!/\.ts:\d|node:internal/.test(answer), 'no stack');
+      },
+    };
+  },
+);
+
+function isToken(authorizationHeader: string): boolean {
+  return /^bearer +(\S+) *$/i.exec(authorizationHeader.trim())?.[1] === token;
+}
+
+/** Null where the client did not wait for the end of the answer, or the connection was cut. */
+function ask(
+  port: number,
+  agent: Agent,
+  input: { method: string; path: string; query: string; body: Buffer; type: string; authorization: string },
+): Promise<Answer | null> {
+  return new Promise((resolve, reject) => {
+    const hasBody = input.method !== 'GET' && input.method !== 'HEAD';
+    const headers = {
+      authorization: input.authorization,
+      ...(hasBody ? { 'content-type': input.type, 'content-length': input.body.length } : {}),
+    };
+    const sent = request({
+      port,
+      host: '127.0.0.1',
+      agent,
+      method: input.method,
+      path: input.path + input.query,
+      headers,
+    });
+    const leave = (): void => {
+      sent.destroy();
+      resolve(null);
+    };
+    const waits = /waitMs|watch/.test(input.query);
+    const timer = setTimeout(
+      () => (waits ? leave() : reject(new Error('no answer within 5 s'))),
+      waits ? patienceMs : 5_000,
+    );
+    sent.on('error', () => resolve(null)); // an answer may come, and the connection be cut, before all was sent
+    sent.on('response', (response: IncomingMessage) => {
+      let said = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        said += chunk;
+      });
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', text: said }),
+      );
+      response.on('error', () => resolve(null));
+    });
+    sent.on('close', () => clearTimeout(timer));
+    sent.end(hasBody ? input.body : undefined);
+  });
+}
