@@ -73,6 +73,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   });
   const port = await listen(server.http, options);
+  // A failed accept (no descriptors left, say) costs one client, not the gateway.
+  server.http.on('error', (error) => log.error({ error }, 'the HTTP server had an error'));
   registration = new Registration({
     store,
     clock,

@@ -13,7 +13,7 @@ import { createTestRegistry } from '../support/registry.ts';
 import { journalVariable, type Order, ordersVariable, type Passing, readPassings, writeOrders } from './orders.ts';
 import { failpointMain, type Supplies } from './supplies.ts';
 
-const answerWithinMs = 30_000;
+const answerWithinMs = 60_000;
 const askAgainMs = 20;
 const leaderTtlMs = 500;
 

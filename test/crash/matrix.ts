@@ -10,7 +10,7 @@ import { lookAround, noWitnesses, openWitnessedWorld, type Witnesses } from './w
 const maxNth = 2;
 /** A story that has ended may pass its last failpoint a moment later. */
 const lastPassingMs = 400;
-const endsWithinMs = 30_000;
+const endsWithinMs = 60_000;
 const lookEveryMs = 60;
 
 export interface Cell {

@@ -78,10 +78,13 @@ describe('a terminal in a box', () => {
     await client.sees('trap-set\r\n');
     client.tell({ type: 'resize', cols: 100, rows: 50 });
     client.tell({ type: 'resize', cols: 101, rows: 51 });
-    await vi.waitFor(async () => {
-      client.type('stty size\n');
-      await client.sees('51 101', 500);
-    });
+    await vi.waitFor(
+      async () => {
+        client.type('stty size\n');
+        await client.sees('51 101', 500);
+      },
+      { timeout: 10_000 },
+    );
   });
 
   it('starts in the directory that the token names, and in the home, with a word, where it is missing', async () => {

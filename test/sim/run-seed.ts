@@ -46,6 +46,8 @@ const settleMs = 180_000;
 const goneMs = 12 * 60_000;
 /** How long after the commit an ambush strikes, at most: a command takes of this order. */
 const ambushMs = 60;
+/** What nobody came by in this time strikes anyway. */
+const ambushWaitsMs = 30_000;
 /** How often the end is looked for, and how long it has to stay as it is then. */
 const lookMs = 1_000;
 const staysMs = 15_000;
@@ -113,8 +115,15 @@ export async function runSeed(
   };
   for (const fault of faults) {
     scheduler.after(fault.at, () => {
-      if (fault.ambush === null) strike(fault);
-      else waiting.add(fault);
+      if (fault.ambush === null) {
+        strike(fault);
+        return;
+      }
+      waiting.add(fault);
+      const patienceMs = Math.min(ambushWaitsMs, untilMs - 1 - scheduler.now());
+      scheduler.after(patienceMs, () => {
+        if (waiting.delete(fault)) strike(fault);
+      });
     });
   }
   await scheduler.run(untilMs, step);
