@@ -123,7 +123,6 @@ async function imageOf(
   if (pullPolicy === 'Always' && !sources.operations.wasPulled(image)) return { state: 'wanted' };
   const view = await sources.runtime.image(image, signal);
   if (view.state === 'present') return view;
-  if (view.state === 'unknown') return view;
   return pullPolicy === 'Never' ? { state: 'forbidden' } : { state: 'wanted' };
 }
 

@@ -102,15 +102,10 @@ export class Reconciler {
     this.listed.delete(user);
     const record = await this.store.read(user);
     let { facts, plan, body } = await this.plan(record, listed, false);
-    if (listed !== null) {
-      if (plan.command.type === 'none' && isUnchanged(record.status, plan, facts, body)) {
-        this.forgetOutcome(facts);
-        return this.done(facts, plan);
-      }
-      // A list is good enough to see that nothing is to be done; to do something, look at the box itself.
-      ({ facts, plan, body } = await this.plan(record, null, true));
-    }
-    if (plan.command.type === 'none' && isUnchanged(record.status, plan, facts, body)) {
+    const hasNothingToDo = (): boolean => plan.command.type === 'none' && isUnchanged(record.status, plan, facts, body);
+    // A list is good enough to see that nothing is to be done; to do something, look at the box itself.
+    if (listed !== null && !hasNothingToDo()) ({ facts, plan, body } = await this.plan(record, null, true));
+    if (hasNothingToDo()) {
       this.forgetOutcome(facts);
       return this.done(facts, plan);
     }

@@ -4,11 +4,7 @@ import type { PullProgress } from '#shared/status.ts';
 import type { BoxSpec, ContainerView } from '../box/observed.ts';
 
 /** What the image store says of one image reference. */
-export type ImageView =
-  | { readonly state: 'present'; readonly id: string }
-  | { readonly state: 'absent' }
-  /** never asked, or the engine did not answer */
-  | { readonly state: 'unknown' };
+export type ImageView = { readonly state: 'present'; readonly id: string } | { readonly state: 'absent' };
 
 /** What is at `{workdir}/homes/{user}`, without following links and without writing. */
 export type HomeView =
