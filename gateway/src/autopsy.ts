@@ -12,8 +12,8 @@ export type Found = { readonly is: 'exited'; readonly code: number } | { readonl
 /** Exit codes that a box which stops or is killed leaves its shells with: HUP, KILL, TERM. */
 const boxMayHaveDied = new Set([129, 137, 143]);
 const lookEveryMs = 100;
-/** A box that dies is seen as running for a moment longer. */
-const looksBeforeBelief = 4;
+/** A box that dies is seen as running for a while longer: its shells go first, and a busy engine is slow. */
+const looksBeforeBelief = 30;
 
 /**
  * Looks at a terminal whose stream has ended. An ordinary exit code in a running box is believed at once; one that a dying
@@ -25,12 +25,13 @@ export async function lookAfterEnd(
   ended: { user: UserName; containerId: string; terminal: Terminal; lease: TerminalLease },
   signal: AbortSignal,
 ): Promise<Found> {
-  const looks = Math.max(looksBeforeBelief, Math.ceil(deps.limits.autopsyMs / lookEveryMs));
+  let looks = Math.ceil(deps.limits.autopsyMs / lookEveryMs);
   for (let look = 1; look <= looks; look += 1) {
     const state = await stateOf(deps.log, ended.terminal);
     signal.throwIfAborted();
     if (state && !state.running && state.exitCode !== null && state.boxRuns) {
       if (!boxMayHaveDied.has(state.exitCode)) return { is: 'exited', code: state.exitCode };
+      looks = Math.max(looks, looksBeforeBelief);
       await ended.lease.check();
       signal.throwIfAborted();
       if (!(await boxIsReady(deps, ended))) return { is: 'lost', why: 'the box was stopped' };

@@ -76,7 +76,7 @@ class Session {
   async run(): Promise<Ending> {
     const lease = await this.#takeLease();
     let { phase, containerId } = lease.taken;
-    for (let failures = 0; ; ) {
+    for (let failures = 0, neverThere = 0; ; ) {
       this.#signal.throwIfAborted();
       if (phase !== 'ready' || containerId === '') {
         const tell = this.#client.tell.bind(this.#client);
@@ -100,8 +100,13 @@ class Session {
         this.#signal,
       );
       if (found.is === 'exited') {
+        const exit = exitOf(found.code, this.#deps.clock.monotonicMs() - startedAtMs);
+        neverThere = exit.exit?.reason === 'not-started' ? neverThere + 1 : 0;
         this.#terminal = null;
-        return exitOf(found.code, this.#deps.clock.monotonicMs() - startedAtMs);
+        if (neverThere === 0 || neverThere === startsUntilBelieved) return exit;
+        this.#notice('start-again', `${exit.message}; trying again`);
+        await this.#pauseAfter(neverThere);
+        continue;
       }
       this.#notice('box-gone', `${found.why}; waiting for a new shell. Only the home survives a box.`);
       await this.#endShell();
@@ -189,6 +194,8 @@ class Session {
   }
 }
 
+/** So often nothing could be started before that is believed: an engine or a box that is just ending says the same as an image without a shell. */
+const startsUntilBelieved = 3;
 /** A shell that says "not found" or "not executable" this soon was never there. */
 const notStartedWithinMs = 2_000;
 

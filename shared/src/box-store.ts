@@ -151,7 +151,7 @@ export function createBoxStore(options: {
     async registerGateway(gateway, ttlMs) {
       const args = [gateway.id, ttlMs, JSON.stringify(gateway)];
       const reply = await redis.run('register-gateway', [keys.gateways, keys.heartbeat], args);
-      return z.object({ fingerprint: z.string() }).parse(fromJson(reply)).fingerprint;
+      return RegisterReply.parse(fromJson(reply)).fingerprint;
     },
     subscribe(what, onUser, onGap) {
       const channel = what === 'wake' ? keys.wakeChannel : keys.statusChannel;
@@ -215,6 +215,7 @@ const WishReply = z.union([
   z.object({ generation: z.number() }),
   z.object({ refused: z.string(), detail: z.string().default('') }),
 ]);
+const RegisterReply = z.object({ fingerprint: z.string() });
 const EventEntry = z.object({ reason: z.string(), message: z.string(), by: z.string() });
 
 const flatHash = z.array(z.string()).transform((flat) => {
@@ -229,6 +230,8 @@ const Moment = z
   .regex(/^\d{1,16}$/)
   .transform(Number);
 const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment]);
+const Leases = z.array(Lease);
+const Holds = z.array(Hold);
 const StatusFields = z.object({
   version: z.coerce.number(),
   phase: Phase,
@@ -241,7 +244,7 @@ const StatusFields = z.object({
 
 function recordOf(user: UserName, reply: unknown): BoxRecord {
   const [now, desired, leaseLines, status, sessions, holds, wantedUntil] = ReadReply.parse(reply);
-  const leases = z.array(Lease).parse(leaseLines);
+  const leases = Leases.parse(leaseLines);
   return {
     user,
     now,
@@ -250,7 +253,7 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     ended: leases.filter((lease) => lease.endedAt !== undefined),
     sessions: sessions.flatMap(sessionOf),
     status: 'version' in status ? statusOf(status) : null,
-    holds: z.array(Hold).parse(holds),
+    holds: Holds.parse(holds),
     wantedUntil,
   };
 }

@@ -4,12 +4,14 @@ import type { Logger } from './log.ts';
 import type { RedisPort, ScriptName } from './redis-port.ts';
 import { scriptText } from './scripts.ts';
 
-const connectTimeoutMs = 5_000;
+const connectTimeoutMs = 3_000;
 /** A command that Redis has not answered by then is given up; its effect is unknown. */
 const commandTimeoutMs = 5_000;
 /** A connection on which a command was sent and nothing at all came back is given up: its peer may be gone without a word. */
-const silentSocketMs = 10_000;
-const reconnectMaxMs = 2_000;
+const silentSocketMs = 5_000;
+const reconnectMaxMs = 1_000;
+/** Who only listens sends nothing, and would never learn that nobody is there any more: it asks this often. */
+const subscriberPingEveryMs = 3_000;
 
 interface Script {
   readonly text: string;
@@ -43,10 +45,15 @@ export function connectRedis(url: string, log: Logger): RedisPort {
     connection.on('message', (channel, payload) => {
       for (const listener of listeners.get(channel) ?? []) listener.onMessage(payload);
     });
+    let pinging: NodeJS.Timeout | undefined;
     connection.on('close', () => {
+      clearInterval(pinging);
       subscribed = false;
     });
     connection.on('ready', () => {
+      clearInterval(pinging);
+      // The silence that follows a ping into nowhere ends the connection (`silentSocketMs`).
+      pinging = setInterval(() => void connection.ping().catch(() => {}), subscriberPingEveryMs);
       const channels = [...listeners.keys()];
       if (channels.length === 0) return;
       connection.subscribe(...channels).then(

@@ -1,62 +1,104 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { type ControllerProcess, type ControllerWorld, createControllerWorld } from '../support/controller-process.ts';
-import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
+import { setTimeout as wait } from 'node:timers/promises';
+import { apiToken } from '../support/controller-process.ts';
+import { createDockerWorld, type DockerWorld } from '../support/docker.ts';
 import { createOwnEngine, type OwnEngine } from '../support/own-engine.ts';
-import { freePort } from '../support/redis.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { createPart, type Part } from './part.ts';
+import { layWires, type Wire, wires } from './wires.ts';
 
-/** One process of the installation, through all its lives. */
-export interface Slot<Process> {
-  readonly name: string;
-  running: Process | null;
-  stopped: boolean;
-}
+const controllerMain = new URL('../../controller/src/main.ts', import.meta.url).pathname;
+const gatewayMain = new URL('../../gateway/src/main.ts', import.meta.url).pathname;
+const controllerPort = 3922;
+const gatewayPort = 3921;
+const enginePort = 2375;
+const engineDiskMiB = 256;
+const readyWithinMs = 60_000;
+/** Boxes go soon, so that reaps meet faults; everything else is as it is delivered. */
+const idleMs = 20_000;
 
-export interface ChaosInstallation {
+export interface Installation {
   readonly engine: OwnEngine;
-  readonly world: ControllerWorld;
+  readonly redis: TestRedis;
+  readonly corner: DockerWorld;
+  /** by the engine's socket, which no cut touches */
   readonly docker: Docker;
-  readonly controllers: readonly Slot<ControllerProcess>[];
-  readonly gateways: readonly (Slot<GatewayProcess> & { readonly port: number })[];
-  startController(slot: Slot<ControllerProcess>): Promise<void>;
-  startGateway(slot: Slot<GatewayProcess> & { readonly port: number }): Promise<void>;
+  readonly controllers: readonly Part[];
+  readonly gateways: readonly Part[];
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Two controllers, two gateways, a Redis and an engine of their own: nothing that is broken here is anybody else's. */
-export async function createChaosInstallation(): Promise<ChaosInstallation> {
-  const engine = await createOwnEngine();
-  const world = await createControllerWorld(engine.address);
-  const docker = await engine.connect();
-  const settings = { SPOON_AGENT_BOX_IDLE_MS: '20000', SPOON_RESYNC_MS: '5000' };
-  const controllers = [1, 2].map((number) => ({ name: `controller-${number}`, running: null, stopped: false }));
-  const ports = [await freePort(), await freePort()];
-  const gateways = ports.map((port, index) => ({ name: `gateway-${index + 1}`, port, running: null, stopped: false }));
+/** Two controllers, two gateways, a Redis and an engine, each reached by a wire of its own. */
+export async function createInstallation(
+  onLine: (part: string, line: string) => void,
+  onEnd: (part: string, how: string) => void,
+): Promise<Installation> {
+  await layWires();
+  const listen = `tcp://0.0.0.0:${enginePort}`;
+  const engine = await createOwnEngine({ listen, network: 'shared', diskMiB: engineDiskMiB });
+  const corner = await createDockerWorld(engine.address);
+  const toRedis = Object.entries(wires).flatMap(([name, address]) => (name.endsWith('redis') ? [address] : []));
+  const redis = await startRedis(['127.0.0.1', ...toRedis]);
 
-  async function startController(slot: Slot<ControllerProcess>): Promise<void> {
-    slot.running = await world.startController(settings);
-  }
-  async function startGateway(slot: Slot<GatewayProcess> & { readonly port: number }): Promise<void> {
-    slot.running = await startGatewayProcess(world.environment, slot.port);
+  function part(kind: 'controller' | 'gateway', number: 1 | 2): Part {
+    const name = `${kind}-${number}` as const;
+    const to = (wire: Wire): string => wires[wire];
+    const address = to(`clients to ${name}`);
+    const environment = {
+      PATH: process.env.PATH ?? '',
+      TMPDIR: process.env.TMPDIR ?? '',
+      SPOON_REDIS_URL: `redis://${to(`${name} to redis`)}:${redis.port}`,
+      DOCKER_HOST: `tcp://${to(`${name} to engine`)}:${enginePort}`,
+      SPOON_BIND: address,
+      SPOON_CONTROLLER_PORT: String(controllerPort),
+      SPOON_GATEWAY_PORT: String(gatewayPort),
+      SPOON_INSTALLATION_ID: corner.installation,
+      SPOON_AGENT_WORKDIR: corner.workdir,
+      SPOON_AGENT_WORKER_INTERNAL_TOKEN: apiToken,
+      SPOON_AGENT_TERMINAL_SECRET: 'test-terminal-secret-0123456789',
+      SPOON_AGENT_BOX_IDLE_MS: String(idleMs),
+      ...(process.env.SPOON_BOX_IMAGE === undefined ? {} : { SPOON_BOX_IMAGE: process.env.SPOON_BOX_IMAGE }),
+    };
+    return createPart({
+      name,
+      url: kind === 'controller' ? `http://${address}:${controllerPort}` : `ws://${address}:${gatewayPort}`,
+      main: kind === 'controller' ? controllerMain : gatewayMain,
+      environment,
+      onLine: (line) => onLine(name, line),
+      onEnd: (how) => onEnd(name, how),
+    });
   }
 
-  for (const slot of controllers) await startController(slot);
-  for (const slot of gateways) await startGateway(slot);
+  const controllers = [part('controller', 1), part('controller', 2)];
+  const gateways = [part('gateway', 1), part('gateway', 2)];
+  for (const each of [...controllers, ...gateways]) each.start();
+  await Promise.all([...controllers, ...gateways].map((each) => isReady(each)));
   return {
     engine,
-    world,
-    docker,
+    redis,
+    corner,
+    docker: corner.docker,
     controllers,
     gateways,
-    startController,
-    startGateway,
     async [Symbol.asyncDispose]() {
-      for (const slot of gateways as Slot<GatewayProcess>[]) await slot.running?.kill();
-      for (const slot of controllers as Slot<ControllerProcess>[]) await slot.running?.kill();
-      await world[Symbol.asyncDispose]().catch(() => {});
+      for (const each of [...gateways, ...controllers]) await each.kill();
+      await redis[Symbol.asyncDispose]();
       await engine[Symbol.asyncDispose]();
-      await rm(join(world.docker.workdir), { recursive: true, force: true });
     },
   };
+}
+
+/** Resolves when it says that it is. */
+export async function isReady(part: Part): Promise<void> {
+  const giveUpAt = Date.now() + readyWithinMs;
+  const url = `${part.url.replace(/^ws/, 'http')}/readyz`;
+  for (;;) {
+    // Before it listens a connection is refused; while its wire is cut nothing comes at all.
+    const answer = await fetch(url, { signal: AbortSignal.timeout(1_000) }).catch(() => null);
+    if (answer?.ok) return;
+    if (Date.now() > giveUpAt) {
+      throw new Error(`${part.name} is not ready within ${readyWithinMs} ms:\n${part.lastLines()}`);
+    }
+    await wait(50);
+  }
 }

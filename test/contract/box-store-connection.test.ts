@@ -1,4 +1,5 @@
-import { createConnection } from 'node:net';
+import { once } from 'node:events';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createBoxStore } from '#shared/box-store.ts';
 import { InstallationId, keysOf, LeaseId, UserName } from '#shared/identity.ts';
@@ -170,6 +171,59 @@ test('several listeners of one channel are told apart', async () => {
   await inline('PUBLISH channel y');
   await expect.poll(() => heard.sort()).toEqual(['a x', 'b x', 'b y']);
 });
+
+test('a subscription whose other end is gone without a word is made anew', async () => {
+  const wire = await startWire(server.port);
+  const far = connectRedis(`redis://127.0.0.1:${wire.port}`, log);
+  const heard: string[] = [];
+  let gaps = 0;
+  await far.subscribe(
+    'channel',
+    (payload) => heard.push(payload),
+    () => {
+      gaps += 1;
+    },
+  );
+  await expect.poll(() => gaps).toBe(1);
+  wire.silence();
+  await expect.poll(() => gaps, { timeout: 30_000 }).toBeGreaterThan(1);
+  await inline('PUBLISH channel x');
+  await expect.poll(() => heard).toEqual(['x']);
+  await far.close();
+  await wire.close();
+}, 40_000);
+
+/** A wire to Redis whose connections can go silent: nothing passes any more, and nothing is closed. New ones are served. */
+async function startWire(to: number) {
+  const sockets = new Set<Socket>();
+  const silent = new Set<Socket>();
+  const wire = createServer((near) => {
+    const far = createConnection(to, '127.0.0.1');
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(one);
+      one.on('data', (chunk) => void (silent.has(one) || other.write(chunk)));
+      one.on('error', () => {});
+      one.on('close', () => void (silent.has(one) || other.destroy()));
+    }
+  }).listen(0, '127.0.0.1');
+  await once(wire, 'listening');
+  const address = wire.address();
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has no port');
+  return {
+    port: address.port,
+    silence: () => {
+      for (const socket of sockets) silent.add(socket);
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      wire.close();
+      await once(wire, 'close');
+    },
+  };
+}
 
 /** As a person with redis-cli. */
 async function inline(command: string): Promise<void> {

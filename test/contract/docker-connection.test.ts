@@ -74,6 +74,16 @@ describe('an engine that comes and goes', () => {
     await end();
   });
 
+  test('a change that was sent into silence ends as soon as the silence is found out, long before its own limit', async () => {
+    const { told, end } = follow();
+    await expect.poll(() => told).toEqual(['gap']);
+    proxy.freeze();
+    const removal = faultOf(runtime.remove('no-such-container', never));
+    expect(await removal).toMatchObject({ kind: 'unreachable', operation: 'remove', status: null });
+    proxy.thaw();
+    await end();
+  });
+
   test('calls on an engine that is gone are unreachable, and following it tells so', async () => {
     await proxy.close();
     const fault = await faultOf(runtime.observe(newUser(), { thorough: true }, never));

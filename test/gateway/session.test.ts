@@ -102,11 +102,23 @@ describe('a shell that ends', () => {
     expect(shell.hangUps).toBe(0);
   });
 
-  it('with 127 at once, was never started', async () => {
-    const { shell } = await attached();
-    shell.says('there is no shell in this image');
-    shell.ends({ exitCode: 127 });
+  it('with 127 at once, and again and again, was never started', async () => {
+    await attached();
+    for (const start of [0, 1, 2]) {
+      await client.message('hello', start);
+      latest().says('there is no shell in this image');
+      latest().ends({ exitCode: 127 });
+    }
     expect(await client.message('exit')).toMatchObject({ code: 127, reason: 'not-started' });
+  });
+
+  it('with 126 at once, as where the engine is just being stopped, is followed by a new one', async () => {
+    const { shell } = await attached();
+    shell.ends({ exitCode: 126 });
+    expect(await client.message('notice')).toMatchObject({ code: 'start-again' });
+    await client.message('hello', 1);
+    client.type('x');
+    await vi.waitFor(() => expect(Buffer.concat(latest().typed).toString()).toBe('x'));
   });
 
   it('killed in a box that stays ready, ends the terminal', async () => {

@@ -16,8 +16,19 @@ import { boxImage } from './docker.ts';
 const startWithinMs = 30_000;
 const stopWithinMs = 60_000;
 const lookEveryMs = 50;
-const diskMiB = 96;
+const shellOutputBytes = 16 * 1024 * 1024;
 const run = promisify(execFile);
+/** One paragraph for each process: its command line, then its marks. The kernel's own and those that just ended have no command. */
+const listProcesses = `
+  for entry in /proc/[0-9]*; do
+    command=$(tr '\\0\\n' '  ' < "$entry/cmdline" 2>/dev/null) || continue
+    if [ -n "$command" ]; then
+      printf '%s\\n' "$command"
+      tr '\\0' '\\n' < "$entry/environ" 2>/dev/null | grep '^SPOONBOX_' || true
+      echo
+    fi
+  done
+`;
 
 /** A Docker engine of a test's own, that may be stopped, killed and filled. The box image in it is a small one with a shell. */
 export interface OwnEngine {
@@ -29,13 +40,26 @@ export interface OwnEngine {
   stop(): Promise<void>;
   /** SIGKILL: its containers run on unseen. Without live restore the next start ends them. */
   kill(): Promise<void>;
+  /** SIGSTOP, SIGCONT to the engine itself; its containers go on. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
   /** Uses up its disk, to the last byte. */
   fillDisk(): Promise<void>;
   freeDisk(): Promise<void>;
   /** A client; the engine must run. */
   connect(): Promise<Docker>;
+  /** Command lines of all processes in the engine's namespaces, with what of their environment begins with `SPOONBOX_`. */
+  processes(): Promise<{ command: string; marks: string[] }[]>;
   /** Ends it with all that runs in it, and removes its data. */
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface OwnEngineOptions {
+  /** where it listens beside its socket, as `tcp://…`; only who shares the network with it can get there */
+  readonly listen?: string;
+  /** 'shared': in the network namespace of this process */
+  readonly network?: 'own' | 'shared';
+  readonly diskMiB?: number;
 }
 
 /** Why no engine of one's own can be had here; null where it can. */
@@ -50,21 +74,23 @@ export function whyNoOwnEngine(): string | null {
  * meet those of the machine, and all of them end with the first process in there. That one ends when its standard input
  * does, so that a test run that was killed leaves nothing behind either.
  */
-export async function createOwnEngine(): Promise<OwnEngine> {
+export async function createOwnEngine(options: OwnEngineOptions = {}): Promise<OwnEngine> {
   const folder = await mkdtemp(join(tmpdir(), 'spoonbox-engine-'));
   const socket = join(folder, 'docker.sock');
   const address = `unix://${socket}`;
-  const rooms = await openRooms();
+  const rooms = await openRooms(options);
   let daemon: ChildProcess | null = null;
   let log = '';
 
-  async function start(options: { liveRestore?: boolean } = {}): Promise<void> {
+  async function start({ liveRestore = false }: { liveRestore?: boolean } = {}): Promise<void> {
     if (daemon !== null) throw new Error('the engine runs already');
     const flags = [
       ...['--data-root', '/run/spoonbox-engine/data', '--exec-root', '/run/spoonbox-engine/exec'],
       ...['--pidfile', '/run/spoonbox-engine/dockerd.pid', '--host', address],
       ...['--exec-opt', 'native.cgroupdriver=cgroupfs', '--log-level', 'warn'],
-      ...(options.liveRestore ? ['--live-restore'] : []),
+      // Said in words, the engine does not wait long before it listens without TLS.
+      ...(options.listen === undefined ? [] : ['--tls=false', '--host', options.listen]),
+      ...(liveRestore ? ['--live-restore'] : []),
     ];
     const started = spawn('nsenter', [...rooms.enter, 'dockerd', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
     daemon = started;
@@ -97,9 +123,22 @@ export async function createOwnEngine(): Promise<OwnEngine> {
     start,
     stop: () => end('TERM'),
     kill: () => end('KILL'),
+    freeze: () => rooms.shell('kill -STOP "$(cat /run/spoonbox-engine/dockerd.pid)"').then(() => {}),
+    async thaw() {
+      await rooms.shell('kill -CONT "$(cat /run/spoonbox-engine/dockerd.pid)"');
+      // It stands still with its child, and does not go on with it.
+      daemon?.kill('SIGCONT');
+    },
+    async processes() {
+      const text = await rooms.shell(listProcesses);
+      return text
+        .split('\n\n')
+        .map((part) => part.split('\n').filter((line) => line !== ''))
+        .flatMap(([command, ...marks]) => (command === undefined ? [] : [{ command, marks }]));
+    },
     // The file is made from zeros that are really written: `fallocate` is refused where it does not fit.
-    fillDisk: () => rooms.shell('cat /dev/zero > /run/spoonbox-engine/data/filler 2>/dev/null || true'),
-    freeDisk: () => rooms.shell('rm /run/spoonbox-engine/data/filler'),
+    fillDisk: () => rooms.shell('cat /dev/zero > /run/spoonbox-engine/data/filler 2>/dev/null || true').then(() => {}),
+    freeDisk: () => rooms.shell('rm /run/spoonbox-engine/data/filler').then(() => {}),
     connect: () => connectDocker(address),
     async [Symbol.asyncDispose]() {
       await end('TERM');
@@ -120,12 +159,14 @@ export async function createOwnEngine(): Promise<OwnEngine> {
 interface Rooms {
   /** arguments of nsenter that lead into them */
   readonly enter: readonly string[];
-  shell(script: string): Promise<void>;
+  /** Answers what it printed. */
+  shell(script: string): Promise<string>;
   close(): Promise<void>;
 }
 
 /** Namespaces with the places of their own that an engine and its containerd have fixed paths in. */
-async function openRooms(): Promise<Rooms> {
+async function openRooms({ network = 'own', diskMiB = 96 }: OwnEngineOptions): Promise<Rooms> {
+  const ownNetwork = network === 'own' ? ['--net'] : [];
   const script = `
     set -eu
     mkdir -p /run/containerd /run/docker /run/spoonbox-engine
@@ -135,18 +176,18 @@ async function openRooms(): Promise<Rooms> {
     echo ready
     cat > /dev/null
   `;
-  const flags = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const flags = ['--mount', ...ownNetwork, '--pid', '--fork', '--kill-child', '--mount-proc'];
   const holder = spawn('unshare', [...flags, 'sh', '-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
   const exited = once(holder, 'exit');
   const first = await Promise.race([once(createInterface({ input: holder.stdout }), 'line'), exited]);
   if (first[0] !== 'ready') throw new Error(`no namespaces could be made: unshare ended with ${String(first[0])}`);
   // The first process in there, as this side sees it.
   const children = await readFile(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8');
-  const enter = ['--target', children.trim(), '--mount', '--net', '--pid', '--'];
+  const enter = ['--target', children.trim(), '--mount', ...ownNetwork, '--pid', '--'];
   return {
     enter,
     async shell(text) {
-      await run('nsenter', [...enter, 'sh', '-c', text]);
+      return (await run('nsenter', [...enter, 'sh', '-c', text], { maxBuffer: shellOutputBytes })).stdout;
     },
     async close() {
       holder.stdin.end();

@@ -21,6 +21,8 @@ export interface TestRedis {
   restore(data: 'backup' | 'none'): Promise<void>;
   /** Ends the server as a crash would: nothing more is written. */
   kill(): Promise<void>;
+  /** SIGSTOP, SIGCONT: it stands still, and wakes as if nothing had been. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
   /** Empties it. */
   flush(): Promise<void>;
   /** Ends the server and removes its data. */
@@ -28,11 +30,11 @@ export interface TestRedis {
 }
 
 /** A real redis-server of its own, on a free port, with its data in a temporary directory. */
-export async function startRedis(): Promise<TestRedis> {
+export async function startRedis(addresses: readonly string[] = ['127.0.0.1']): Promise<TestRedis> {
   const port = await freePort();
   const dir = await mkdtemp(join(tmpdir(), 'spoonbox-redis-'));
   const backup = `${dir}-backup`;
-  let server: ChildProcess | null = await start(port, dir);
+  let server: ChildProcess | null = await start(port, dir, addresses);
 
   async function end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const running = server;
@@ -51,7 +53,7 @@ export async function startRedis(): Promise<TestRedis> {
     kill: () => end('SIGKILL'),
     async restart() {
       await stop();
-      server = await start(port, dir);
+      server = await start(port, dir, addresses);
     },
     async backUp() {
       await rm(backup, { recursive: true, force: true });
@@ -63,7 +65,10 @@ export async function startRedis(): Promise<TestRedis> {
       await rm(dir, { recursive: true });
       if (data === 'backup') await cp(backup, dir, { recursive: true });
       else await mkdir(dir);
-      server = await start(port, dir);
+      server = await start(port, dir, addresses);
+    },
+    signal(signal) {
+      server?.kill(signal);
     },
     async flush() {
       const answer = await ask(port, 'FLUSHALL');
@@ -76,8 +81,8 @@ export async function startRedis(): Promise<TestRedis> {
   };
 }
 
-async function start(port: number, dir: string): Promise<ChildProcess> {
-  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'yes'];
+async function start(port: number, dir: string, addresses: readonly string[]): Promise<ChildProcess> {
+  const settings = ['--port', String(port), '--bind', ...addresses, '--dir', dir, '--save', '', '--appendonly', 'yes'];
   const server = spawn('redis-server', settings, { stdio: ['ignore', 'pipe', 'inherit'] });
   let failed: Error | null = null;
   let output = '';

@@ -2,11 +2,14 @@ import { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { engineCall } from '#shared/docker.ts';
+import { EngineError } from '#shared/faults.ts';
 
 /** Time limits of calls on the engine; a wait that belongs to the box (stop grace, readiness) comes on top. */
 export interface EngineTimeouts {
   /** list, inspect, ping */
   readonly readMs: number;
+  /** whether the engine is there at all: the question that costs it nothing */
+  readonly pingMs: number;
   /** create, start, rename, unpause, remove, networks: what the engine does by itself, on a busy disk */
   readonly changeMs: number;
   /** what a stop may take beyond the grace: the engine waits 10 s for the KILL to work, and then tries again */
@@ -19,6 +22,7 @@ export interface EngineTimeouts {
 
 export const defaultTimeouts: EngineTimeouts = {
   readMs: 15_000,
+  pingMs: 5_000,
   changeMs: 60_000,
   stopMarginMs: 30_000,
   helperMs: 60_000,
@@ -49,6 +53,12 @@ export interface Engine {
   ): Promise<T>;
   /** The answer's body as it comes. It ends with `signal`, or when destroyed; the limit is only for its beginning. */
   open(operation: string, request: EngineRequest, timeoutMs: number, signal: AbortSignal): Promise<Readable>;
+  /**
+   * Ends every call that has waited so long for its answer as unreachable: whoever learns that the engine is not there, or is
+   * there again, knows that they were sent into nowhere. Without a reset from the other end each would wait for its own
+   * limit, and a resent packet for as long again as the network was gone.
+   */
+  giveUp(why: string, waitedMs: number): void;
 }
 
 /**
@@ -70,11 +80,40 @@ export function createEngine(docker: Docker, timeouts: EngineTimeouts): Engine {
     });
   }
 
+  /** calls that wait for their answer: what they are, and since when */
+  const waiting = new Map<AbortController, { operation: string; sinceMs: number }>();
+
+  async function limited<T>(
+    operation: string,
+    timeoutMs: number,
+    call: (limit: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const end = new AbortController();
+    const onAbort = (): void => end.abort(signal.reason);
+    signal.throwIfAborted();
+    signal.addEventListener('abort', onAbort, { once: true });
+    waiting.set(end, { operation, sinceMs: performance.now() });
+    try {
+      return await engineCall(operation, timeoutMs, call, end.signal);
+    } finally {
+      waiting.delete(end);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
   return {
     timeouts,
+    giveUp(why, waitedMs) {
+      for (const [end, { operation, sinceMs }] of waiting) {
+        if (performance.now() - sinceMs < waitedMs) continue;
+        const message = `no answer came: ${why}`;
+        end.abort(new EngineError({ operation, kind: 'unreachable', status: null, message }));
+      }
+    },
     async ask(operation, request, answer, timeoutMs, signal) {
       const call = async (limit: AbortSignal) => answer.parse(await dial(request, false, limit));
-      return await engineCall(operation, timeoutMs, call, signal);
+      return await limited(operation, timeoutMs, call, signal);
     },
     async open(operation, request, timeoutMs, signal) {
       const life = new AbortController();
@@ -82,7 +121,7 @@ export function createEngine(docker: Docker, timeouts: EngineTimeouts): Engine {
         limit.addEventListener('abort', () => life.abort(limit.reason), { once: true });
         return StreamAnswer.parse(await dial(request, true, life.signal));
       };
-      const stream = await engineCall(operation, timeoutMs, begin, signal);
+      const stream = await limited(operation, timeoutMs, begin, signal);
       const onAbort = (): void => void stream.destroy();
       signal.addEventListener('abort', onAbort, { once: true });
       stream.once('close', () => signal.removeEventListener('abort', onAbort));

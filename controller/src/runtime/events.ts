@@ -10,10 +10,12 @@ import type { RuntimeEvent } from './port.ts';
 
 const operation = 'follow';
 /** An idle stream is told from a dead one by asking beside it. */
-const pingEveryMs = 15_000;
+const pingEveryMs = 3_000;
 const firstRetryMs = 100;
-const maxRetryMs = 5_000;
+const maxRetryMs = 2_000;
 const keepAliveMs = 15_000;
+/** A call that waits for longer when the engine is back was sent before; a younger one is resent as soon by TCP itself. */
+const sentIntoNowhereMs = 3_000;
 
 /** Asked for by name, so that the engine keeps the three events of every exec to itself: its ring holds 256. */
 const filters = JSON.stringify({
@@ -53,6 +55,7 @@ export async function followEvents(
     signal.addEventListener('abort', stop, { once: true });
     try {
       const stream = await subscribe(engine, attempt.signal);
+      if (down) engine.giveUp('it was sent while the engine could not be reached', sentIntoNowhereMs);
       on.gap();
       down = false;
       retryMs = firstRetryMs;
@@ -64,7 +67,11 @@ export async function followEvents(
       ]);
     } catch (error) {
       signal.throwIfAborted();
-      if (!down) on.down(engineErrorOf(operation, error).fault.message);
+      const reason = engineErrorOf(operation, error).fault.message;
+      if (!down) {
+        engine.giveUp(reason, 0);
+        on.down(reason);
+      }
       down = true;
     } finally {
       signal.removeEventListener('abort', stop);
@@ -92,7 +99,7 @@ export function runtimeEventsOf(event: EngineEvent, installation: InstallationId
 
 async function subscribe(engine: Engine, signal: AbortSignal): Promise<Readable> {
   const request = { method: 'GET', path: '/events', query: { filters } } as const;
-  const stream = await engine.open(operation, request, engine.timeouts.readMs, signal);
+  const stream = await engine.open(operation, request, pingLimitMs(engine), signal);
   if (stream instanceof IncomingMessage) stream.socket.setKeepAlive(true, keepAliveMs);
   // The engine sends the head of its answer just before it subscribes; one more question gives it the time to.
   await ping(engine, signal);
@@ -112,5 +119,9 @@ async function watchPings(engine: Engine, clock: Clock, signal: AbortSignal): Pr
 }
 
 async function ping(engine: Engine, signal: AbortSignal): Promise<void> {
-  await engine.ask(operation, { method: 'GET', path: '/_ping' }, anyAnswer, engine.timeouts.readMs, signal);
+  await engine.ask(operation, { method: 'GET', path: '/_ping' }, anyAnswer, pingLimitMs(engine), signal);
+}
+
+function pingLimitMs({ timeouts }: Engine): number {
+  return Math.min(timeouts.pingMs, timeouts.readMs);
 }

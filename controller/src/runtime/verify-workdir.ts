@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { lstat, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { EngineError, StartError } from '#shared/faults.ts';
@@ -8,6 +8,10 @@ import type { Logger } from '#shared/log.ts';
 import { bindMount } from './create-body.ts';
 import { createEngine, defaultTimeouts } from './engine.ts';
 import { runHelper } from './helper.ts';
+
+const markerPrefix = '.spoonbox-marker-';
+/** An older marker was left by a process that was killed: no look takes so long. */
+const leftAfterMs = 600_000;
 
 /**
  * Proves that `hostWorkdir` is `workdir` as the engine sees it: a file written here is read there. A wrong mapping would
@@ -26,7 +30,7 @@ export async function verifyWorkdir(
   signal: AbortSignal,
 ): Promise<void> {
   const { docker, installation, workdir, hostWorkdir, image, log } = options;
-  const name = `.spoonbox-marker-${randomBytes(8).toString('hex')}`;
+  const name = `${markerPrefix}${randomBytes(8).toString('hex')}`;
   const written = randomBytes(16).toString('hex');
   const helper = {
     operation: 'verifyWorkdir',
@@ -37,6 +41,7 @@ export async function verifyWorkdir(
   };
   try {
     await writeMarker(join(workdir, name), written);
+    await removeLeftMarkers(workdir);
     const engine = createEngine(docker, defaultTimeouts);
     const { exitCode, lastLine } = await runHelper({ engine, installation, log }, helper, signal);
     if (exitCode !== 0 || lastLine !== written)
@@ -60,6 +65,15 @@ async function writeMarker(path: string, written: string): Promise<void> {
     throw new StartError(`SPOON_AGENT_WORKDIR cannot be written to (${why}): give it to this user.`, 1, {
       cause: error,
     });
+  }
+}
+
+async function removeLeftMarkers(workdir: string): Promise<void> {
+  for (const name of (await readdir(workdir)).filter((entry) => entry.startsWith(markerPrefix))) {
+    const path = join(workdir, name);
+    // null: another controller's, which took it away meanwhile.
+    const left = await lstat(path).catch(() => null);
+    if (left !== null && Date.now() - left.mtimeMs > leftAfterMs) await rm(path, { force: true });
   }
 }
 

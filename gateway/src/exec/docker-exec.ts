@@ -7,6 +7,7 @@ import { engineCall, engineErrorOf } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { endMarked } from './end-marked.ts';
+import { Leftovers } from './leftovers.ts';
 import { openExecStream } from './exec-stream.ts';
 import type { BoxExec, StartTerminal } from './port.ts';
 import { ContainerTurns } from './container-turns.ts';
@@ -25,6 +26,7 @@ const detachKeyCount = 16;
 export function createDockerExec(options: { connect: () => Promise<Docker>; clock: Clock; log: Logger }): BoxExec {
   const { clock, log } = options;
   const turns = new ContainerTurns(clock);
+  const leftovers = new Leftovers(clock, log);
   let connected: Docker | null = null;
 
   async function engine(): Promise<Docker> {
@@ -39,11 +41,12 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
 
   return {
     async open(start, signal) {
+      leftovers.mustBeNone(start);
       const docker = await engine();
       const passOn = await turns.enter(start.containerId);
       let terminal: DockerTerminal | null = null;
       try {
-        terminal = await startTerminal({ docker, clock, log, turns }, start, signal);
+        terminal = await startTerminal({ docker, clock, log, turns, leftovers }, start, signal);
       } finally {
         // The shell's first bytes are not held up by this.
         if (terminal) terminal.processExists().then(passOn, passOn);
@@ -63,7 +66,7 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
 }
 
 async function startTerminal(
-  deps: { docker: Docker; clock: Clock; log: Logger; turns: ContainerTurns },
+  deps: { docker: Docker; clock: Clock; log: Logger; turns: ContainerTurns; leftovers: Leftovers },
   start: StartTerminal,
   signal: AbortSignal,
 ): Promise<DockerTerminal> {
@@ -87,7 +90,7 @@ async function startTerminal(
  * without an answer, whatever it may have started is ended.
  */
 async function startOrEnd(
-  { docker, log }: { docker: Docker; log: Logger },
+  { docker, log, leftovers }: { docker: Docker; log: Logger; leftovers: Leftovers },
   { containerId, session }: StartTerminal,
   execId: string,
   body: Readonly<Record<string, unknown>>,
@@ -97,11 +100,10 @@ async function startOrEnd(
   } catch (error) {
     const refused = error instanceof EngineError && error.fault.status !== null;
     if (!refused) {
-      await endMarked(docker, { containerId, session, spareDaemons: false }).catch((failure: unknown) => {
-        log.error(
-          { session, containerId, error: failure },
-          'a start broke off and what it may have started is not ended',
-        );
+      const left = { containerId, session };
+      const end = (): Promise<void> => endMarked(docker, { ...left, spareDaemons: false });
+      await leftovers.end(left, end).catch((failure: unknown) => {
+        log.error({ ...left, error: failure }, 'a start broke off and what it may have started is not ended');
       });
     }
     throw engineErrorOf('exec-start', error);

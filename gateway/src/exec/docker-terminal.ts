@@ -7,6 +7,7 @@ import type { Logger } from '#shared/log.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import type { ContainerTurns } from './container-turns.ts';
 import { endMarked, isGone } from './end-marked.ts';
+import type { Leftovers } from './leftovers.ts';
 import type { ProcessState, StartTerminal, Terminal } from './port.ts';
 
 const callTimeoutMs = 10_000;
@@ -40,17 +41,19 @@ export class DockerTerminal implements Terminal {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #turns: ContainerTurns;
+  readonly #leftovers: Leftovers;
   readonly #detachKeys: string;
   readonly #start: StartTerminal;
 
   constructor(
-    deps: { docker: Docker; clock: Clock; log: Logger; turns: ContainerTurns },
+    deps: { docker: Docker; clock: Clock; log: Logger; turns: ContainerTurns; leftovers: Leftovers },
     of: { execId: string; stream: Duplex; detachKeys: string; start: StartTerminal },
   ) {
     this.#docker = deps.docker;
     this.#clock = deps.clock;
     this.#log = deps.log;
     this.#turns = deps.turns;
+    this.#leftovers = deps.leftovers;
     this.execId = of.execId;
     this.stream = of.stream;
     this.#detachKeys = of.detachKeys;
@@ -83,9 +86,12 @@ export class DockerTerminal implements Terminal {
     this.stream.resume();
     try {
       const exec = await this.#started();
-      if (exec === null || !exec.running) return;
-      left = await this.#hangUpAlone(exec.pid);
-      if (left === 'nothing') return;
+      if (exec !== null) {
+        if (!exec.running) return;
+        left = await this.#hangUpAlone(exec.pid);
+        if (left === 'nothing') return;
+      }
+      // An engine that was restarted under its containers has forgotten its execs, and their processes live on.
     } catch (error) {
       if (isGone(error)) return;
       this.#log.warn({ session, error }, 'a hang-up failed; signalling the processes instead');
@@ -94,7 +100,9 @@ export class DockerTerminal implements Terminal {
     }
     this.#log.info({ session, left }, 'processes outlived the hang-up of their terminal; signalling them');
     // Where the shell obeyed, what ignores HUP was told to outlive it (`nohup`), as on any terminal.
-    await endMarked(this.#docker, { containerId, session, spareDaemons: left === 'programs' });
+    const spareDaemons = left === 'programs';
+    const end = (): Promise<void> => endMarked(this.#docker, { containerId, session, spareDaemons });
+    await this.#leftovers.end({ containerId, session }, end);
   }
 
   /** Resolves once the engine has made the process, or will not. */

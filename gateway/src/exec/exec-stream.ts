@@ -56,17 +56,22 @@ const ModemAddress = z.object({
   port: z.coerce.number().optional(),
 });
 
-const maxRefusalBytes = 4_096;
+/** What is told of a refusal: people read it in their terminals, and it may be a proxy's whole page. */
+const maxRefusalLength = 500;
 
 async function refusalOf(answer: IncomingMessage): Promise<EngineError> {
   let text = '';
   for await (const chunk of answer) {
     text += String(chunk);
-    if (text.length > maxRefusalBytes) break;
+    if (text.length > maxRefusalLength) break;
   }
   const status = answer.statusCode ?? 0;
   const kind = status === 404 ? 'not-found' : status === 409 ? 'conflict' : status < 500 ? 'invalid' : 'failed';
-  return faultOf(kind, status, text.trim() || `the engine answered ${status} instead of a stream`);
+  return faultOf(
+    kind,
+    status,
+    text.trim().slice(0, maxRefusalLength) || `the engine answered ${status} instead of a stream`,
+  );
 }
 
 function faultOf(kind: FaultKind, status: number | null, message: string): EngineError {

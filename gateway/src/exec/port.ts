@@ -34,7 +34,8 @@ export interface Terminal {
   /**
    * Ends the terminal as if its window was closed: a real hang-up, verified; where the shell survives that, whatever carries
    * the session's mark is signalled, and killed after a grace. Programs that were told to outlive a hang-up do. Resolves
-   * when the shell is gone; rejects with an EngineError where that cannot be told. Closes the stream.
+   * when the shell is gone, or the engine cannot be reached: then it is tried again until it can. Rejects with an EngineError
+   * where the engine says that it cannot be ended. Closes the stream.
    */
   hangUp(): Promise<void>;
 }

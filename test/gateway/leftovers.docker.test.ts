@@ -1,0 +1,83 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '#shared/clock.ts';
+import { connectDocker } from '#shared/docker.ts';
+import { UserName } from '#shared/identity.ts';
+import { createLogger } from '#shared/log.ts';
+import { createDockerExec } from '../../gateway/src/exec/docker-exec.ts';
+import { boxImage } from '../support/docker.ts';
+import { createEngineProxy } from '../support/engine-proxy.ts';
+import { createOwnEngine, whyNoOwnEngine } from '../support/own-engine.ts';
+import { type Boxes, createBoxes } from './gateway-world.ts';
+
+/** A terminal that ends while its gateway cannot reach the engine, or whose engine forgot it. */
+
+const why = whyNoOwnEngine();
+if (why !== null) process.stderr.write(`half of test/gateway/leftovers.docker.test.ts is skipped: ${why}\n`);
+const log = createLogger({ name: 'exec', level: 'silent' });
+const never = new AbortController().signal;
+
+let boxes: Boxes;
+let folder: string;
+beforeAll(async () => {
+  boxes = await createBoxes();
+  folder = await mkdtemp(join(tmpdir(), 'spoonbox-leftovers-'));
+});
+afterAll(async () => {
+  await boxes?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+it('a shell that could not be hung up is ended once the engine can be reached, and none of its session is started before', async () => {
+  const path = join(folder, 'engine.sock');
+  const proxy = await createEngineProxy(path);
+  const docker = await connectDocker(proxy.address);
+  const exec = createDockerExec({ connect: async () => docker, clock: systemClock, log });
+  const user = UserName.parse(`leftovers-${process.pid}`);
+  const containerId = await boxes.start(user);
+  const start = { containerId, session: 'sLeft', size: { cols: 80, rows: 24 }, directory: null };
+  const terminal = await exec.open(start, never);
+  terminal.stream.write('sleep 600\n');
+  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toContain('sleep 600'), { timeout: 10_000 });
+
+  await proxy.close();
+  await terminal.hangUp();
+  expect(await boxes.processes(containerId)).toContain('sleep 600');
+  await expect(exec.open(start, never)).rejects.toMatchObject({ fault: { kind: 'unreachable' } });
+
+  const back = await createEngineProxy(path);
+  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toEqual([]), { timeout: 20_000 });
+  const next = await vi.waitFor(() => exec.open(start, never), { timeout: 10_000 });
+  await next.hangUp();
+  await back.close();
+}, 60_000);
+
+describe.skipIf(why !== null)('an engine with live restore', () => {
+  it('that was restarted has forgotten its shells: they are ended all the same', async () => {
+    const engine = await createOwnEngine();
+    try {
+      const docker = await engine.connect();
+      const exec = createDockerExec({ connect: async () => docker, clock: systemClock, log });
+      const box = await docker.createContainer({
+        Image: boxImage,
+        Cmd: ['sleep', 'infinity'],
+        HostConfig: { Init: true },
+      });
+      await box.start();
+      const start = { containerId: box.id, session: 'sForgotten', size: { cols: 80, rows: 24 }, directory: null };
+      const terminal = await exec.open(start, never);
+      const isThere = async (): Promise<boolean> =>
+        (await engine.processes()).some(({ marks }) => marks.includes('SPOONBOX_SESSION=sForgotten'));
+      await vi.waitFor(async () => expect(await isThere()).toBe(true), { timeout: 10_000 });
+      await engine.kill();
+      await engine.start({ liveRestore: true });
+      expect(await isThere()).toBe(true);
+      await terminal.hangUp();
+      expect(await isThere()).toBe(false);
+    } finally {
+      await engine[Symbol.asyncDispose]();
+    }
+  }, 120_000);
+});
