@@ -26,6 +26,14 @@ export interface RuntimeHarness {
     startExec(id: string, command: string[]): Promise<void>;
     makeHome(user: string): Promise<void>;
     linkHome(user: string, target: string): Promise<void>;
+    /** Resolves while the engine is still making a container of this name; what it resolves with waits for the end, and answers the id. */
+    beginCreate(name: string): Promise<() => Promise<string>>;
+    /** Of a box that runs: kills it, and resolves while the engine is removing it; what it resolves with waits for the end. */
+    beginRemoval(id: string): Promise<() => Promise<void>>;
+    /** Makes the engine fail to remove this box, until the answer is called; null where it cannot be made to. */
+    blockRemoval(id: string): Promise<(() => Promise<void>) | null>;
+    /** A container that ends with 3 again and again, and that the engine is about to start once more in a while. */
+    createRestarting(name: string): Promise<string>;
   };
   dispose(): Promise<void>;
 }

@@ -3,9 +3,11 @@ import { InstallationId } from '#shared/identity.ts';
 import { simCommands } from '../support/sim-engine.ts';
 import { createSimRuntime, simProbes } from '../support/sim-runtime.ts';
 import { boxRuntimeContract } from './box-runtime.ts';
+import { boxRuntimeStates } from './box-runtime-states.ts';
 import type { RuntimeHarness } from './box-runtime-harness.ts';
 
 boxRuntimeContract('the simulated runtime', makeSimHarness);
+boxRuntimeStates('the simulated runtime', makeSimHarness);
 
 async function makeSimHarness(): Promise<RuntimeHarness> {
   const installation = InstallationId.parse('sim');
@@ -34,15 +36,44 @@ async function makeSimHarness(): Promise<RuntimeHarness> {
         engine.remove(byHand, id);
       },
       async createForeign(name) {
-        const labels = { installation: '', role: '', user: '', generation: 0 };
-        return engine.create(byHand, { name, ...labels, imageId: image.id, spec: null }).id;
+        return engine.create(byHand, { ...foreign(name), imageId: image.id }).id;
       },
       async startExec(id) {
         engine.runsFor(byHand, id).execs += 1;
       },
       makeHome: async (user) => void homes.set(user, 0),
       linkHome: async (user) => void homes.set(user, 'link'),
+      async beginCreate(name) {
+        const finish = engine.beginCreate(byHand, { ...foreign(name), imageId: image.id });
+        return async () => finish().id;
+      },
+      async beginRemoval(id) {
+        const container = engine.container(byHand, id);
+        engine.kill(container);
+        engine.becomes(container, 'removing');
+        return async () => {
+          engine.becomes(container, 'exited');
+          engine.remove(byHand, id);
+        };
+      },
+      async blockRemoval(id) {
+        const container = engine.container(byHand, id);
+        container.unremovable = true;
+        return async () => {
+          container.unremovable = false;
+        };
+      },
+      async createRestarting(name) {
+        const container = engine.create(byHand, { ...foreign(name), imageId: image.id });
+        container.exitCode = 3;
+        engine.becomes(container, 'restarting');
+        return container.id;
+      },
     },
     dispose: async () => {},
   };
+}
+
+function foreign(name: string) {
+  return { name, installation: '', role: '', user: '', generation: 0, spec: null };
 }

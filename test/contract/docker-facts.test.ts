@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { label, networkNameOf, type UserName } from '#shared/identity.ts';
@@ -99,6 +99,19 @@ describe('the Docker runtime, looked at from inside and below', () => {
     expect(views.find((view) => view.id === copy.id)?.spec?.imageId).not.toBe(made.Id);
   });
 
+  test('a box is removed without the volumes of its image', async () => {
+    const { id } = await createBox();
+    const { docker } = harness.world;
+    const made = await docker.getContainer(id).commit({ changes: ['VOLUME /data'], pause: false });
+    images.push(made.Id);
+    const box = await createBox({ imageId: made.Id });
+    const { Mounts } = await docker.getContainer(box.id).inspect();
+    const volume = docker.getVolume(Mounts.find(({ Type }) => Type === 'volume')?.Name ?? '');
+    await harness.runtime.remove(box.id, never);
+    await volume.inspect();
+    await volume.remove();
+  });
+
   test('a box that uses more memory than it has is shown as such', async () => {
     const { user } = await startBox({ command: ['tail', '/dev/zero'], memoryBytes: 32 * 1024 ** 2 });
     const look = () => harness.runtime.observe(user, { thorough: true }, never);
@@ -177,6 +190,34 @@ describe('the Docker runtime, looked at from inside and below', () => {
     expect((await harness.world.networks()).map(({ Id }) => Id)).toEqual([oldest?.Id]);
   });
 
+  test('what is refused beside the boxes: a second network of a name, one in use, and everything that is gone', async () => {
+    const { docker } = harness.world;
+    const status = async (call: Promise<unknown>): Promise<unknown> => {
+      return await call.then(
+        () => 'no refusal',
+        (error: unknown) => (error instanceof Error && 'statusCode' in error ? error.statusCode : error),
+      );
+    };
+    const { id } = await startBox();
+    const [network] = await harness.world.networks();
+    const twin = { Name: networkNameOf(harness.installation), CheckDuplicate: true };
+    expect(await status(docker.createNetwork(twin))).toBe(409);
+    expect(await status(docker.getNetwork(network?.Id ?? '').remove())).toBe(403);
+    const [gone, none] = ['f'.repeat(64), 'spoonbox.invalid/none:1'];
+    expect(await status(docker.getNetwork(gone).remove())).toBe(404);
+    expect(await status(docker.getContainer(gone).inspect())).toBe(404);
+    expect(await status(docker.getContainer(gone).wait())).toBe(404);
+    expect(await status(docker.getContainer(gone).logs({ stdout: true }))).toBe(404);
+    expect(await status(docker.getContainer(gone).top())).toBe(404);
+    expect(await status(docker.getContainer(gone).exec({ Cmd: ['true'] }))).toBe(404);
+    expect(await status(docker.getImage(none).inspect())).toBe(404);
+    // By its old name a container is not found; a filter by name finds every name that holds the words.
+    await harness.runtime.rename(id, `renamed-${harness.installation}`, never);
+    expect(await status(docker.getContainer(`spoon-box-${harness.installation}`).inspect())).toBe(404);
+    const found = await docker.listContainers({ all: true, filters: { name: [harness.installation] } });
+    expect(found.map(({ Id }) => Id)).toEqual([id]);
+  });
+
   test("somebody else's network of our name is a conflict", async () => {
     const other = await makeDockerHarness();
     try {
@@ -211,7 +252,14 @@ describe('the Docker runtime, looked at from inside and below', () => {
       const { log } = harness.options;
       return verifyWorkdir({ docker, installation, workdir, hostWorkdir, image: harness.image.id, log }, never);
     };
+    // What a kill left long ago goes; what another process is looking at just now stays.
+    const [left, recent] = [join(workdir, '.spoonbox-marker-left'), join(workdir, '.spoonbox-marker-recent')];
+    for (const marker of [left, recent]) await writeFile(marker, 'x');
+    const long = new Date(Date.now() - 3_600_000);
+    await utimes(left, long, long);
     await check(workdir);
+    expect((await readdir(workdir)).toSorted()).toEqual(['.spoonbox-marker-recent', 'homes']);
+    await rm(recent);
     for (const wrong of [join(workdir, 'homes'), '/nowhere/at/all']) {
       const error = await check(wrong).catch((reason: unknown) => reason);
       expect(error).toMatchObject({ name: 'StartError' });

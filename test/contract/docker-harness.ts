@@ -3,12 +3,13 @@ import { createLogger } from '#shared/log.ts';
 import { createDockerRuntime, type DockerRuntimeOptions } from '../../controller/src/runtime/docker-runtime.ts';
 import { boxImage, createDockerWorld, type DockerWorld, handsOf } from '../support/docker.ts';
 import type { RuntimeHarness } from './box-runtime-harness.ts';
+import { slowHandsOf } from './docker-slow-hands.ts';
 
 /** The Docker runtime in a world of its own on the real engine. */
 export interface DockerHarness extends RuntimeHarness {
   readonly world: DockerWorld;
   readonly options: DockerRuntimeOptions;
-  readonly hands: ReturnType<typeof handsOf>;
+  readonly hands: ReturnType<typeof handsOf> & RuntimeHarness['hands'];
 }
 
 export async function makeDockerHarness(): Promise<DockerHarness> {
@@ -33,7 +34,7 @@ export async function makeDockerHarness(): Promise<DockerHarness> {
       fails: ['/bin/sh', '-c', 'echo not ready >&2; echo last; exit 4'],
       hangs: ['sleep', '60'],
     },
-    hands: handsOf(world),
+    hands: { ...handsOf(world), ...slowHandsOf(world) },
     dispose: () => world.dispose(),
   };
 }

@@ -18,6 +18,10 @@ export interface SimContainer {
   oomKilled: boolean;
   /** execs that run */
   execs: number;
+  /** the engine is still making it: it has its name and is listed, and is found by nobody */
+  inProgress: boolean;
+  /** the engine fails to remove its files: it stays, dead */
+  unremovable: boolean;
   /** moves at every start, so that a KILL that comes late hits nothing but the run it was for */
   run: number;
 }
@@ -51,21 +55,27 @@ export class SimEngine {
   }
 
   named(name: string): SimContainer | undefined {
-    return this.names.get(name);
+    const container = this.names.get(name);
+    return container?.inProgress ? undefined : container;
   }
 
-  /** Those with this user's label, whoever made them. */
+  /** Those with this user's label that can be looked at, whoever made them. */
   labelled(user: string): SimContainer[] {
-    return [...(this.byUser.get(user) ?? [])];
+    return [...(this.byUser.get(user) ?? [])].filter(({ inProgress }) => !inProgress);
   }
 
   container(operation: string, id: string): SimContainer {
     const container = this.containers.get(id);
-    if (container === undefined) throw refusal(operation, 404, `No such container: ${id}`);
+    if (container === undefined || container.inProgress) throw refusal(operation, 404, `No such container: ${id}`);
     return container;
   }
 
   create(operation: string, blueprint: SimBlueprint): SimContainer {
+    return this.beginCreate(operation, blueprint)();
+  }
+
+  /** As a create that lasts, or whose client has gone: until the answer is called, its name is taken by what nobody finds. */
+  beginCreate(operation: string, blueprint: SimBlueprint): () => SimContainer {
     if (![...this.images.values()].includes(blueprint.imageId)) {
       throw refusal(operation, 404, `No such image: ${blueprint.imageId}`);
     }
@@ -80,13 +90,18 @@ export class SimEngine {
       exitCode: 0,
       oomKilled: false,
       execs: 0,
+      inProgress: true,
+      unremovable: false,
       run: 0,
     };
     this.containers.set(container.id, container);
     this.names.set(container.name, container);
     this.ofUser(container).add(container);
-    this.tell(container);
-    return container;
+    return () => {
+      container.inProgress = false;
+      this.tell(container);
+      return container;
+    };
   }
 
   start(operation: string, id: string): void {
@@ -111,7 +126,8 @@ export class SimEngine {
 
   pause(operation: string, id: string): void {
     const container = this.container(operation, id);
-    if (container.state !== 'running') throw refusal(operation, 409, `Container ${id} is not running`);
+    if (container.state === 'paused') throw refusal(operation, 409, `Container ${id} is already paused`);
+    if (container.state !== 'running') throw refusal(operation, 409, `Container ${id} is ${whyNot(container)}`);
     container.state = 'paused';
     this.tell(container);
   }
@@ -126,6 +142,7 @@ export class SimEngine {
   rename(operation: string, id: string, name: string): void {
     const container = this.container(operation, id);
     this.refuseTaken(operation, name);
+    if (container.state === 'restarting') throw refusal(operation, 404, `sandbox of ${id} not found`);
     const oldName = container.name;
     this.names.delete(oldName);
     this.names.set(name, container);
@@ -133,14 +150,17 @@ export class SimEngine {
     this.tell(container, oldName);
   }
 
-  /** Resolves when the container has ended: at once where it listens to TERM, after the grace where it does not. */
+  /**
+   * Resolves when the container has ended: at once where it listens to TERM, after the grace where it does not. A paused one
+   * goes on first; one that waits for its restart does not get it, and keeps the exit code of its last end.
+   */
   async stop(operation: string, id: string, graceMs: number): Promise<void> {
     const container = this.container(operation, id);
-    if (container.state === 'restarting') this.end(container, 137);
-    if (container.state !== 'running' && container.state !== 'paused') return;
+    if (container.state === 'restarting') this.end(container, container.exitCode);
+    if (container.state === 'paused') this.unpause(operation, id);
+    if (container.state !== 'running') return;
     const { run } = container;
-    // A paused process hears nothing either.
-    if (container.state === 'paused' || commandOf(container) === simCommands.deaf) {
+    if (commandOf(container) === simCommands.deaf) {
       await new Promise<void>((resolve) => this.clock.after(graceMs, resolve));
       if (container.run === run) this.kill(container);
     } else this.end(container, 0);
@@ -166,6 +186,10 @@ export class SimEngine {
     if (state === 'running' || state === 'paused' || state === 'restarting') {
       throw refusal(operation, 409, `You cannot remove a ${state} container ${id}. Stop the container first`);
     }
+    if (container.unremovable) {
+      container.state = 'dead';
+      throw refusal(operation, 500, `container ${id}: failed to remove root filesystem: operation not permitted`);
+    }
     this.containers.delete(id);
     this.names.delete(container.name);
     this.ofUser(container).delete(container);
@@ -176,7 +200,7 @@ export class SimEngine {
   runsFor(operation: string, id: string): SimContainer {
     const container = this.container(operation, id);
     if (container.state === 'running') return container;
-    const why = container.state === 'paused' ? 'paused, unpause the container before exec' : 'not running';
+    const why = container.state === 'paused' ? 'paused, unpause the container before exec' : whyNot(container);
     throw refusal(operation, 409, `Container ${id} is ${why}`);
   }
 
@@ -220,4 +244,8 @@ export function refusal(operation: string, status: number, message: string): Eng
 
 function commandOf(container: SimContainer): string {
   return container.blueprint.spec?.command[0] ?? '';
+}
+
+function whyNot({ state }: SimContainer): string {
+  return state === 'restarting' ? 'restarting, wait until the container is running' : 'not running';
 }

@@ -68,8 +68,11 @@ export function createSimRuntime(options: {
       const views = [...engine.containers.values()].map(viewOf).filter((view) => {
         return isOurs(view) || userOfBoxName(view.name) !== null;
       });
-      // A list does not tell how a container ended.
-      return views.map((view) => ({ ...view, exitCode: null, oomKilled: false }));
+      // A list does not tell how a container ended, and shows one that could not be removed as if it was being removed.
+      return views.map((view) => {
+        const state = view.state === 'dead' ? 'removing' : view.state;
+        return { ...view, state, exitCode: null, oomKilled: false };
+      });
     },
 
     async observe(user, { thorough }, signal) {
@@ -200,7 +203,15 @@ export function createSimRuntime(options: {
 
 function viewOf(container: SimContainer): ContainerView {
   const { id, blueprint, name, state, createdAtS, exitCode, oomKilled } = container;
-  return { ...blueprint, id, name, state, createdAtS, exitCode: state === 'exited' ? exitCode : null, oomKilled };
+  return {
+    ...blueprint,
+    id,
+    name,
+    state,
+    createdAtS,
+    exitCode: state === 'exited' || state === 'dead' ? exitCode : null,
+    oomKilled,
+  };
 }
 
 function homeOf(user: string, home: number | 'link' | undefined): HomeView {
