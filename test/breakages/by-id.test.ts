@@ -60,3 +60,14 @@ test('a box that is being reaped stays so until it is gone, whoever asks for it 
     }
   }
 });
+
+test('what somebody removes already is waited for, and not removed once more', () => {
+  const context = { ...freshContext, drainId: 'box-1', drainCause: 'idle' };
+  const ownership = { box: containerOf({ state: 'removing' }), misnamed: false, extras: [], foreign: null };
+  for (const value of [{ reaping: 'removing' }, { reaping: 'stopping' }, { provisioning: 'starting' }, 'failed']) {
+    const plan = planNext({ value, context }, factsOf({ ownership, hasLease: true }));
+    expect(plan).toMatchObject({ phase: 'reaping', command: { type: 'none' } });
+    // An engine that fails in it tells nobody: the container is looked at again soon.
+    expect(plan.requeueAfterMs).toBeLessThanOrEqual(1_000);
+  }
+});

@@ -10,7 +10,7 @@ import { brokenText } from './broken-text.ts';
 
 /**
  * Applies one breakage after the other to a copy of the tree, and runs the tests that must catch it.
- *   node test/breakages/run.ts [--only N]     N counts from 1; or a part of the breakage's name
+ *   node test/breakages/run.ts [--only N]     N counts from 1, N-M is a range; or a part of the breakage's name
  * Ends with 1 where a breakage was not caught, or where a named test is not green on the unbroken tree.
  */
 
@@ -114,5 +114,8 @@ async function runTests(file: string, name: string | null): Promise<{ fullName: 
 
 function isChosen({ breakage, number }: { breakage: Breakage; number: number }): boolean {
   const { only } = values;
-  return only === undefined || only === String(number) || (!/^\d+$/.test(only) && breakage.name.includes(only));
+  if (only === undefined) return true;
+  const [, from, to] = /^(\d+)(?:-(\d+))?$/.exec(only) ?? [];
+  if (from === undefined) return breakage.name.includes(only);
+  return number >= Number(from) && number <= Number(to ?? from);
 }

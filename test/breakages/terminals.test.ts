@@ -17,11 +17,14 @@ beforeAll(async () => {
 afterEach(async () => await vi.waitFor(() => expect(gateway.sessions).toBe(0)));
 afterAll(async () => await world?.close());
 
-async function attached(mode: TerminalMode): Promise<{ user: UserName; client: TestClient; token: string }> {
+async function attached(
+  mode: TerminalMode,
+  at = gateway,
+): Promise<{ user: UserName; client: TestClient; token: string }> {
   const user = world.newUser();
   await world.commit(user, { phase: 'ready', containerId: 'c1' });
   const token = await world.token(user, { mode });
-  const client = await open({ port: gateway.port, token });
+  const client = await open({ port: at.port, token });
   await client.message('hello');
   return { user, client, token };
 }
@@ -52,4 +55,45 @@ test('a terminal gives its lease back when the client goes', async () => {
   client.socket.terminate();
   await vi.waitFor(() => expect(gateway.sessions).toBe(0));
   expect(await world.store.read(user)).toMatchObject({ leases: [], ended: [{ endReason: 'released' }] });
+});
+
+describe('a terminal', () => {
+  test('says why before it closes, and in the close', async () => {
+    const { client } = await attached('rw');
+    client.tell({ type: 'exec' });
+    const { code, message } = await client.message('error');
+    expect([code, message]).toEqual(['bad-message', expect.stringContaining('type')]);
+    expect(await client.closed).toEqual({ code: 4400, reason: message });
+    const { client: other } = await attached('rw');
+    exec.terminals.at(-1)?.ends({ exitCode: 3 });
+    const exit = await other.message('exit');
+    expect(exit).toMatchObject({ code: 3, reason: 'exited' });
+    expect(await other.closed).toEqual({ code: 1000, reason: exit.message });
+  });
+});
+
+describe('what is typed', () => {
+  test('is held back while the shell takes none, and a client that goes meanwhile is noticed by the pings', async () => {
+    const brisk = await world.gateway({ limits: { pingEveryMs: 100 } });
+    const { client } = await attached('rw', brisk);
+    const shell = exec.terminals.at(-1);
+    if (shell === undefined) throw new Error('there is no shell');
+    shell.stream._write = () => {};
+    const frame = Buffer.alloc(512 * 1024, 'x');
+    for (let sent = 0; sent < 128; sent += 1) client.socket.send(frame);
+    let before = -1;
+    const stands = (): void => {
+      const now = shell.stream.writableLength;
+      const isTheSame = now === before && now > 0;
+      before = now;
+      expect(isTheSame).toBe(true);
+    };
+    await vi.waitFor(stands, { interval: 500, timeout: 20_000 });
+    // Of 64 MB: what the shell's buffer holds, and what was being read.
+    expect(shell.stream.writableLength).toBeLessThan(8 * 1024 ** 2);
+    expect(brisk.sessions).toBe(1);
+    client.socket.terminate();
+    await vi.waitFor(() => expect(brisk.sessions).toBe(0), { timeout: 10_000 });
+    expect(shell.hangUps).toBe(1);
+  });
 });

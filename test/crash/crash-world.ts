@@ -34,8 +34,8 @@ export interface CrashWorld {
   makeHome(user: UserName): Promise<void>;
   /** The controller that runs, or ran last. */
   life(): ControllerProcess;
-  /** Starts a controller; the next one of this world. */
-  start(): Promise<ControllerProcess>;
+  /** Starts a controller; the next one of this world. With `verifies`, it looks first whether its work directory is the engine's. */
+  start(verifies?: boolean): Promise<ControllerProcess>;
   kill(): Promise<void>;
   order(orders: readonly Order[]): void;
   passings(): Passing[];
@@ -98,8 +98,9 @@ export async function openCrashWorld(supplies: Supplies): Promise<CrashWorld> {
       if (last === undefined) throw new Error('no controller was started yet');
       return last;
     },
-    async start() {
-      const started = await world.startController(settings);
+    async start(verifies = false) {
+      const image = verifies ? supplies.image : settings.SPOON_BOX_IMAGE;
+      const started = await world.startController({ ...settings, SPOON_BOX_IMAGE: image });
       lives.push(started);
       return started;
     },

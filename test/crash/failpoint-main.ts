@@ -1,7 +1,8 @@
 import { runProcess } from '#shared/run-process.ts';
 import { runController } from '../../controller/src/run-controller.ts';
 import { runtimeWithFailpoints, statusStoreWithFailpoints } from './failpoints.ts';
-import { journalVariable, ordersVariable, readOrders, writePassing } from './orders.ts';
+import { callOf, journalVariable, ordersVariable, readOrders, writePassing } from './orders.ts';
+import { failAtRequests } from './request-failpoints.ts';
 
 /** The controller as it is, but for what is told to it through the environment: it kills itself at a failpoint. */
 
@@ -11,9 +12,9 @@ const counts = new Map<string, number>();
 
 /** Orders are read anew at each failpoint: a controller that has healed one crash is told where to die next. */
 function passed(failpoint: string, user: string | null): void {
-  const place = failpoint.replace(/^\w+ /, '');
+  const call = callOf(failpoint);
   for (const order of readOrders(ordersFile)) {
-    if (user === null ? !order.globals.includes(place) : user !== order.user) continue;
+    if (user === null ? !order.globals.includes(call) : user !== order.user) continue;
     const key = `${order.id} ${failpoint}`;
     const nth = (counts.get(key) ?? 0) + 1;
     counts.set(key, nth);
@@ -30,6 +31,7 @@ function fromEnvironment(name: string): string {
   return value;
 }
 
+failAtRequests(passed);
 await runProcess('controller', (signal) =>
   runController(signal, {
     runtime: (runtime) => runtimeWithFailpoints(runtime, passed),

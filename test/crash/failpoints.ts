@@ -3,6 +3,7 @@ import { userOfBoxName } from '#shared/identity.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
 import type { Commit, StatusStore } from '../../controller/src/store/status-store.ts';
+import { duringCall } from './request-failpoints.ts';
 
 /** A call that changes something is also left while it is under way: so long after it was sent. */
 const amidMs = 2;
@@ -21,7 +22,7 @@ export function runtimeWithFailpoints(inner: BoxRuntime, passed: Passed): BoxRun
   async function look<T>(call: string, user: string | null, ask: () => Promise<T>): Promise<T> {
     passed(`before ${call}`, user);
     try {
-      return await ask();
+      return await duringCall(call, user, ask);
     } finally {
       passed(`after ${call}`, user);
     }

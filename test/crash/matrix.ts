@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type CrashWorld, openCrashWorld } from './crash-world.ts';
-import type { Order, Passing } from './orders.ts';
+import { callOf, isOfRequest, type Order, type Passing } from './orders.ts';
 import { remove, type Scenario, type Stage, scenarios } from './scenarios.ts';
 import type { Supplies } from './supplies.ts';
 import { lookAround, noWitnesses, openWitnessedWorld, type Witnesses } from './witnesses.ts';
@@ -49,7 +49,7 @@ async function recordIn(supplies: Supplies, some: readonly Scenario[]): Promise<
     );
     world.order(stories.map(({ order }) => order));
     if (starts.includes('again')) await world.life().stop();
-    if (!starts.includes('none')) await world.start();
+    if (!starts.includes('none')) await world.start(some[0]?.verifies);
     await Promise.all(
       stories.map(async ({ scenario, stage }) => {
         await scenario.act(stage);
@@ -78,15 +78,11 @@ async function open(supplies: Supplies, fresh: boolean): Promise<{ world: CrashW
 function cellsOf(scenario: Scenario, passings: readonly Passing[]): Cell[] {
   return (
     passings
-      .filter(({ nth }) => nth <= maxNth)
-      // A first start differs from others in what concerns no user.
-      .filter(({ failpoint }) => scenario.start !== 'fresh' || scenario.globals.includes(placeOf(failpoint)))
+      .filter(({ failpoint, nth }) => nth <= (isOfRequest(failpoint) ? 1 : maxNth))
+      // A first start differs from others in what concerns no user, and one that verifies the work directory in that.
+      .filter(({ failpoint }) => !scenario.onlyGlobals || scenario.globals.includes(callOf(failpoint)))
       .map(({ failpoint, nth }) => ({ scenario, failpoint, nth }))
   );
-}
-
-export function placeOf(failpoint: string): string {
-  return failpoint.replace(/^\w+ /, '');
 }
 
 /**
@@ -185,7 +181,7 @@ async function dieIn(cell: Cell, stage: Stage, onAlive: () => void = () => {}): 
   if (scenario.start !== 'fresh') await world.life().converged();
   world.order([orderFor(scenario.globals, stage, failpoint, nth)]);
   if (scenario.start === 'again') await world.kill();
-  if (scenario.start !== 'none') await world.start();
+  if (scenario.start !== 'none') await world.start(scenario.verifies);
   const { exited } = world.life();
   const acting = scenario.act(stage);
   const ending = acting.then(() => ended(scenario, stage)).then(() => wait(lastPassingMs));

@@ -1,12 +1,14 @@
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
 import type { Cell } from './matrix.ts';
+import { startUp } from './request-failpoints.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 
 /** Calls of the port that ask nothing of the engine, or only listen to it. */
-type Silent = 'home' | 'forgetImages' | 'follow';
+export const silent = ['home', 'forgetImages', 'follow'] as const;
+type Silent = (typeof silent)[number];
 
 /** Every call of the engine's port, each with the story that dies at it soonest: a new call without one does not compile. */
-const storyOfCall: Readonly<Record<Exclude<keyof BoxRuntime, Silent>, string>> = {
+export const storyOfCall: Readonly<Record<Exclude<keyof BoxRuntime, Silent>, string>> = {
   list: 'again',
   image: 'again',
   removeLeftHelpers: 'again',
@@ -25,7 +27,7 @@ const storyOfCall: Readonly<Record<Exclude<keyof BoxRuntime, Silent>, string>> =
 };
 
 /** Every kind of commit. */
-const storyOfCommit: Readonly<Record<string, string>> = {
+export const storyOfCommit: Readonly<Record<string, string>> = {
   'provisioning/pulling': 'first',
   'provisioning/creating': 'lease',
   'provisioning/starting': 'lease',
@@ -40,12 +42,37 @@ const storyOfCommit: Readonly<Record<string, string>> = {
   failed: 'killed',
 };
 
+/** The changing requests of calls that are several: dying after one leaves what the next would have gone on from. */
+const storyOfRequest: Readonly<Record<string, string>> = {
+  'ensureHome: POST /containers/create': 'first',
+  'ensureHome: POST /containers/…/start': 'first',
+  'ensureHome: POST /containers/…/wait': 'first',
+  'ensureHome: DELETE /containers/…': 'first',
+  'probe: POST /containers/…/exec': 'lease',
+  'probe: POST /exec/…/start': 'lease',
+  'ensureNetwork: POST /networks/create': 'fresh',
+  [`${startUp}: POST /containers/create`]: 'verified',
+  [`${startUp}: POST /containers/…/start`]: 'verified',
+  [`${startUp}: POST /containers/…/wait`]: 'verified',
+  [`${startUp}: DELETE /containers/…`]: 'verified',
+};
+
 /** Every failpoint before and after something once, each in one story. */
 export function eachOnce(): Cell[] {
   const commits = Object.entries(storyOfCommit).map(([kind, story]) => [`commit ${kind}`, story] as const);
-  return [...Object.entries(storyOfCall), ...commits].flatMap(([name, story]) =>
+  const around = [...Object.entries(storyOfCall), ...commits].flatMap(([name, story]) =>
     ['before', 'after'].map((place) => ({ scenario: scenarioOf(story), failpoint: `${place} ${name}`, nth: 1 })),
   );
+  const within = Object.entries(storyOfRequest).map(([name, story]) => {
+    return { scenario: scenarioOf(story), failpoint: `after ${name}`, nth: 1 };
+  });
+  return [...around, ...within];
+}
+
+/** A request that changes something, and is not in the list above. */
+export function isUnlistedRequest(failpoint: string): boolean {
+  const [, name = ''] = /^after (.+: (?:POST|DELETE) .+)$/.exec(failpoint) ?? [];
+  return name !== '' && storyOfRequest[name] === undefined;
 }
 
 function scenarioOf(id: string): Scenario {

@@ -17,6 +17,16 @@ export const Order = z.object({
 });
 export type Order = z.infer<typeof Order>;
 
+/** `ensureHome` of `before ensureHome` and of `before ensureHome: POST /containers/create`. */
+export function callOf(failpoint: string): string {
+  return failpoint.replace(/^\w+ /, '').replace(/: .*$/, '');
+}
+
+/** Of a single request within a call. */
+export function isOfRequest(failpoint: string): boolean {
+  return failpoint.includes(': ');
+}
+
 export const ordersVariable = 'CRASH_ORDERS';
 export const journalVariable = 'CRASH_JOURNAL';
 

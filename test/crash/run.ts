@@ -1,5 +1,6 @@
 import { die, record } from './matrix.ts';
-import { eachOnce } from './names.ts';
+import { eachOnce, isUnlistedRequest } from './names.ts';
+import { isOfRequest } from './orders.ts';
 import { openSupplies } from './supplies.ts';
 
 /** The whole crash matrix: `node test/crash/run.ts [--worlds N]`. Ends with 1 where one cell does not heal. */
@@ -35,7 +36,9 @@ const reached = new Set(results.filter(({ healMs }) => healMs !== null).map(({ c
 const unreached = [...names].filter((name) => !reached.has(name));
 // The short form goes by a list: it must know of all that the stories pass.
 const listed = new Set(eachOnce().map(({ failpoint }) => failpoint));
-const unlisted = [...names].filter((name) => !name.startsWith('amid ') && !listed.has(name));
+const unlisted = [...names].filter((name) => {
+  return isOfRequest(name) ? isUnlistedRequest(name) : !name.startsWith('amid ') && !listed.has(name);
+});
 const bad = results.filter((result) => result.wrong.length > 0).length + wrongBefore.length + wrong.length;
 say('');
 say(

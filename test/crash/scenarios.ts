@@ -2,6 +2,7 @@ import type { BoxView } from '#shared/api-schemas.ts';
 import { boxNameOf, type UserName } from '#shared/identity.ts';
 import { until } from '../e2e/installation.ts';
 import type { CrashWorld } from './crash-world.ts';
+import { startUp } from './request-failpoints.ts';
 import type { Witnesses } from './witnesses.ts';
 
 /** One user of one world, and what was seen of the box before the story began. */
@@ -21,6 +22,10 @@ export interface Scenario {
   readonly globals: readonly string[];
   /** the story is a start of the controller: `fresh` where the engine knows nothing of the installation yet */
   readonly start: 'none' | 'again' | 'fresh';
+  /** its start looks whether the work directory is the engine's */
+  readonly verifies: boolean;
+  /** all else is died at in other stories */
+  readonly onlyGlobals: boolean;
   prepare(stage: Stage): Promise<void>;
   /** Its requests are sent again by themselves where the controller dies under them. */
   act(stage: Stage): Promise<void>;
@@ -28,7 +33,7 @@ export interface Scenario {
   missing(stage: Stage): Promise<string>;
 }
 
-const plain = { home: 'kept', globals: [], start: 'none' } as const;
+const plain = { home: 'kept', globals: [], start: 'none', verifies: false, onlyGlobals: false } as const;
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -153,9 +158,22 @@ export const scenarios: readonly Scenario[] = [
     name: 'the controller is started for the first time',
     globals: ['list', 'ensureNetwork', 'removeLeftHelpers'],
     start: 'fresh',
+    onlyGlobals: true,
     prepare: nothing,
     act: (stage) => take(stage),
     missing: oneReadyBox,
+  },
+  {
+    ...plain,
+    id: 'verified',
+    name: 'the controller verifies its work directory',
+    globals: [startUp],
+    start: 'again',
+    verifies: true,
+    onlyGlobals: true,
+    prepare: (stage) => haveBox(stage),
+    act: nothing,
+    missing: sameReadyBox,
   },
 ];
 

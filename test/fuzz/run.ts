@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util';
+import { belongings, leakedSince } from './leaks.ts';
 import { targets } from './targets.ts';
 
 /**
  * The long form: node test/fuzz/run.ts --inputs N --seed S [--only NAME]
- * Prints how many inputs each target got, and what was found; ends with 1 where anything was.
+ * Prints how many inputs each target got, and what was found (a failure, or something left behind: memory, handles, open
+ * files and sockets); ends with 1 where anything was.
  */
 const { values } = parseArgs({
   options: {
@@ -17,6 +19,7 @@ if (!Number.isSafeInteger(inputs) || inputs < 1 || !Number.isSafeInteger(seed)) 
   throw new Error(`--inputs and --seed are whole numbers, not ${values.inputs} and ${values.seed}`);
 }
 
+const warmUpInputs = 200;
 const found: string[] = [];
 process.on('unhandledRejection', (error) => found.push(`unhandled rejection: ${String(error)}`));
 process.on('uncaughtExceptionMonitor', (error) => console.log(`the process ends: ${error.stack}`));
@@ -28,6 +31,9 @@ let tried = 0;
 const startedAt = performance.now();
 for (const target of chosen) {
   const count = Math.max(1, Math.ceil((inputs * target.share) / shares));
+  // The first inputs load what stays: compiled code, tables, pools.
+  await target.run(Math.min(count, warmUpInputs), seed + 1).catch(() => {});
+  const before = belongings();
   const began = performance.now();
   let verdict = 'nothing found';
   try {
@@ -35,7 +41,12 @@ for (const target of chosen) {
   } catch (error) {
     verdict = 'FOUND';
     const cause = error instanceof Error && error.cause instanceof Error ? (error.cause.stack ?? '') : '';
-    found.push(`${target.name}: ${error instanceof Error ? error.message : String(error)}\n${cause}`);
+    found.push(`${target.name}: ${cause}\n${error instanceof Error ? error.message : String(error)}`);
+  }
+  const leaked = await leakedSince(before);
+  if (leaked !== '') {
+    verdict = 'FOUND';
+    found.push(`${target.name}: left behind after ${count} inputs: ${leaked}`);
   }
   tried += count;
   const seconds = ((performance.now() - began) / 1_000).toFixed(1);

@@ -24,6 +24,44 @@ export function exchange(port: number, chunks: readonly Uint8Array[]): Promise<B
   });
 }
 
+/**
+ * Opens a connection with `head`, sends the chunks once it was answered, and answers with all that came back until the server
+ * closed, said `last`, or was silent for `patienceMs` (a frame that says it is longer than it is leaves a server waiting).
+ */
+export function converse(
+  port: number,
+  head: Uint8Array,
+  chunks: readonly Uint8Array[],
+  last: Buffer,
+  patienceMs: number,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let got = Buffer.alloc(0);
+    let answered = false;
+    const socket = connect({ port, host: '127.0.0.1' });
+    let timer = setTimeout(() => {
+      socket.destroy();
+      reject(new Error(`the server did not answer within ${hangMs} ms`));
+    }, hangMs);
+    socket.on('data', (bytes) => {
+      got = Buffer.concat([got, bytes]);
+      if (!answered) {
+        answered = true;
+        for (const chunk of chunks) socket.write(chunk);
+      }
+      clearTimeout(timer);
+      timer = setTimeout(() => socket.destroy(), patienceMs);
+      if (got.includes(last)) socket.destroy();
+    });
+    socket.on('error', () => {}); // a server may cut a connection that it does not like
+    socket.on('close', () => {
+      clearTimeout(timer);
+      resolve(got);
+    });
+    socket.on('connect', () => void socket.write(head));
+  });
+}
+
 /** Sockets of this process that are open; servers that listen, too. */
 export function openSockets(): number {
   return process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length;

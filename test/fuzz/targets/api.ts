@@ -140,7 +140,7 @@ async function openApi() {
 
 export const requests = target(
   'requests to the API',
-  12,
+  20,
   fc.record({
     method: fc.constantFrom('GET', 'PUT', 'POST', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS'),
     path,

@@ -153,6 +153,7 @@ export const pulls = target(
       const bytes = Buffer.from(sent.map((one) => `${JSON.stringify(one)}\n`).join(''));
       const engine = fakePort<Engine>({
         timeouts: defaultTimeouts,
+        giveUp: () => {},
         open: async () => Readable.from(broken(pieces(bytes, at), breaks)),
       });
       const told: PullProgress[] = [];

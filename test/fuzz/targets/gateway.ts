@@ -1,29 +1,18 @@
 import { EventEmitter, once } from 'node:events';
 import fc from 'fast-check';
 import { WebSocket } from 'ws';
-import { createBoxStore } from '#shared/box-store.ts';
-import { systemClock } from '#shared/clock.ts';
-import { InstallationId, keysOf, UserName } from '#shared/identity.ts';
-import { createLogger } from '#shared/log.ts';
 import { closeNameOf, ServerMessage, terminalProtocol } from '#shared/terminal-protocol.ts';
 import { signTerminalToken } from '#shared/terminal-token.ts';
 import { TerminalClient } from '../../../gateway/src/client.ts';
 import { protocolDialect, rawDialect } from '../../../gateway/src/dialect.ts';
 import { ClientGone } from '../../../gateway/src/ending.ts';
-import { startGateway } from '../../../gateway/src/gateway.ts';
 import { defaultLimits } from '../../../gateway/src/limits.ts';
-import { createLeaderStore } from '../../../controller/src/store/leader-store.ts';
-import { createStatusStore } from '../../../controller/src/store/status-store.ts';
-import { createFakeExec } from '../../gateway/fake-exec.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { simPort } from '../sim-port.ts';
-import { exchange, noneLeft, openSockets } from '../sockets.ts';
+import { fuzzSecret, fuzzUsers, openGateway } from '../open-gateway.ts';
+import { exchange } from '../sockets.ts';
 import { must, target } from '../target.ts';
 import { cuts, junk, mutated, mutatedText, pieces, text } from '../values.ts';
 
-const secret = 'a-secret-of-the-fuzzer-0123456789';
-const keys = keysOf(InstallationId.parse('fuzz'));
-const users = ['ann', 'bob', 'cid'].map((name) => UserName.parse(name));
 /** What ws itself closes with: a broken frame, bad UTF-8, a frame that is too large; and what has no close frame. */
 const ofWs = new Set([1000, 1001, 1002, 1005, 1006, 1007, 1009]);
 
@@ -135,95 +124,23 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-async function openGateway() {
-  const before = openSockets();
-  const exec = createFakeExec();
-  const redis = simPort();
-  const store = createBoxStore({ redis, keys, policies: { '*': [1_800_000, 28_800_000] }, defaultClass: 'default' });
-  const logged: string[] = [];
-  const log = createLogger({ name: 'fuzz', level: 'error', destination: { write: (line) => void logged.push(line) } });
-  const candidate = { token: 'leader', ttlMs: 86_400_000, holder: 'fuzz', fingerprint: '' };
-  await createLeaderStore(redis, keys).take(candidate, 0);
-  const status = createStatusStore({ redis, keys, policies: { '*': [0, 0] } });
-  const body = {
-    value: null,
-    context: null,
-    step: null,
-    conditions: [],
-    message: '',
-    progress: null,
-    observedGeneration: 1,
-    lastReap: null,
-    readyAt: null,
-  };
-  for (const user of users) {
-    const commit = {
-      user,
-      version: 0,
-      phase: 'ready',
-      containerId: 'c1',
-      containerGeneration: 1,
-      keepUntil: 0,
-      keepCause: '',
-      body,
-      intent: { kind: 'none' },
-      events: [],
-    } as const;
-    must((await status.commit('leader', commit)).ok, 'the world of this target is set up');
-  }
-  const limits = {
-    ...defaultLimits,
-    helloWithinMs: 1_000,
-    autopsyMs: 100,
-    restartMinMs: 5,
-    sessionsPerUser: 500,
-    sessionsPerGateway: 1_000,
-  };
-  const gateway = await startGateway({
-    store,
-    exec,
-    clock: systemClock,
-    log,
-    limits,
-    secret,
-    allowedOrigins: [],
-    bind: '127.0.0.1',
-    port: 0,
-    publicUrl: null,
-  });
-  return {
-    gateway,
-    exec,
-    async close() {
-      await gateway.drain(5_000);
-      must(gateway.sessions === 0, 'no session is left');
-      must(
-        exec.terminals.every(({ hangUps, now }) => hangUps > 0 || !now.running),
-        'no shell is left',
-      );
-      must(logged.length === 0, `no defect was met: ${logged[0]}`);
-      await noneLeft(before);
-    },
-  };
-}
-
 /** Real sockets with good tokens: any frames, any order. */
 export const frames = target(
   'WebSocket frames on a gateway',
-  2,
+  6,
   fc.record({
     raw: fc.boolean(),
     mode: fc.constantFrom('rw', 'ro'),
     hello: fc.boolean(),
     frames: fc.array(frame, { maxLength: 12 }),
-    user: fc.constantFrom(...users),
+    user: fc.constantFrom(...fuzzUsers),
   }),
   async () => {
     const { gateway, exec, close } = await openGateway();
     return {
       close,
       async check({ raw, mode, hello: says, frames: sent, user }) {
-        const { token } = await signTerminalToken(secret, { user, mode: mode === 'ro' ? 'ro' : 'rw' });
+        const { token } = await signTerminalToken(fuzzSecret, { user, mode: mode === 'ro' ? 'ro' : 'rw' });
         const url = `ws://127.0.0.1:${gateway.port}/v1/terminal${raw ? `?token=${token}` : ''}`;
         const socket = new WebSocket(url, raw ? [] : [terminalProtocol, `token.${token}`]);
         let code = 0;
