@@ -21,8 +21,13 @@ const looksBeforeBelief = 30;
  * the lease, the lease's own ending arrives by `signal`.
  */
 export async function lookAfterEnd(
-  deps: { store: BoxStore; clock: Clock; limits: GatewayLimits; log: Logger },
-  ended: { user: UserName; containerId: string; terminal: Terminal; lease: TerminalLease },
+  deps: { store: Pick<BoxStore, 'read'>; clock: Clock; limits: Pick<GatewayLimits, 'autopsyMs'>; log: Logger },
+  ended: {
+    user: UserName;
+    containerId: string;
+    terminal: Pick<Terminal, 'state'>;
+    lease: Pick<TerminalLease, 'check'>;
+  },
   signal: AbortSignal,
 ): Promise<Found> {
   let looks = Math.ceil(deps.limits.autopsyMs / lookEveryMs);
@@ -47,7 +52,7 @@ export async function lookAfterEnd(
   return { is: 'lost', why: 'the connection to the shell was lost' };
 }
 
-async function stateOf(log: Logger, terminal: Terminal): Promise<ProcessState | null> {
+async function stateOf(log: Logger, terminal: Pick<Terminal, 'state'>): Promise<ProcessState | null> {
   try {
     return await terminal.state();
   } catch (error) {
@@ -58,7 +63,7 @@ async function stateOf(log: Logger, terminal: Terminal): Promise<ProcessState | 
 
 /** What the reconciler says; where Redis does not answer, the engine's word has to do. */
 async function boxIsReady(
-  deps: { store: BoxStore; log: Logger },
+  deps: { store: Pick<BoxStore, 'read'>; log: Logger },
   { user, containerId }: { user: UserName; containerId: string },
 ): Promise<boolean> {
   try {

@@ -1,0 +1,64 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { UserName } from '#shared/identity.ts';
+import { type Found, lookAfterEnd } from '../../gateway/src/autopsy.ts';
+import type { ProcessState } from '../../gateway/src/exec/port.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+const log = pino({ level: 'silent' });
+const signal = new AbortController().signal;
+
+/** What is found of a terminal that answers so, `afterMs` after its end. Redis says nothing of the box. */
+async function found(stateAt: (afterMs: number) => ProcessState): Promise<{ found: Found | null; afterMs: number }> {
+  const clock = new FakeClock();
+  const startedAt = clock.monotonicMs();
+  const afterMs = (): number => clock.monotonicMs() - startedAt;
+  let result: Found | null = null;
+  const looking = lookAfterEnd(
+    {
+      store: { read: () => Promise.reject(new Error('Redis does not answer')) },
+      clock,
+      limits: { autopsyMs: 5_000 },
+      log,
+    },
+    {
+      user: UserName.parse('alice'),
+      containerId: 'c1',
+      terminal: { state: () => Promise.resolve(stateAt(afterMs())) },
+      lease: { check: () => Promise.resolve() },
+    },
+    signal,
+  ).then((what) => {
+    result = what;
+  });
+  await clock.advance(0);
+  while (result === null && clock.nextInMs !== null) await clock.advance(clock.nextInMs);
+  const tookMs = afterMs();
+  await looking;
+  return { found: result, afterMs: tookMs };
+}
+
+const ended = (exitCode: number, boxRuns: boolean): ProcessState => ({ running: false, exitCode, boxRuns });
+
+describe('a terminal that has ended', () => {
+  it.each([129, 137, 143])(
+    'with %i while its box still seems to run is lost when the box ends, also 2 s later',
+    async (code) => {
+      expect((await found((afterMs) => ended(code, afterMs < 2_000))).found).toEqual({
+        is: 'lost',
+        why: 'the box has ended',
+      });
+    },
+  );
+
+  it.each([129, 137, 143])(
+    'with %i in a box that runs on has ended by itself, or was killed by its user',
+    async (code) => {
+      expect((await found(() => ended(code, true))).found).toEqual({ is: 'exited', code });
+    },
+  );
+
+  it('with an ordinary code in a box that runs is believed at the first look', async () => {
+    expect(await found(() => ended(7, true))).toEqual({ found: { is: 'exited', code: 7 }, afterMs: 0 });
+  });
+});
