@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { containerOf, desiredOf, factsOf, foreignOf, now, spec } from '../support/box-facts.ts';
+import { boxClass, containerOf, desiredOf, factsOf, foreignOf, now, spec } from '../support/box-facts.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
-import { planNext } from '../../controller/src/box/plan.ts';
+import { type Plan, planNext } from '../../controller/src/box/plan.ts';
+import { restore, stateOf } from '../../controller/src/box/snapshot.ts';
 import { contextOf } from './worlds.ts';
 
 /** Single decisions worth a sentence of their own; each was wrong once, or would be easy to get wrong. */
@@ -141,6 +142,22 @@ describe('when to look again', () => {
     expect(planNext({ value: 'failed', context }, facts).requeueAfterMs).toBe(2_000);
   });
 
+  test('a box beside which something failed: when it is tried again', () => {
+    const waiting = { ...ready, context: contextOf({ ...ready.context, retryAt: now + 3_000, reason: 'StopFailed' }) };
+    expect(planNext(waiting, factsOf({ ownership: alone, nextLeaseExpiry: now + 7_000 })).requeueAfterMs).toBe(3_000);
+  });
+
+  test('a box that failed and is not there: only when it is tried again', () => {
+    const context = contextOf({ attempts: 9, retryAt: now + 20_000, failedGeneration: 5, reason: 'CreateFailed' });
+    expect(planNext({ value: 'failed', context }, factsOf({ wantedUntil: now + 5_000 })).requeueAfterMs).toBe(20_000);
+  });
+
+  test('a box that is started while the image of its class is pulled for others: soon', () => {
+    const ownership = { ...alone, box: containerOf({ state: 'created' }) };
+    const facts = factsOf({ ownership, image: { state: 'pulling', progress: null }, spec: null });
+    expect(planNext(null, facts)).toMatchObject({ value: { provisioning: 'starting' }, requeueAfterMs: 500 });
+  });
+
   test('an engine that failed one call: soon, also where nobody holds the box', () => {
     const down = factsOf({ engineDown: 'inspect: timeout', hasLease: false });
     expect(planNext(ready, down)).toMatchObject({ value: ready.value, requeueAfterMs: 5_000 });
@@ -232,4 +249,160 @@ describe("after Redis' clock jumped back, no time that was set before is waited 
     const classless = { ...facts, boxClass: null, spec: null };
     expect(planNext({ ...ready, context }, classless).requeueAfterMs).toBe(year);
   });
+});
+
+describe('the grace of a stop', () => {
+  const due = { ...idle, boxClass: { ...boxClass, stopGrace: 5_000 } };
+  const graceOf = (facts: Partial<Facts>): unknown => {
+    const { command } = planNext(ready, factsOf({ ...due, ...facts }));
+    return command.type === 'stop' ? command.graceMs : command;
+  };
+
+  test('is what the box was made with, and not what its class says now', () => {
+    expect(graceOf({ ownership: alone })).toBe(10_000);
+  });
+
+  test("is the class's where the box does not tell, and ten seconds where nobody does", () => {
+    const untold = { ownership: { ...alone, box: containerOf({ spec: null }) } };
+    expect(graceOf(untold)).toBe(5_000);
+    expect(graceOf({ ...untold, boxClass: null, spec: null })).toBe(10_000);
+  });
+});
+
+test('consent names a container by its id, or by 12 digits or more that it begins with', () => {
+  const foreign = foreignOf({ id: '0123456789abcdef' });
+  const isConsented = (adoptContainerId: string): boolean => {
+    const ownership = { ...alone, box: null, foreign };
+    const facts = factsOf({ ownership, desired: desiredOf({ adoptContainerId }), foreignExecs: 0 });
+    return planNext(null, facts).command.type === 'stop';
+  };
+  for (const name of ['0123456789ab', '0123456789abc', '0123456789abcdef']) expect(isConsented(name)).toBe(true);
+  for (const name of ['', '0123456789a', '456789abcdef', '0123456789abcdef0']) expect(isConsented(name)).toBe(false);
+  expect(planNext(null, factsOf({ ownership: { ...alone, box: null, foreign }, desired: null })).command.type).toBe(
+    'none',
+  );
+});
+
+test('a box that was ready for a minute has left its old faults behind, and not a moment earlier', () => {
+  const attemptsAfter = (readyMs: number): number => {
+    const context = contextOf({ probedId: 'box-1', readyAt: now - readyMs, attempts: 4 });
+    return planNext({ value: { ready: 'active' }, context }, factsOf()).context.attempts;
+  };
+  expect([attemptsAfter(59_999), attemptsAfter(60_000)]).toEqual([5, 1]);
+});
+
+test('a memory begins empty', () => {
+  expect(planNext(null, factsOf({ hasLease: false })).context).toEqual({
+    ...{ attempts: 0, retryAt: 0, reason: null, message: '', failingId: '', failedGeneration: 0, creationsSeen: 0 },
+    ...{ vanished: false, probedId: '', readyAt: null, drainId: '', drainCause: null, keepUntil: 0, keepCause: '' },
+    ...{ amnestyId: '', orphanGranted: false, isLost: false, lastReap: null },
+  });
+});
+
+describe('what was put right outside is no reason to wait any longer', () => {
+  const foreign = foreignOf();
+  const named = { desired: desiredOf({ adoptContainerId: foreign.id }) };
+  const beside = { ...alone, box: null, foreign };
+  const paused = { ...alone, box: containerOf({ state: 'paused' }) };
+  const gone = { boxClass: null, spec: null, image: { state: 'unknown' } } as const;
+  const without = (state: 'wanted' | 'forbidden'): Partial<Facts> => ({ image: { state }, spec: null });
+  const started = { ...alone, box: containerOf({ state: 'created' }) };
+  const cases: [NonNullable<Plan['context']['reason']>, string, boolean, Partial<Facts>][] = [
+    ['ForeignContainer', 'it is there', false, { ownership: beside }],
+    [
+      'ForeignContainer',
+      'it may be replaced, but commands run in it',
+      false,
+      { ...named, ownership: beside, foreignExecs: 1 },
+    ],
+    ['ForeignContainer', 'it may be replaced', true, { ...named, ownership: beside, foreignExecs: 0 }],
+    ['ForeignContainer', 'it is gone', true, {}],
+    ['ContainerPaused', 'nobody needs it', false, { ...idle, wantedUntil: now + 60_000, ownership: paused }],
+    ['ContainerPaused', 'somebody needs it', true, { ownership: paused }],
+    ['ContainerPaused', 'it was unpaused', true, { ...idle, wantedUntil: now + 60_000, ownership: alone }],
+    ['ContainerPaused', 'it ended, and somebody needs it', true, { ownership: started }],
+    ['ClassUnknown', 'it is unknown still', false, gone],
+    ['ClassUnknown', 'it is known', true, {}],
+    ['ClassUnknown', 'it is known, but its image is absent', true, without('wanted')],
+    ['PullFailed', 'the image is absent', false, without('wanted')],
+    ['PullFailed', 'the image is there', true, {}],
+    ['ImageMissing', 'it may not be pulled', false, without('forbidden')],
+    ['ImageMissing', 'it may be pulled now', true, without('wanted')],
+    ['ImageMissing', 'it is there', true, {}],
+    ['StartFailed', 'nothing changed', false, { ownership: started }],
+    ['CreateFailed', 'nothing changed', false, {}],
+  ];
+  test.each(cases)('%s: %s', (reason, _what, isHealed, facts) => {
+    const context = contextOf({ reason, attempts: 1, retryAt: now + 20_000, failedGeneration: 5, message: 'no' });
+    const { rule } = planNext({ value: 'failed', context }, factsOf(facts));
+    expect(rule === 'it is not time to try again').toBe(!isHealed);
+  });
+
+  test.each([
+    ['its time has come', now, 5],
+    ['a newer generation is asked for', now + 1, 4],
+  ])('a failed box is tried again when %s', (_when, retryAt, failedGeneration) => {
+    const tried = (changes: Partial<Plan['context']>): string =>
+      planNext(
+        { value: 'failed', context: contextOf({ reason: 'CreateFailed', retryAt, failedGeneration, ...changes }) },
+        factsOf(),
+      ).command.type;
+    expect(tried({})).toBe('create');
+    expect(tried({ retryAt: now + 1, failedGeneration: 5 })).toBe('none');
+  });
+});
+
+test('a wish concerns only boxes of older generations', () => {
+  const causeOf = (wish: Partial<NonNullable<Facts['desired']>>): unknown => {
+    const { command } = planNext(ready, factsOf({ desired: desiredOf({ generation: 6, ...wish }), ownership: alone }));
+    return 'cause' in command ? command.cause : null;
+  };
+  expect([5, 6].map((reapGeneration) => causeOf({ reapGeneration }))).toEqual([null, 'reap']);
+  expect([5, 6].map((recreateGeneration) => causeOf({ recreateGeneration }))).toEqual([null, 'recreate']);
+});
+
+test('time that is granted for several causes names them all', () => {
+  const amnesty = { id: 'a', graceMs: 600_000, cause: 'amnesty: Redis was emptied' };
+  const facts = factsOf({ ...idle, ownership: alone, desired: null, amnesty });
+  expect(planNext(null, facts).context.keepCause).toBe(
+    'amnesty: Redis was emptied; its desired state was lost; its status was lost',
+  );
+});
+
+test('a box that ended is started again, also where nothing is known that it could be compared with', () => {
+  const facts = factsOf({ ownership: { ...alone, box: containerOf({ state: 'exited' }) }, spec: null, boxClass: null });
+  expect(planNext({ value: 'absent', context: contextOf({}) }, facts).command).toEqual({ type: 'start', id: 'box-1' });
+});
+
+describe('what failed beside a ready box is tried again when its time has come, and not before', () => {
+  const extra = (state: 'running' | 'exited') => containerOf({ id: 'extra-1', name: 'extra', state });
+  test.each([
+    ['stop', { ...alone, extras: [extra('running')] }],
+    ['remove', { ...alone, extras: [extra('exited')] }],
+    ['rename', { ...alone, box: containerOf({ name: 'renamed-by-hand' }), misnamed: true }],
+  ])('%s', (command, ownership) => {
+    const commandAt = (retryAt: number): string =>
+      planNext({ ...ready, context: { ...ready.context, retryAt } }, factsOf({ ownership })).command.type;
+    expect([now + 1, now, 0].map(commandAt)).toEqual(['none', command, command]);
+  });
+});
+
+test('a box that nobody asks for any more leaves its faults behind, but not the memory of its reap', () => {
+  const lastReap = { cause: 'idle', at: now - 5, message: 'nobody needed the box any more' } as const;
+  const context = contextOf({ attempts: 3, reason: 'CreateFailed', message: 'no', failedGeneration: 5, lastReap });
+  for (const value of ['absent', 'failed', { provisioning: 'creating' }])
+    expect(planNext({ value, context }, factsOf(idle)).context).toEqual(contextOf({ lastReap }));
+});
+
+test('no memory at all is the beginning', () => {
+  expect([stateOf(restore(null)), restore(null).context.isLost]).toEqual(['absent', true]);
+});
+
+test('only the probe of this very container makes it ready', () => {
+  const probed = (containerId: string): unknown => {
+    const last = { command: 'probe', containerId, fault: null } as const;
+    return planNext({ value: { provisioning: 'probing' }, context: contextOf({}) }, factsOf({ ownership: alone, last }))
+      .value;
+  };
+  expect([probed('box-1'), probed('old-1')]).toEqual([{ ready: 'active' }, { provisioning: 'probing' }]);
 });

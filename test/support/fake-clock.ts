@@ -3,6 +3,8 @@ import type { Clock } from '#shared/clock.ts';
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {
   private now = 1_000;
+  /** how many timers were ever set */
+  armed = 0;
   private readonly timers = new Set<{ readonly at: number; readonly run: () => void }>();
 
   monotonicMs(): number {
@@ -11,6 +13,7 @@ export class FakeClock implements Clock {
 
   after(delayMs: number, run: () => void): () => void {
     const timer = { at: this.now + delayMs, run };
+    this.armed += 1;
     this.timers.add(timer);
     return () => this.timers.delete(timer);
   }

@@ -36,6 +36,13 @@ export class PassWorld {
   readonly commits: Commit[] = [];
   readonly notLeader: string[] = [];
   readonly pacer = new Pacer(this.clock);
+  readonly bucket = new TokenBucket({ clock: this.clock, perSecond: 1_000, burst: 1_000 });
+  /** by whom each commit was asked for */
+  readonly tokens: string[] = [];
+  /** every mark that was written, null = taken away */
+  readonly marks: (string | null)[] = [];
+  readonly trust: Trust;
+  readonly classes = new Map([['default', boxClass]]);
   readonly reconciler: Reconciler;
   readonly operations: Operations;
   /** what the engine shows */
@@ -76,21 +83,34 @@ export class PassWorld {
       onProgress: () => {},
       onEnd: (user, outcome) => this.reconciler.ended(user, outcome),
     });
-    const statusStore: StatusStore = { commit: (_token, commit) => this.commit(commit) };
+    const statusStore: StatusStore = {
+      commit: (token, commit) => {
+        this.tokens.push(token);
+        return this.commit(commit);
+      },
+    };
+    const leaderStore = fakePort<LeaderStore>({
+      runId: async () => 'run-1',
+      mark: async (_token, runId) => {
+        this.marks.push(runId);
+        return true;
+      },
+    });
+    this.trust = new Trust({ store: leaderStore, clock, log: noise, token: 'token', onAmnesty: () => {} });
     this.reconciler = new Reconciler({
       store: fakePort<BoxStore>({ read: async () => this.record }),
       statusStore,
       sources: {
         runtime,
         operations: this.operations,
-        classes: new Map([['default', boxClass]]),
+        classes: this.classes,
         installation,
         homesDir: '/srv/homes',
       },
       executor: new Executor({ runtime, operations: this.operations, clock, fenceMs, signal }),
-      bucket: new TokenBucket({ clock, perSecond: 1_000, burst: 1_000 }),
+      bucket: this.bucket,
       pacer,
-      trust: new Trust({ store: fakePort<LeaderStore>({}), clock, log: noise, token: 'token', onAmnesty: () => {} }),
+      trust: this.trust,
       clock,
       log: noise,
       token: 'token',

@@ -19,7 +19,14 @@ function worldOf(methods: Partial<BoxRuntime>) {
   const operations = new Operations({ runtime, signal, nowMs: () => 0, onProgress: none, onEnd: none });
   const executor = new Executor({ runtime, operations, clock, fenceMs, signal });
   const permit = { user: alice, facts: factsOf(), committedAtMs: clock.monotonicMs() };
-  return { clock, abort, operations, execute: (command: Command) => executor.execute(command, permit) };
+  return {
+    clock,
+    abort,
+    operations,
+    executor,
+    permit,
+    execute: (command: Command) => executor.execute(command, permit),
+  };
 }
 
 const calls: [Command, keyof BoxRuntime, string][] = [
@@ -75,6 +82,41 @@ test('a command just within the fence is executed', async () => {
   const { clock, execute } = worldOf({ start: async () => {} });
   await clock.advance(fenceMs);
   expect(await execute({ type: 'start', id: 'box-1' })).toMatchObject({ fault: null });
+});
+
+test('what is made is made as the command says', async () => {
+  const asked: unknown[] = [];
+  const { execute } = worldOf({
+    ensureHome: async (user, owner) => void asked.push(user, owner),
+    create: async (box) => {
+      asked.push(box);
+      return { id: 'new-1' };
+    },
+  });
+  await execute({ type: 'ensure-home', uid: 1, gid: 2, image: imageId });
+  await execute({ type: 'create', generation: 5, spec });
+  expect(asked).toEqual([alice, { uid: 1, gid: 2, image: imageId }, { user: alice, generation: 5, spec }]);
+});
+
+test('a box is tried out with what its class says, and with a shell where no class is known', async () => {
+  const tried: unknown[] = [];
+  const { executor, permit } = worldOf({ probe: async (_id, readiness) => void tried.push(readiness) });
+  await executor.execute({ type: 'probe', id: 'box-1' }, permit);
+  await executor.execute({ type: 'probe', id: 'box-1' }, { ...permit, facts: factsOf({ boxClass: null, spec: null }) });
+  expect(tried).toEqual([
+    { command: ['true'], timeout: 10_000 },
+    { command: ['/bin/sh', '-c', ':'], timeout: 10_000 },
+  ]);
+});
+
+test('a command that the end of the term cuts off has no outcome: the next leader looks', async () => {
+  const { execute, abort } = worldOf({
+    start: async () => {
+      abort.abort(new Error('another leads'));
+      throw abort.signal.reason;
+    },
+  });
+  expect(await execute({ type: 'start', id: 'box-1' })).toBeNull();
 });
 
 test('what lasts runs on its own: the pass is not told its end', async () => {

@@ -104,7 +104,11 @@ test('an adapter that throws instead of rejecting leaves no pull behind that nev
   operations.pull(image, alice);
   operations.stop('box-1', 1, alice);
   await settled();
-  expect(ends.map(({ fault: found }) => found?.kind)).toEqual(['failed', 'failed']);
+  expect(ends.map(({ fault: found }) => [found?.kind, found?.operation])).toEqual([
+    ['failed', 'pull'],
+    ['failed', 'stop'],
+  ]);
+  expect(operations.wasPulled(image)).toBe(false);
   expect([operations.pullOf(image, null), operations.stopping()]).toEqual([null, []]);
 });
 

@@ -37,6 +37,16 @@ test('or for a fifth of the boxes that run', async () => {
   expect(takeAll(pacer)).toBe(160);
 });
 
+test('a place that was given back after its time is gone changes nothing', async () => {
+  const clock = new FakeClock();
+  const pacer = new Pacer(clock);
+  const place = pacer.tryTake();
+  await clock.advance(60_000);
+  takeAll(pacer);
+  place?.giveBack();
+  expect(takeAll(pacer)).toBe(0);
+});
+
 test('a place that was given back can be taken again, once', () => {
   const pacer = new Pacer(new FakeClock());
   const place = pacer.tryTake();

@@ -129,7 +129,7 @@ describe('without the permission of a commit', () => {
     const world = new PassWorld();
     world.refuses = { ok: false, refused: 'not-leader', detail: '' };
     await world.pass();
-    expect(world.notLeader).toHaveLength(1);
+    expect(world.notLeader).toEqual(['the commit script says that another leads']);
     expect(world.log).toEqual(['observe', 'commit']);
   });
 

@@ -3,7 +3,7 @@ import { UserName } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 import { Trust } from '../../controller/src/reconcile/trust.ts';
 import type { LeaderStore, LeadReply } from '../../controller/src/store/leader-store.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { FakeClock, settled } from '../support/fake-clock.ts';
 
 const [alice, bob] = [UserName.parse('alice'), UserName.parse('bob')];
 const beatMs = 500;
@@ -15,6 +15,7 @@ class FakeRedis {
   leader = 'me';
   jump = 0;
   previousAt = 1_700_000_000_000;
+  beforeMark = async (): Promise<void> => {};
   readonly clock: FakeClock;
   /** everything that was ever written as the mark */
   readonly marks: string[] = [];
@@ -44,6 +45,7 @@ class FakeRedis {
       ...{ look: notAsked, renew: notAsked, take: notAsked, release: notAsked },
       runId: async () => this.runId,
       mark: async (token, runId) => {
+        await this.beforeMark();
         if (token !== this.leader) return false;
         this.marker = runId ?? '';
         this.marks.push(this.marker);
@@ -124,6 +126,17 @@ describe('an amnesty follows', () => {
     expect([alarms, redis.marker]).toEqual([1, '']);
   });
 
+  test('not when the last heartbeat of another leader is just a minute old', async () => {
+    redis.previousAt = redis.now() - 60_000;
+    await trust.begin(redis.reply());
+    expect(trust.amnesty()).toBe(null);
+  });
+
+  test('not from a heartbeat that comes before the first question of the term is answered', async () => {
+    await trust.beat(redis.reply());
+    expect([trust.amnesty(), alarms, redis.marks]).toEqual([null, 0, []]);
+  });
+
   test('not when a heartbeat is a little late, or the clock is adjusted a little', async () => {
     await trust.begin(redis.reply());
     redis.jump = 9_000;
@@ -166,6 +179,55 @@ describe('the mark', () => {
     expect([redis.marker, trust.amnesty()]).toEqual(['run-1', null]);
     await beat();
     expect(alarms).toBe(1);
+  });
+
+  test('follows from the first list only: a later one knows less of what ran', async () => {
+    trust.listed([alice], trust.amnesty());
+    trust.listed([], trust.amnesty());
+    await beat();
+    expect(redis.marker).toBe('');
+  });
+
+  test('follows also where a box was granted before the list came', async () => {
+    grant(alice);
+    trust.listed([alice], trust.amnesty());
+    await beat();
+    expect(redis.marker).toBe('');
+    grant(alice);
+    await beat();
+    expect(redis.marker).toBe('run-1');
+  });
+
+  test('is written once, however many heartbeats come meanwhile, and again after it failed', async () => {
+    const answers: ((error: Error | null) => void)[] = [];
+    redis.beforeMark = () =>
+      new Promise((resolve, reject) => void answers.push((error) => (error === null ? resolve() : reject(error))));
+    trust.listed([], trust.amnesty());
+    const [first, second] = [beat(), beat()];
+    await settled();
+    await settled();
+    expect(answers).toHaveLength(1);
+    answers[0]?.(new Error('Redis is away'));
+    await Promise.allSettled([first, second]);
+    expect([redis.marker, trust.amnesty() === null]).toEqual(['', false]);
+    redis.beforeMark = async () => {};
+    await beat();
+    expect([redis.marker, trust.amnesty()]).toEqual(['run-1', null]);
+  });
+
+  test('does not end an amnesty that began while it was written', async () => {
+    let answer = (): void => {};
+    redis.beforeMark = () => new Promise((resolve) => (answer = resolve));
+    trust.listed([], trust.amnesty());
+    const writing = beat();
+    await settled();
+    await settled();
+    redis.beforeMark = async () => {};
+    redis.runId = 'run-2';
+    await beat();
+    answer();
+    await writing;
+    expect(trust.amnesty()?.cause).toContain('restarted');
   });
 
   test('is written when the list shows that nothing runs', async () => {

@@ -12,8 +12,9 @@ const shortIdLength = 12;
 
 /** The foreign container under the box's name, where an operator consented to its replacement. */
 export function consentedForeign(facts: Facts): ContainerView | null {
-  const { foreign } = facts.ownership;
-  return foreign !== null && isNamed(foreign.id, facts.desired?.adoptContainerId ?? '') ? foreign : null;
+  const { desired, ownership } = facts;
+  const { foreign } = ownership;
+  return foreign !== null && desired !== null && isNamed(foreign.id, desired.adoptContainerId) ? foreign : null;
 }
 
 /** The same, once it may really go: nothing is executed in it any more, or the operator said now. */

@@ -24,7 +24,7 @@ export function messageOf(plan: Plan, facts: Facts): string {
   const { context, phase, step } = plan;
   switch (phase) {
     case 'absent':
-      if (consentedForeign(facts) !== null || facts.ownership.foreign !== null) return foreignMessage(facts);
+      if (facts.ownership.foreign !== null) return foreignMessage(facts);
       return context.lastReap === null
         ? 'there is no box'
         : `there is no box: ${context.lastReap.message}; only the home survived`;
@@ -32,11 +32,11 @@ export function messageOf(plan: Plan, facts: Facts): string {
       return provisioningMessages[step ?? 'creating'] ?? '';
     case 'ready':
       if (step === 'active') return 'in use';
-      if (isIdleDue(context, facts) && facts.pacedUntil !== null) return 'nobody needs it; its reap waits for its turn';
+      // Were it its turn, it would not be ready any more.
+      if (isIdleDue(context, facts)) return 'nobody needs it; its reap waits for its turn';
       return 'nobody holds it; it is kept for a while';
     case 'reaping':
-      if (context.reason !== null && context.retryAt > facts.now)
-        return `${step} it failed and is tried again: ${context.message}`;
+      if (context.retryAt > facts.now) return `${step} it failed and is tried again: ${context.message}`;
       return step === 'stopping' ? 'it is being stopped' : 'it is being removed';
     case 'failed':
       return context.message;
@@ -169,7 +169,7 @@ function driftVerdict(facts: Facts): Verdict {
 function idleVerdict(plan: Plan, facts: Facts): Verdict {
   if (plan.phase !== 'ready') return ['False', 'NotChecked', 'it is not ready'];
   if (facts.hasLease) return ['False', 'Active', 'a lease is live'];
-  if (isIdleDue(plan.context, facts) && facts.pacedUntil !== null) {
+  if (isIdleDue(plan.context, facts)) {
     return ['True', 'ReapPaced', 'idle reaps are paced; this one waits for its turn'];
   }
   if (plan.context.keepUntil > facts.now) return ['True', 'Amnesty', `kept: ${plan.context.keepCause}`];

@@ -95,7 +95,7 @@ export function died(context: BoxContext, facts: Facts): Partial<BoxContext> {
     return failure(context, facts, 'ContainerGone', 'the container is gone; it was not removed by Spoonbox');
   if (box.oomKilled) return failure(context, facts, 'OutOfMemory', 'the box ran out of memory and was killed');
   const code = box.exitCode === null ? '' : ` with exit code ${box.exitCode}`;
-  const program = facts.boxClass?.command[0] ?? '';
+  const program = facts.boxClass?.command[0] ?? 'such program';
   // The init of a box answers so; without one the engine refuses the start.
   const hint = box.exitCode === notFoundCode ? `, as it does when its image has no ${program}` : '';
   return failure(context, facts, 'ContainerDied', `the container ended${code}${hint}`);

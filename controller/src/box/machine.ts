@@ -5,15 +5,15 @@ import { type BoxContext, freshContext } from './context.ts';
 import { drains, drainsWhen, isReplacement, reapingRules, urgentDrains } from './draining.ts';
 import type { Facts } from './facts.ts';
 import { keepOf } from './holding.ts';
-import { converge, diedWhileProbed, provisioningFaults } from './provisioning.ts';
+import { converge, convergeAsked, diedWhileProbed, provisioningFaults } from './provisioning.ts';
 import { readyRules } from './ready.ts';
-import { engineDown, type Rule, stay } from './rules.ts';
+import { engineDown, type Rule } from './rules.ts';
 
 /**
  * The life of a box. Pure: one event carries all facts, one action carries the one command; no clock, no I/O, no actors.
  *
  * INVARIANTS
- * - Every state ends with an explicit default, so every combination of facts is handled.
+ * - The last rule of every state is its default, so every combination of facts is handled.
  * - A command is planned only together with the state that waits for its effect.
  * - `reaping` leaves only when the container that it drains is gone: a drain is never undone.
  * - `failed` leaves by itself: by its time, a new generation, a wish, or because nobody asks any more.
@@ -33,13 +33,13 @@ export const boxMachine = setup({
   context: freshContext,
   initial: 'absent',
   states: {
-    absent: observed([engineDown, ...drains, ...converge, stay]),
+    absent: observed([engineDown, ...drains, ...converge]),
     provisioning: {
       initial: 'creating',
       states: {
-        pulling: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge, stay]),
-        creating: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge, stay]),
-        starting: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge, stay]),
+        pulling: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge]),
+        creating: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge]),
+        starting: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge]),
         probing: observed([
           engineDown,
           ...urgentDrains,
@@ -47,22 +47,21 @@ export const boxMachine = setup({
           ...drains,
           diedWhileProbed,
           ...converge,
-          stay,
         ]),
       },
     },
     ready: {
       initial: 'active',
       states: {
-        active: observed([engineDown, ...readyRules, stay]),
-        idle: observed([engineDown, ...readyRules, stay]),
+        active: observed([engineDown, ...readyRules]),
+        idle: observed([engineDown, ...readyRules]),
       },
     },
     reaping: {
       initial: 'stopping',
       states: {
-        stopping: observed([engineDown, ...reapingRules, stay]),
-        removing: observed([engineDown, ...reapingRules, stay]),
+        stopping: observed([engineDown, ...reapingRules]),
+        removing: observed([engineDown, ...reapingRules]),
       },
     },
     failed: observed([
@@ -78,8 +77,7 @@ export const boxMachine = setup({
         name: 'it is not time to try again',
         when: isWaiting,
       },
-      ...converge,
-      stay,
+      ...convergeAsked,
     ]),
   },
 });

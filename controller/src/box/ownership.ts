@@ -26,7 +26,7 @@ export function ownershipOf(
   const named = containers.find((container) => container.name === name) ?? null;
   const box = ours[0] ?? null;
   const foreign = named !== null && !ours.includes(named) ? named : null;
-  return { box, misnamed: box !== null && box.name !== name && named === null, extras: ours.slice(1), foreign };
+  return { box, misnamed: box !== null && named === null, extras: ours.slice(1), foreign };
 }
 
 /** True for boxes of this installation; helpers and containers from images committed from a box are not. */

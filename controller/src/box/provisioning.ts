@@ -61,8 +61,8 @@ export const diedWhileProbed: Rule = {
   context: died,
 };
 
-/** From whatever is there, the next step to a box that can be used; or to none, where nobody asks for one. */
-export const converge: readonly Rule[] = [
+/** What to do with what is there. */
+const converging: readonly Rule[] = [
   {
     name: 'the box is being removed by somebody: wait for it',
     when: (_context, facts) => facts.ownership.box?.state === 'removing' || facts.ownership.box?.state === 'dead',
@@ -118,6 +118,10 @@ export const converge: readonly Rule[] = [
     to: 'failed',
     context: (context, facts) => outsideFailure(context, facts, 'ForeignContainer', foreignMessage(facts)),
   },
+];
+
+/** Nothing is there, and nobody asks. */
+const unasked: readonly Rule[] = [
   {
     name: 'deleted, and nothing of ours is left: forget the user',
     when: (_context, facts) => !facts.hasLease && facts.desired?.deletedAt !== undefined,
@@ -130,6 +134,10 @@ export const converge: readonly Rule[] = [
     to: 'absent',
     context: (context) => ({ ...freshContext, lastReap: context.lastReap }),
   },
+];
+
+/** Nothing is there, and somebody asks. The last of these is the default of its state. */
+const making: readonly Rule[] = [
   {
     name: 'its class is not configured',
     when: (_context, facts) => facts.boxClass === null,
@@ -205,7 +213,7 @@ export const converge: readonly Rule[] = [
   },
   {
     name: 'there is no container: create it',
-    when: (_context, facts) => facts.spec !== null,
+    when: () => true,
     to: 'provisioning.creating',
     command: (_context, facts) =>
       facts.spec === null
@@ -213,6 +221,12 @@ export const converge: readonly Rule[] = [
         : { type: 'create', generation: facts.desired?.generation ?? 0, spec: facts.spec },
   },
 ];
+
+/** From whatever is there, the next step to a box that can be used; or to none, where nobody asks for one. */
+export const converge: readonly Rule[] = [...converging, ...unasked, ...making];
+
+/** The same, where it was asked before whether anybody asks. */
+export const convergeAsked: readonly Rule[] = [...converging, ...making];
 
 function isEnded(container: ContainerView): boolean {
   return container.state === 'exited' || container.state === 'dead';

@@ -1,6 +1,6 @@
 import { adoptable } from './adopting.ts';
 import { freshContext } from './context.ts';
-import { drains, removeCommand, stopCommand, urgentDrains } from './draining.ts';
+import { removeCommand, stopCommand, urgentDrains } from './draining.ts';
 import type { Facts } from './facts.ts';
 import { died, faultFailure, pausedFailure, realFault } from './failing.ts';
 import type { ContainerView } from './observed.ts';
@@ -17,7 +17,6 @@ export const readyRules: readonly Rule[] = [
     to: 'failed',
     context: died,
   },
-  ...drains,
   {
     name: 'the container is gone, and nobody needs it',
     when: (_context, facts) => facts.ownership.box === null,

@@ -32,8 +32,6 @@ export const engineDown: Rule = {
   when: (_context, facts) => facts.engineDown !== null,
 };
 
-export const stay: Rule = { name: 'nothing to do', when: () => true };
-
 export function withBox(facts: Facts, make: (box: ContainerView) => Command): Command {
   return facts.ownership.box === null ? noCommand : make(facts.ownership.box);
 }

@@ -1,3 +1,7 @@
+/** As many entries are kept before those that no longer count are thrown out. */
+const freeEntries = 64;
+const entriesPerKey = 4;
+
 /**
  * Deadlines by key: the earliest of each key counts. A binary heap whose entries are dropped lazily: an entry that no longer
  * is its key's deadline is skipped when it comes up.
@@ -11,11 +15,10 @@ export class DeadlineHeap<Key> {
   }
 
   set(key: Key, at: number): void {
-    const known = this.current.get(key);
-    if (known !== undefined && known <= at) return;
+    if ((this.current.get(key) ?? Number.POSITIVE_INFINITY) <= at) return;
     this.current.set(key, at);
-    if (this.entries.length > 64 && this.entries.length > 4 * this.current.size) this.compact();
-    else this.push({ key, at });
+    if (this.entries.length < freeEntries + entriesPerKey * this.current.size) this.push({ key, at });
+    else this.compact();
   }
 
   delete(key: Key): void {

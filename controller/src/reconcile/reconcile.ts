@@ -206,7 +206,7 @@ function commitOf(record: BoxRecord, facts: Facts, plan: Plan, body: StatusBody)
     keepCause: context.keepCause,
     body,
     intent: intentOf(plan),
-    events: eventsOf(status, plan, body),
+    events: eventsOf(status, body),
   };
 }
 
@@ -228,17 +228,17 @@ function intentOf({ command, phase, context }: Plan): Intent {
   return { kind: 'drain', cause: context.drainCause, containerId: context.drainId };
 }
 
-/** What is worth a line in the box's history: a new phase, and every new reason of a failure. */
-function eventsOf(status: BoxStatus | null, plan: Plan, body: StatusBody): { reason: string; message: string }[] {
+/** What is worth a line in the box's history: every new reason; each phase has reasons of its own. */
+function eventsOf(status: BoxStatus | null, body: StatusBody): { reason: string; message: string }[] {
   const ready = body.conditions.find((condition) => condition.type === 'Ready');
   const before = status?.conditions.find((condition) => condition.type === 'Ready');
-  if (ready === undefined || (status?.phase === plan.phase && before?.reason === ready.reason)) return [];
+  if (ready === undefined || before?.reason === ready.reason) return [];
   return [{ reason: ready.reason, message: ready.message }];
 }
 
 function isUnchanged(status: BoxStatus | null, plan: Plan, facts: Facts, body: StatusBody): boolean {
   // Who waits is told what for, also when the engine does not answer at the very first look.
-  if (status === null) return plan.phase === 'absent' && facts.ownership.box === null && !facts.hasLease;
+  if (status === null) return plan.phase === 'absent' && !facts.hasLease;
   const { context } = plan;
   const { id, generation } = containerOf(facts, plan);
   return (

@@ -30,7 +30,7 @@ export class Trust {
   private readonly onAmnesty: () => void;
   private current: Amnesty | null = null;
   /** the mark may still say that Redis is trusted */
-  private marked = true;
+  private marked = false;
   /** users with a running box that the current amnesty has not reached; null = not listed yet */
   private waiting: Set<UserName> | null = null;
   private runId = '';
@@ -108,7 +108,7 @@ export class Trust {
 
   /** While the mark stands, a pass that was planned before the distrust could still commit an idle reap. */
   private async unmark(): Promise<void> {
-    if (this.current !== null && this.marked && (await this.store.mark(this.token, null))) this.marked = false;
+    if (this.marked && (await this.store.mark(this.token, null))) this.marked = false;
   }
 
   private async settle(): Promise<void> {
@@ -118,7 +118,6 @@ export class Trust {
     try {
       if ((await this.store.mark(this.token, this.runId)) && this.current?.id === id) {
         this.current = null;
-        this.marked = true;
         this.log.info('Redis is trusted again: every running box has its time');
       }
     } finally {
