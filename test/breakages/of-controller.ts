@@ -77,8 +77,8 @@ export const ofController: readonly Breakage[] = [
     name: 'an operator’s consent to replace one container is taken for any',
     promise: 'never a container touched that is not ours',
     file: 'controller/src/box/adopting.ts',
-    text: "return foreign !== null && isNamed(foreign.id, facts.desired?.adoptContainerId ?? '') ? foreign : null;",
-    replacement: "return foreign !== null && (facts.desired?.adoptContainerId ?? '') !== '' ? foreign : null;",
+    text: 'return foreign !== null && desired !== null && isNamed(foreign.id, desired.adoptContainerId) ? foreign : null;',
+    replacement: "return foreign !== null && desired !== null && desired.adoptContainerId !== '' ? foreign : null;",
     caughtBy: {
       file: 'test/breakages/by-id.test.ts',
       test: 'consent to replace another container is none for this one',

@@ -46,7 +46,7 @@ export const parts: readonly Part[] = [
     shows: 'the ten promises after every step, under faults at every await, and every edge under every class of faults',
     command: (share) => [
       ...['test/sim/replay.ts', '--from', '1', '--count', scaled(seeds, share, fewestSeeds)],
-      ...['--workers', String(availableParallelism()), ...(share === 1 ? ['--whole'] : [])],
+      ...['--workers', String(availableParallelism()), ...(share === 1 ? ['--whole', '--branches', '100'] : [])],
     ],
   },
 ];

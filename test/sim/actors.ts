@@ -1,7 +1,9 @@
 import type { UserName } from '#shared/identity.ts';
+import type { ActKind } from './fault-plan.ts';
 import type { OpenTerminal } from './final-checks.ts';
 import type { Random } from './random.ts';
-import { leaseId, type Member, type World } from './world.ts';
+import type { SimSocket } from './sim-socket.ts';
+import { largeClass, leaseId, type Member, type World } from './world.ts';
 
 /** What users, agent jobs and operators do, in virtual time, until told to go home. */
 export class Actors {
@@ -15,7 +17,7 @@ export class Actors {
   private going = true;
   private made = 0;
   private readonly holding = new Set<{ user: UserName; id: string; over: boolean }>();
-  private readonly sockets = new Set<{ close: () => void }>();
+  private readonly sockets = new Set<{ readonly user: UserName; readonly socket: SimSocket }>();
 
   constructor(world: World, tell: (what: string) => void, idle: ReadonlySet<string>) {
     this.world = world;
@@ -38,7 +40,7 @@ export class Actors {
     this.busy = false;
     this.going = false;
     for (const held of this.holding) held.over = true;
-    for (const socket of this.sockets) socket.close();
+    for (const { socket } of this.sockets) socket.close();
   }
 
   /** From now on this user wants a box, and a terminal at every gateway, until `goHome`. */
@@ -48,9 +50,47 @@ export class Actors {
       this.made += 1;
       const socket = member.gateway?.connect(user, `session-${this.made}-of-${user}`) ?? null;
       if (socket === null) return [];
-      this.sockets.add(socket);
+      this.sockets.add({ user, socket });
       return [{ who: `${user} at ${member.process.name}`, socket }];
     });
+  }
+
+  /** What a plan wants done at a certain moment. Returns it as a sentence. */
+  ask(user: UserName, act: ActKind, forMs: number): string {
+    switch (act) {
+      case 'come':
+        if (this.busy) void this.job(user, Math.max(forMs, 3_000));
+        return `somebody needs the box of ${user}`;
+      case 'leave':
+        for (const held of this.holding) if (held.user === user) this.letGo(held);
+        for (const { user: of, socket } of this.sockets) if (of === user) socket.close();
+        return `everybody lets go of the box of ${user}`;
+      case 'ask-reap':
+        void this.wish(user, 'reap');
+        return `the box of ${user} is to be reaped`;
+      case 'ask-recreate':
+        void this.wish(user, 'recreate');
+        return `the box of ${user} is to be made anew`;
+      case 'ask-delete':
+        void this.wish(user, 'delete');
+        return `the box of ${user} is to be deleted`;
+      case 'ask-adopt': {
+        const box = this.world.boxOf(user);
+        if (box !== undefined) this.consent(user, box.id, forMs < 5_000);
+        return `an operator allows that what is in the way of ${user}'s box is replaced`;
+      }
+    }
+  }
+
+  private letGo(held: { readonly user: UserName; readonly id: string; over: boolean }): void {
+    held.over = true;
+    // Its own next look may be a third of its ttl away.
+    void this.untilDone(() => this.world.store.release(held.user, leaseId(held.id), 'agent'));
+  }
+
+  /** An operator allows this container to be replaced. */
+  consent(user: UserName, containerId: string, atOnce: boolean): void {
+    this.world.store.wish(user, { wish: 'adopt', containerId, atOnce }, 'operator').catch(() => {});
   }
 
   private next(user: UserName): void {
@@ -73,7 +113,7 @@ export class Actors {
     else if (drawn < 0.8) void this.wish(user, 'reap');
     else if (drawn < 0.84) void this.wish(user, 'recreate');
     else if (drawn < 0.87) void this.wish(user, 'delete');
-    else if (drawn < 0.9) void this.adopt(user, random);
+    else if (drawn < 0.9) this.adopt(user, random);
     else if (drawn < 0.91) void this.pin(user, random);
   }
 
@@ -81,6 +121,7 @@ export class Actors {
   private async job(user: UserName, forMs: number, random: Random = this.random): Promise<void> {
     const { world } = this;
     const ttlMs = random.pick([15_000, 30_000, 60_000]);
+    const boxClass = random.chance(0.1) ? largeClass.name : null;
     // Names come again: a lease that has ended is taken anew under the same id.
     const held = { user, id: `job-${random.int(1, 4)}`, over: false };
     const id = leaseId(held.id);
@@ -91,7 +132,7 @@ export class Actors {
     while (!held.over && world.scheduler.now() < endsAt) {
       try {
         if (!taken) {
-          const reply = await world.store.take({ user, id, kind: 'job', holder: 'agent', ttlMs, class: null });
+          const reply = await world.store.take({ user, id, kind: 'job', holder: 'agent', ttlMs, class: boxClass });
           taken = reply.ok;
         } else {
           const renewal = await world.store.renew(user, id, ttlMs, { inputAgeMs: null, outputAgeMs: null });
@@ -116,7 +157,7 @@ export class Actors {
     const session = `session-${this.made}-of-${user}`;
     const socket = member.gateway?.connect(user, session) ?? null;
     if (socket === null) return;
-    this.sockets.add(socket);
+    this.sockets.add({ user, socket });
     this.tell(`${user} opens a terminal at ${member.process.name}`);
     let presses = random.int(0, 12);
     const press = (): void => {
@@ -160,12 +201,11 @@ export class Actors {
     await this.untilDone(() => this.world.store.release(user, id, 'operator'));
   }
 
-  private async adopt(user: UserName, random: Random): Promise<void> {
+  private adopt(user: UserName, random: Random): void {
     const box = this.world.boxOf(user);
     if (box === undefined || box.blueprint.installation === this.world.installation) return;
     this.tell(`an operator allows the container in ${user}'s way to be replaced`);
-    const atOnce = random.chance(0.5);
-    await this.world.store.wish(user, { wish: 'adopt', containerId: box.id, atOnce }, 'operator').catch(() => {});
+    this.consent(user, box.id, random.chance(0.5));
   }
 
   private async untilDone(work: () => Promise<unknown>): Promise<void> {

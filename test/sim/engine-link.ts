@@ -7,6 +7,7 @@ import type { SimProcess } from './sim-process.ts';
 
 const callTimeoutMs = 10_000;
 const reconnectMs = 1_000;
+const latestMs = 15_000;
 
 /** What the engine itself needs, ms: of the order that a real one was measured at. */
 const tookMs = {
@@ -102,7 +103,8 @@ async function followLossy(
   const deliver = (event: RuntimeEvent): void => {
     const times = random.chance(options.disorder()) ? random.pick([0, 0, 2]) : 1;
     for (let time = 0; time < times; time += 1) {
-      const lateMs = random.chance(options.disorder()) ? random.next() * 500 : random.next() * 5;
+      // Most that come late come after what followed them; some when nobody expects them any more.
+      const lateMs = random.chance(options.disorder()) ? random.next() ** 4 * latestMs : random.next() * 5;
       scheduler.after(lateMs, () => process.enter(() => !signal.aborted && on.event(event)));
     }
   };

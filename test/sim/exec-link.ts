@@ -56,17 +56,21 @@ export function createExecLink(options: {
   process: SimProcess;
   random: Random;
   weather: Weather;
+  /** looks at what each call does */
+  unchanged: <Value>(effect: () => Value) => Value;
 }): BoxExec {
   const { shells, engine, scheduler, process } = options;
   const lostError = (operation: string): EngineError =>
     new EngineError({ kind: 'timeout', operation, status: null, message: 'no answer from the engine' });
   const link = new Link({ ...options, lostError, giveUpMs: 10_000 });
+  const call = <Value>(operation: string, tookMs: number, effect: () => Value): Promise<Value> =>
+    link.call(operation, tookMs, () => options.unchanged(effect));
   let made = 0;
 
   return {
     async open(start, signal): Promise<Terminal> {
       const shell = await orAborted(
-        link.call('exec', 55, () => shells.open(start.containerId, start.session)),
+        call('exec', 55, () => shells.open(start.containerId, start.session)),
         signal,
       );
       made += 1;
@@ -91,18 +95,18 @@ export function createExecLink(options: {
       return {
         execId,
         stream,
-        resize: () => link.call('resize', 2, () => undefined),
+        resize: () => call('resize', 2, () => undefined),
         state: () =>
-          link.call('exec-inspect', 2, (): ProcessState => {
+          call('exec-inspect', 2, (): ProcessState => {
             const boxRuns = shell.container.state === 'running' && shell.container.run === shell.run;
             return { running: shells.runs(shell), exitCode: shell.exitCode ?? (boxRuns ? null : 137), boxRuns };
           }),
         async hangUp() {
           stream.destroy();
-          await link.call('hang-up', 20, () => shells.end(shell, 129));
+          await call('hang-up', 20, () => shells.end(shell, 129));
         },
       };
     },
-    ping: () => link.call('ping', 1, () => undefined),
+    ping: () => call('ping', 1, () => undefined),
   };
 }

@@ -18,7 +18,9 @@ export function checkReady(world: World, terminals: readonly OpenTerminal[]): st
     const ours = world.runtime.engine.labelled(user).filter((container) => container.blueprint.installation !== '');
     if (box?.state !== 'running' || status.get('phase') !== 'ready' || status.get('containerId') !== box.id) {
       const phase = `${status.get('phase') ?? 'no status'}, container ${box?.state ?? 'missing'}`;
-      missing.push(`5: ${user} wants a box, faults have stopped, and there is none: ${phase} ${status.get('body')}`);
+      missing.push(
+        `5: ${user} wants a box, faults have stopped, and there is none: ${phase}, ${messageOf(status.get('body'))}`,
+      );
     } else if (ours.length !== 1) {
       missing.push(`1: ${user} has ${ours.length} containers after everything settled`);
     }
@@ -30,6 +32,14 @@ export function checkReady(world: World, terminals: readonly OpenTerminal[]): st
     }
   }
   return missing;
+}
+
+/** What the status tells people. */
+function messageOf(body: string | undefined): string {
+  return z
+    .object({ message: z.string() })
+    .catch({ message: 'nothing readable' })
+    .parse(JSON.parse(body ?? '{}')).message;
 }
 
 const GatewayEntry = z.object({ expiresAt: z.number() });
@@ -48,10 +58,12 @@ export function checkGone(world: World): string[] {
       if (!lease.includes('"endedAt"')) left.push(`7: a lease of ${user} is left over: ${lease}`);
     }
     for (const record of redis.hash(keys.user(user).sessions).values()) {
-      // That of a gateway that was killed, and one that came back with an old Redis, stay until a sweep ends them: not built yet.
+      // Weaker than the promise: that of a gateway that was killed, and one that came back with an old Redis, stay until a sweep
+      // ends them, which is not built yet. They are counted, so that they are seen.
       const { id, gateway } = Session.parse(JSON.parse(record));
-      if (!living.has(gateway)) world.watcher.known('the session record of a dead gateway is left over');
-      else if (world.watcher.cameBack) world.watcher.known('a session record that came back with Redis is left over');
+      if (!living.has(gateway)) world.watcher.known('the session record of a dead gateway is left over', id);
+      else if (world.watcher.cameBack.has(id))
+        world.watcher.known('a session record that came back with Redis is left over', id);
       else left.push(`7: the record of session ${id} is left over, and ${gateway} lives`);
     }
   }

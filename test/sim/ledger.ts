@@ -5,7 +5,25 @@ interface HeldLease {
   readonly kind: string;
   /** virtual time, ms */
   readonly takenAt: number;
+  /** when it was taken or renewed last */
+  heardAt: number;
   expiresAt: number;
+}
+
+/** A delete is a reap once somebody came again. */
+const wishesBehind = new Map([
+  ['reap', ['reap', 'delete']],
+  ['deleted', ['delete']],
+  ['recreate', ['recreate']],
+  ['adopt', ['adopt']],
+]);
+
+/** The longest that anybody but an operator asks for at once in this world. */
+const longestAskedMs = 60_000;
+
+/** A lease that a backward jump of the clock made longer than its holder asked for: the holder needs no more than that. */
+function needed(kind: string, remainingMs: number): number {
+  return kind === 'pin' ? remainingMs : Math.min(remainingMs, longestAskedMs);
 }
 
 /**
@@ -15,6 +33,8 @@ interface HeldLease {
 export class Ledger {
   private readonly leases = new Map<string, HeldLease>();
   private readonly activity = new Map<string, number>();
+  /** user/wish */
+  private readonly wishes = new Set<string>();
   private readonly policy: { detachedMs: number; attachedMs: number };
 
   constructor(policy: { detachedMs: number; attachedMs: number }) {
@@ -24,7 +44,9 @@ export class Ledger {
   /** A script ran at virtual time `now`; its own arguments begin at 3. */
   learn(script: string, args: readonly string[], reply: Reply, now: number): void {
     const answer: unknown = typeof reply === 'string' ? JSON.parse(reply) : null;
-    if (typeof answer !== 'object' || answer === null || 'refused' in answer) return;
+    if (typeof answer !== 'object' || answer === null) return;
+    // Its holder has let go, whether Redis still knows the lease or not.
+    if ('refused' in answer && script !== 'release-lease') return;
     const [user = '', , , first = '', second = '', third = '', fourth = ''] = args;
     const remaining = 'expiresAt' in answer && 'now' in answer ? Number(answer.expiresAt) - Number(answer.now) : 0;
     const id = `${user}/${first}`;
@@ -33,13 +55,16 @@ export class Ledger {
         const known = this.leases.get(id);
         const takenAt = known !== undefined && known.expiresAt > now ? known.takenAt : now;
         this.settle(now);
-        this.leases.set(id, { user, kind: second, takenAt, expiresAt: now + remaining });
+        this.leases.set(id, { user, kind: second, takenAt, heardAt: now, expiresAt: now + needed(second, remaining) });
         this.active(user, now);
         return;
       }
       case 'renew-lease': {
         const lease = this.leases.get(id);
-        if (lease !== undefined) lease.expiresAt = now + remaining;
+        if (lease !== undefined) {
+          lease.heardAt = now;
+          lease.expiresAt = now + needed(lease.kind, remaining);
+        }
         if (Number(third) >= 0) this.active(user, now - Number(third));
         if (Number(fourth) >= 0) this.active(user, now - Number(fourth));
         return;
@@ -48,15 +73,38 @@ export class Ledger {
         if (this.leases.delete(id)) this.active(user, now);
         return;
       case 'wish':
+        this.wishes.add(`${user}/${first}`);
         if (first === 'reap' || first === 'delete') this.endAll(user);
         return;
       default:
     }
   }
 
-  /** Redis lost something: a pin, which nobody renews, may be lost with it, and holds nothing from then on. */
-  forgetPins(): void {
-    for (const [id, lease] of this.leases) if (lease.kind === 'pin') this.leases.delete(id);
+  /** Redis is not what it was: a pin holds as long as it says now; one that it lost is renewed by nobody, and holds nothing. */
+  keepPins(now: number, leftMs: (user: string, id: string) => number): void {
+    for (const [key, lease] of this.leases) {
+      if (lease.kind !== 'pin') continue;
+      const left = leftMs(lease.user, key.slice(lease.user.length + 1));
+      if (left <= 0) this.leases.delete(key);
+      else lease.expiresAt = Math.min(lease.expiresAt, now + left);
+    }
+  }
+
+  /** Redis' clock jumped ahead: a pin ends so much sooner. */
+  agePins(byMs: number): void {
+    for (const lease of this.leases.values()) if (lease.kind === 'pin') lease.expiresAt -= byMs;
+  }
+
+  /** What of this user's need was heard before then may be known to nobody. */
+  forgetBefore(user: string, at: number): void {
+    for (const [key, lease] of this.leases) if (lease.user === user && lease.heardAt < at) this.leases.delete(key);
+    if ((this.activity.get(user) ?? at) < at) this.activity.delete(user);
+  }
+
+  /** Whether an operator ever asked for what a drain gives as its cause; others need no operator. */
+  wasAsked(user: string, cause: string): boolean {
+    const wishes = wishesBehind.get(cause);
+    return wishes === undefined || wishes.some((wish) => this.wishes.has(`${user}/${wish}`));
   }
 
   /** Why the user's box was still needed at virtual time `now`; null = nobody needed it. */

@@ -2,13 +2,13 @@ import type { Random } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimProcess } from './sim-process.ts';
 
-/** What becomes of one call. The effect of a `lost-after` happens; that of a `lost-before` and of an `injected` does not. */
+/** What becomes of one call. The effect of a `lost-after` happens, and that of an error that comes `after` it; others do not. */
 export type Fate =
   | { readonly is: 'ok' }
   | { readonly is: 'slow'; readonly byMs: number }
   | { readonly is: 'lost-before' }
   | { readonly is: 'lost-after' }
-  | { readonly is: 'injected'; readonly error: () => Error };
+  | { readonly is: 'injected'; readonly after: boolean; readonly error: () => Error };
 
 /** How calls of one process fare on their way: drawn anew for each. */
 export interface Weather {
@@ -59,7 +59,7 @@ export class Link {
         answer(delayMs, () => reject(this.lostError(operation)));
         return;
       }
-      if (fate.is === 'injected') {
+      if (fate.is === 'injected' && !fate.after) {
         answer(2 * wayMs, () => reject(fate.error()));
         return;
       }
@@ -70,6 +70,7 @@ export class Link {
           (value) => {
             if (fate.is === 'lost-after')
               answer(random.pick([1, this.giveUpMs]), () => reject(this.lostError(operation)));
+            else if (fate.is === 'injected') answer(wayMs, () => reject(fate.error()));
             else answer(wayMs, () => resolve(value));
           },
           (error: unknown) => answer(wayMs, () => reject(error)),

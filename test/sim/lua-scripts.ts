@@ -1,6 +1,7 @@
 import type { ScriptName } from '#shared/redis-port.ts';
 import { scriptText } from '#shared/scripts.ts';
-import { LuaError, LuaState, type Reply } from './lua-state.ts';
+import { LuaError } from './lua-error.ts';
+import { LuaState, type Reply } from './lua-state.ts';
 
 /** The project's own `.lua` files in a Lua interpreter of the version that Redis has: no second implementation of any. */
 export class LuaScripts {
@@ -11,11 +12,12 @@ export class LuaScripts {
   constructor() {
     const { lua } = this;
     lua.library('redis', { call: () => lua.push(this.call(lua.words())) }, 'table');
-    lua.library(
-      'cjson',
-      { encode: () => lua.push(JSON.stringify(lua.json(1))), decode: () => this.decode() },
-      'string',
-    );
+    const cjson = {
+      encode: () => lua.push(lua.json()),
+      decode: () => lua.pushJson(fromJson(lua.word())),
+      maker: () => lua.pushMaker(fromJson(lua.word())),
+    };
+    lua.library('cjson', cjson, 'string');
     lua.run(lua.compile('kept', keptDecode));
     lua.setGlobalList('KEYS', []);
     lua.setGlobalList('ARGV', []);
@@ -47,37 +49,34 @@ export class LuaScripts {
     }
     return this.lua.run(compiled);
   }
+}
 
-  private decode(): void {
-    let value: unknown;
-    try {
-      value = JSON.parse(this.lua.text(1));
-    } catch {
-      throw new LuaError('Expected value but found invalid token');
-    }
-    this.lua.pushJson(value);
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new LuaError('Expected value but found invalid token');
   }
 }
 
 /**
- * The same few texts are decoded again and again: what they mean is kept, and each caller gets a copy. The first one too, so
- * that the order of fields never depends on what was decoded before.
+ * The same few texts are decoded again and again: from its second time on, a text is a function that makes its value. Both
+ * ways make the same table, down to the order of its fields, so no story depends on what was decoded before.
  */
 const keptDecode = `
-collectgarbage('setpause', 1000) -- memory is cheap here
-local parse, kept, count = cjson.decode, {}, 0
-local function copy(value)
-  if type(value) ~= 'table' then return value end
-  local result = {}
-  for field, item in pairs(value) do result[field] = copy(item) end
-  return result
-end
+local parse, maker, null, kept, count = cjson.decode, cjson.maker, cjson.decode('null'), {}, 0
+cjson.maker = nil
 cjson.decode = function(json)
   local known = kept[json]
   if known == nil then
-    known = parse(json)
-    if count >= 4000 then kept, count = {}, 0 end
-    kept[json], count = known, count + 1
+    local value = parse(json)
+    if count >= 500 then kept, count = {}, 0 end
+    kept[json], count = false, count + 1
+    return value
   end
-  return copy(known)
+  if known == false then
+    known = maker(json) or function() return parse(json) end
+    kept[json] = known
+  end
+  return known(null)
 end`;

@@ -1,4 +1,5 @@
 import { EngineError } from '#shared/faults.ts';
+import { boxNameOf } from '#shared/identity.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
 import type { SimRuntime } from '../support/sim-runtime.ts';
 
@@ -9,6 +10,8 @@ export interface Oddities {
   /** a container ends as soon as it is started */
   startsDie: boolean;
   probesFail: boolean;
+  /** every create is refused, as while an earlier one is still in progress and cannot be inspected yet */
+  createsConflict: boolean;
   /** homes that the engine makes cannot be seen from the controller */
   homesHidden: boolean;
   /** the file system does not allow chown */
@@ -19,6 +22,7 @@ export const noOddities: Oddities = {
   pullsVanish: false,
   startsDie: false,
   probesFail: false,
+  createsConflict: false,
   homesHidden: false,
   chownFails: false,
 };
@@ -30,6 +34,11 @@ export function oddRuntime(runtime: SimRuntime, odd: Oddities): BoxRuntime {
     async pull(reference, onProgress, signal) {
       await runtime.pull(reference, onProgress, signal);
       if (odd.pullsVanish) runtime.engine.images.delete(reference);
+    },
+    async create(box, signal) {
+      if (!odd.createsConflict) return await runtime.create(box, signal);
+      const message = `Conflict. The container name "/${boxNameOf(box.user)}" is already in use`;
+      throw new EngineError({ operation: 'create', kind: 'conflict', status: 409, message });
     },
     async start(id, signal) {
       await runtime.start(id, signal);

@@ -1,7 +1,9 @@
+import { recipeOf } from './recipe.ts';
 import { usualSeed } from './run-seed.ts';
 import { summarized } from './summary.ts';
 
 /** A process that runs the seeds it is sent, one after the other. */
-process.on('message', (given: { seed: number; minutes: number }) => {
-  void summarized(given.seed, { ...usualSeed, minutes: given.minutes }).then((summary) => process.send?.(summary));
+process.on('message', (given: { seed: string; minutes: number }) => {
+  const options = { ...usualSeed, minutes: given.minutes };
+  void summarized(recipeOf(given.seed), options).then((summary) => process.send?.(summary));
 });

@@ -10,7 +10,7 @@ import { createLeaderStore } from '../../controller/src/store/leader-store.ts';
 import { createStatusStore } from '../../controller/src/store/status-store.ts';
 import type { SimProcess } from './sim-process.ts';
 
-const leaderTtlMs = 12_000;
+export const leaderTtlMs = 12_000;
 const resyncMs = 30_000;
 
 /** The controller process as `main.ts` wires it, over the simulation's ports. Returns what ends it properly. */

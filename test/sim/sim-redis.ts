@@ -1,6 +1,7 @@
 import type { ScriptName } from '#shared/redis-port.ts';
 import { LuaScripts } from './lua-scripts.ts';
-import { LuaError, type Reply } from './lua-state.ts';
+import { LuaError } from './lua-error.ts';
+import type { Reply } from './lua-state.ts';
 import { appended, type StreamEntry, type StreamValue } from './sim-stream.ts';
 
 interface Entry {

@@ -1,4 +1,4 @@
-import { LuaError } from './lua-state.ts';
+import { LuaError } from './lua-error.ts';
 
 export interface StreamEntry {
   readonly id: string;

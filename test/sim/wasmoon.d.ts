@@ -6,6 +6,7 @@ declare module 'wasmoon-lua5.1' {
     /** replaced whenever the memory grows */
     readonly HEAPU8: Uint8Array<ArrayBuffer>;
     readonly HEAPU32: Uint32Array<ArrayBuffer>;
+    readonly HEAPF64: Float64Array<ArrayBuffer>;
     addFunction(run: (state: LuaState) => number, signature: 'ii'): number;
     _malloc(bytes: number): number;
     _free(pointer: number): void;
@@ -17,8 +18,6 @@ declare module 'wasmoon-lua5.1' {
     _lua_createtable(state: LuaState, items: number, fields: number): void;
     _lua_error(state: LuaState): number;
     _lua_insert(state: LuaState, index: number): void;
-    _lua_gettop(state: LuaState): number;
-    _lua_next(state: LuaState, index: number): number;
     _lua_pcall(state: LuaState, given: number, wanted: number, handler: number): number;
     _lua_pushboolean(state: LuaState, value: number): void;
     _lua_pushcclosure(state: LuaState, run: number, upvalues: number): void;
@@ -30,10 +29,6 @@ declare module 'wasmoon-lua5.1' {
     _lua_rawset(state: LuaState, index: number): void;
     _lua_rawseti(state: LuaState, index: number, at: number): void;
     _lua_settop(state: LuaState, index: number): void;
-    _lua_toboolean(state: LuaState, index: number): number;
-    _lua_tolstring(state: LuaState, index: number, bytes: number): number;
-    _lua_tonumber(state: LuaState, index: number): number;
-    _lua_type(state: LuaState, index: number): number;
   }
   export const LuaApi: { initialize(): Promise<{ readonly module: LuaModule }> };
 }

@@ -5,6 +5,7 @@ import type { SimContainer } from '../support/sim-engine.ts';
 import type { SimRuntime } from '../support/sim-runtime.ts';
 import { Ledger } from './ledger.ts';
 import type { Reply } from './lua-state.ts';
+import { leaderTtlMs } from './sim-controller.ts';
 import type { SimRedis } from './sim-redis.ts';
 
 /** A user whose containers somebody moved by hand may have two for so long. */
@@ -13,12 +14,20 @@ const handMadeGraceMs = 90_000;
 /** What the largest ttl of a lease that is renewed makes of every grant, less the steps of rounding. */
 const grantedMs = 300_000 - 10;
 
+/** After half of the leader's term a commit permits nothing any more: another may lead. */
+const fenceMs = leaderTtlMs / 2;
+
 const Intent = z.object({ kind: z.string(), cause: z.string().optional(), containerId: z.string().optional() });
 
+const StoredLease = z.object({ expiresAt: z.number(), endedAt: z.number().optional() });
+
+const Body = z.object({ step: z.string().nullable() });
 const Committed = z.object({
   phase: z.string(),
-  body: z.string().transform((text) => z.object({ step: z.string().nullable() }).parse(JSON.parse(text))),
+  body: z.string().transform((text) => Body.parse(JSON.parse(text))),
 });
+const LeadAnswer = z.object({ leads: z.boolean() });
+const CommitAnswer = z.object({ refused: z.string().optional() });
 
 interface Permit {
   readonly process: string;
@@ -29,8 +38,8 @@ interface Permit {
 /** Watches over what must never happen: sees every script, every change of a container, and the engine after every step. */
 export class Watcher {
   readonly violations: string[] = [];
-  /** Redis came back as it was earlier, or empty */
-  cameBack = false;
+  /** sessions that were in Redis when it came back as it had been earlier: their gateways may have ended them since */
+  readonly cameBack = new Set<string>();
   /** by how much Redis' clock was set back so far: what was written before may live so much longer */
   clockWentBackMs = 0;
   /** a commit brought this user's box to a phase and a step */
@@ -38,6 +47,7 @@ export class Watcher {
   onViolation: (what: string) => void = () => {};
   /** what was reached: `script:…`, `command:…`, `cause:…` */
   readonly reached = new Map<string, number>();
+  private readonly knownOf = new Set<string>();
   private readonly now: () => number;
   private readonly runtime: SimRuntime;
   private readonly installation: InstallationId;
@@ -71,14 +81,39 @@ export class Watcher {
     options.redis.afterScript = (name, keys, args, reply) => this.after(name, keys, args, reply);
   }
 
-  /** Redis lost something, or its clock jumped: what runs now must be granted time. */
-  distrusted(cause: 'lost' | 'jumped-back' | 'jumped-ahead', byMs = 0): void {
-    if (cause === 'lost') this.cameBack = true;
-    this.clockWentBackMs += cause === 'jumped-back' ? byMs : 0;
+  /** Redis is not what it was, from now on: what runs now must be granted time. Told when that is done. */
+  distrusted(cause: 'emptied' | 'restored' | 'jumped', byMs = 0): void {
     const running = [...this.runtime.engine.containers.values()].filter(({ state }) => state === 'running');
     this.distrust = { at: this.now(), running: new Set(running.map(({ id }) => id)) };
     this.spent.clear();
-    this.ledger.forgetPins();
+    if (cause === 'jumped') {
+      this.clockWentBackMs += Math.max(0, -byMs);
+      this.ledger.agePins(Math.max(0, byMs));
+      return;
+    }
+    this.pinsMayBeLost();
+    for (const key of this.redis.keys().filter((each) => each.endsWith(':sessions'))) {
+      for (const id of this.redis.hash(key).keys()) this.cameBack.add(id);
+    }
+  }
+
+  /** A pin holds as long as Redis still has it: nobody renews one. */
+  pinsMayBeLost(): void {
+    this.ledger.keepPins(this.now(), (user, id) => {
+      const stored = StoredLease.safeParse(decoded(this.redis.hash(this.keyOf(user, 'leases')).get(id)));
+      return stored.success && stored.data.endedAt === undefined ? stored.data.expiresAt - this.redis.now() : 0;
+    });
+  }
+
+  /**
+   * A status of before the last distrust may have come back, without the grant of time that stood for everything of before:
+   * nobody can know of it any more. What was heard since still counts.
+   */
+  forgetGrant(user: string): void {
+    const { at, running } = this.distrust;
+    const others = [...running].filter((id) => this.container(id)?.blueprint.user !== user);
+    this.distrust = { at, running: new Set(others) };
+    this.ledger.forgetBefore(user, at);
   }
 
   /** Somebody did something to this user's containers by hand. */
@@ -122,6 +157,15 @@ export class Watcher {
     };
   }
 
+  /** A call of a gateway: it may run something in a container, and never changes one. */
+  unchanged<Value>(gateway: string, effect: () => Value): Value {
+    const before = this.containersNow();
+    const value = effect();
+    const after = this.containersNow();
+    if (before !== after) this.violated(`9: a call of ${gateway} changed a container: ${before} became ${after}`);
+    return value;
+  }
+
   /** After every step of the world. */
   look(): void {
     const running = new Map<string, number>();
@@ -140,7 +184,9 @@ export class Watcher {
   }
 
   /** Known, and not promised: counted, so that it is seen. */
-  known(what: string): void {
+  known(what: string, of: string): void {
+    if (this.knownOf.has(of)) return;
+    this.knownOf.add(of);
     this.count(`known:${what}`);
   }
 
@@ -154,7 +200,7 @@ export class Watcher {
     if (name !== 'commit-status') return;
     const user = args[0] ?? '';
     const intent = Intent.parse(JSON.parse(args[6] ?? '{}'));
-    const status = this.redis.hash(`{spoonbox:${this.installation}}:u:${user}:status`);
+    const status = this.redis.hash(this.keyOf(user, 'status'));
     this.begunBefore = status.get('phase') === 'reaping' && status.get('containerId') === intent.containerId;
     this.needBefore = this.ledger.need(user, this.now());
   }
@@ -177,12 +223,12 @@ export class Watcher {
   }
 
   private learnLeader(args: readonly string[], reply: Reply): void {
-    const answer = z.object({ leads: z.boolean() }).parse(JSON.parse(String(reply)));
+    const answer = LeadAnswer.parse(JSON.parse(String(reply)));
     if (answer.leads) this.holders.set(args[1] ?? '', args[3] ?? '');
   }
 
   private committed(args: readonly string[], reply: Reply): void {
-    const answer = z.object({ refused: z.string().optional() }).parse(JSON.parse(String(reply)));
+    const answer = CommitAnswer.parse(JSON.parse(String(reply)));
     if (answer.refused !== undefined) {
       this.count(`refused:${answer.refused}`);
       return;
@@ -193,6 +239,9 @@ export class Watcher {
     this.count(`intent:${intent.kind}:${intent.cause ?? ''}`);
     const { phase, body } = Committed.parse(JSON.parse(args[5] ?? '{}'));
     this.onCommit(user, phase, body.step);
+    if (intent.kind === 'drain' && !this.begunBefore && !this.ledger.wasAsked(user, intent.cause ?? '')) {
+      this.violated(`2: a reap of ${user} was committed because of "${intent.cause}", and nobody asked for it`);
+    }
     if (intent.kind !== 'drain' || intent.cause !== 'idle' || this.begunBefore) return;
     if (this.needBefore !== null) this.violated(`2: an idle reap of ${user} was committed while ${this.needBefore}`);
     const { at, running } = this.distrust;
@@ -217,8 +266,19 @@ export class Watcher {
       this.violated(
         `6: ${operation} for ${user} by ${process}, and the last commit was ${permit?.process ?? 'nobody'}'s`,
       );
+    } else if (this.now() - permit.at > fenceMs) {
+      this.violated(`6: ${operation} for ${user} by ${process}, on a commit of ${this.now() - permit.at} ms ago`);
     } else if (permit.used) this.violated(`6: ${operation} for ${user} by ${process}: a second change on one commit`);
     else permit.used = true;
+  }
+
+  private keyOf(user: string, what: 'leases' | 'status'): string {
+    return `{spoonbox:${this.installation}}:u:${user}:${what}`;
+  }
+
+  private containersNow(): string {
+    const all = [...this.runtime.engine.containers.values()];
+    return all.map(({ id, name, state, run }) => `${id} ${name} ${state} ${run}`).join();
   }
 
   private container(id: string): SimContainer | undefined {
@@ -227,5 +287,13 @@ export class Watcher {
 
   private count(what: string): void {
     this.reached.set(what, (this.reached.get(what) ?? 0) + 1);
+  }
+}
+
+function decoded(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    return null;
   }
 }

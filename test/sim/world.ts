@@ -20,11 +20,11 @@ import { Watcher } from './watcher.ts';
 
 export const idle = { detachedMs: 45_000, attachedMs: 120_000 };
 const epochMs = 1_795_000_000_000;
-const image = 'spoonbox/box:sim';
+export const image = 'spoonbox/box:sim';
 const firstImageId = 'sha256:box';
 export const foreignImage = 'sha256:foreign';
 
-const boxClass = BoxClass.parse({
+export const boxClass = BoxClass.parse({
   name: 'default',
   image,
   user: { uid: 1000, gid: 1000, home: '/home/spoon' },
@@ -36,6 +36,25 @@ const boxClass = BoxClass.parse({
   stopGrace: '5s',
   readiness: { command: ['/bin/true'], timeout: '5s' },
 });
+
+/** A second class, so that users change theirs. */
+export const largeClass: BoxClass = { ...boxClass, name: 'large', limits: { ...boxClass.limits, cpus: 2 } };
+
+/** What may be wrong with the services for everybody. */
+export const calmServices = {
+  redisDown: false,
+  /** share of scripts that Redis refuses, as it does when it cannot save */
+  redisRefusals: 0,
+  engineDown: false,
+  /** every call takes up to this much longer */
+  engineSlowMs: 0,
+  diskFull: false,
+  wakeUpLoss: 0,
+  eventLoss: 0,
+};
+
+/** What needs room on the engine's disk. */
+const needsDisk = new Set(['create', 'pull', 'ensureHome']);
 
 /** How the ways of one process fare now; faults turn these, and turn them back. */
 export interface Conditions {
@@ -80,17 +99,20 @@ export class World {
   readonly odd = { ...noOddities };
   /** told of every line that a process logs */
   onLog: (process: string, level: Level, fields: Fields, message: string) => void = () => {};
-  readonly shared = { redisDown: false, engineDown: false, diskFull: false, wakeUpLoss: 0, eventLoss: 0, clockMs: 0 };
+  readonly shared = { ...calmServices, clockMs: 0 };
   private readonly policies = {
     default: [idle.detachedMs, idle.attachedMs],
+    large: [idle.detachedMs, idle.attachedMs],
     '*': [idle.detachedMs, idle.attachedMs],
   } as const;
-  private readonly classes = new Map([['default', boxClass]]);
+  private readonly classes = new Map([
+    ['default', boxClass],
+    ['large', largeClass],
+  ]);
 
   constructor(seed: number, size: { controllers: number; gateways: number; users: number }) {
     this.random = new Random(seed);
-    const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank', 'grace', 'heidi'];
-    this.users = names.slice(0, size.users).map((name) => UserName.parse(name));
+    this.users = usersOf(size.users).map((name) => UserName.parse(name));
     this.redis = new SimRedis({
       clock: () => epochMs + Math.floor(this.scheduler.now()) + this.shared.clockMs,
       publish: (channel, payload) => {
@@ -142,7 +164,15 @@ export class World {
     const log = createSimLog((level, fields, message) => this.onLog(process.name, level, fields, message));
     const { random } = member;
     if (member.kind === 'gateway') {
-      const exec = createExecLink({ shells: this.shells, engine: runtime.engine, scheduler, process, random, weather });
+      const exec = createExecLink({
+        shells: this.shells,
+        engine: runtime.engine,
+        scheduler,
+        process,
+        random,
+        weather,
+        unchanged: (effect) => this.watcher.unchanged(process.name, effect),
+      });
       const gateway = await startSimGateway({ process, redis, exec, keys, log });
       member.gateway = gateway;
       member.stop = () => gateway.drain();
@@ -179,6 +209,7 @@ export class World {
   restoreImage(): void {
     this.runtime.registry.set(image, this.imageId);
     this.classes.set('default', boxClass);
+    this.classes.set('large', largeClass);
   }
 
   /** The tag names another image from now on: every box has drifted. */
@@ -189,11 +220,12 @@ export class World {
   }
 
   loseClass(): void {
-    this.classes.delete('default');
+    this.classes.clear();
   }
 
   forbidPulls(): void {
-    this.classes.set('default', { ...boxClass, pullPolicy: 'Never' });
+    for (const boxClass of [...this.classes.values()])
+      this.classes.set(boxClass.name, { ...boxClass, pullPolicy: 'Never' });
   }
 
   loseImage(): void {
@@ -223,7 +255,8 @@ export class World {
         const drawn = random.next();
         const kind = random.next();
         if (this.shared.redisDown || conditions.cutFromRedis) return null;
-        return drawn < conditions.redisLoss ? badFate(kind) : ok;
+        if (drawn < conditions.redisLoss) return badFate(kind);
+        return drawn < conditions.redisLoss + this.shared.redisRefusals ? misconfigured : ok;
       },
     };
     return new RedisLink({ redis, scheduler, process, random, weather, loss: () => this.shared.wakeUpLoss });
@@ -235,16 +268,18 @@ export class World {
         const drawn = random.next();
         const kind = random.next();
         if (this.shared.engineDown) return null;
-        if (this.shared.diskFull && operation === 'create') {
+        if (this.shared.diskFull && needsDisk.has(operation)) {
           return injected(operation, 500, 'failed', 'no space left on device');
         }
         if (drawn < conditions.engineLoss) return badFate(kind);
         if (drawn < conditions.engineLoss + conditions.engineErrors) {
           if (kind < 0.34) return injected(operation, 404, 'not-found', 'no such thing');
           if (kind < 0.67) return injected(operation, 409, 'conflict', 'conflict');
-          return injected(operation, 500, 'failed', 'server error');
+          // It may have done what was asked, and fail only then.
+          return injected(operation, 500, 'failed', 'server error', kind > 0.83);
         }
-        return ok;
+        const { engineSlowMs } = this.shared;
+        return engineSlowMs > 0 ? { is: 'slow', byMs: kind * engineSlowMs } : ok;
       },
     };
   }
@@ -257,11 +292,21 @@ export class World {
   }
 }
 
+export function usersOf(count: number): string[] {
+  return ['alice', 'bob', 'carol', 'dave', 'erin', 'frank', 'grace', 'heidi'].slice(0, count);
+}
+
 export function leaseId(text: string): LeaseId {
   return LeaseId.parse(text);
 }
 
 const ok: Fate = { is: 'ok' };
+
+const misconfigured: Fate = {
+  is: 'injected',
+  after: false,
+  error: () => new Error('MISCONF Redis is configured to save RDB snapshots, but it cannot save them'),
+};
 
 function badFate(kind: number): Fate {
   if (kind < 0.3) return { is: 'lost-before' };
@@ -269,6 +314,12 @@ function badFate(kind: number): Fate {
   return { is: 'slow', byMs: 500 + kind * 4_000 };
 }
 
-function injected(operation: string, status: number, kind: 'not-found' | 'conflict' | 'failed', message: string): Fate {
-  return { is: 'injected', error: () => new EngineError({ kind, operation, status, message }) };
+function injected(
+  operation: string,
+  status: number,
+  kind: 'not-found' | 'conflict' | 'failed',
+  message: string,
+  after = false,
+): Fate {
+  return { is: 'injected', after, error: () => new EngineError({ kind, operation, status, message }) };
 }
