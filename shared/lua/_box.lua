@@ -206,8 +206,9 @@ local function holds_of(desired, live, status, now, policies)
   elseif #live == 0 and last > 0 then
     holds[#holds + 1] = { by = 'activity', holder = cause, untilMs = last + detached_idle }
   end
+  -- Nothing writes down the end of a lost lease: as of any other, the idle clock starts at it.
   local held_until = number(desired.heldUntil) or 0
-  if #live == 0 and held_until > now then
+  if #live == 0 and held_until > 0 then
     holds[#holds + 1] = { by = 'keep', holder = 'leases that Redis lost', untilMs = held_until + detached_idle }
   end
   local keep_until = number(status.keepUntil) or 0

@@ -45,3 +45,16 @@ test('leases that Redis lost hold the box until they would have ended', async ()
   await command('DEL', own.leases);
   expect((await read()).wantedUntil).toBe(expiresAt + 30 * minute);
 });
+
+// Found by seed 46 of the simulation: somebody who let go of a lost lease was reaped by what they had typed long before.
+test('the idle clock starts when leases that Redis lost would have ended', async () => {
+  const { take, command, own, read, passTime, release } = world;
+  const { expiresAt } = await take('j1');
+  await command('DEL', own.leases);
+  expect(await release('j1')).toBeNull();
+  const before = await read();
+  await passTime(expiresAt - before.now + 1_000);
+  const { wantedUntil, now } = await read();
+  expect(wantedUntil - now).toBeGreaterThan(29.5 * minute);
+  expect(wantedUntil - now).toBeLessThanOrEqual(30 * minute - 1_000);
+});

@@ -186,11 +186,22 @@ if false then
     name: 'losing the leases alone is taken for having none',
     promise: 'losing Redis must not lose a user’s work',
     file: 'shared/lua/_box.lua',
-    text: 'if #live == 0 and held_until > now then',
+    text: 'if #live == 0 and held_until > 0 then',
     replacement: 'if false then',
     caughtBy: {
       file: 'test/breakages/activity.test.ts',
       test: 'leases that Redis lost hold the box until they would have ended',
+    },
+  },
+  {
+    name: 'the end of leases that Redis lost is no activity',
+    promise: 'losing Redis must not lose a user’s work',
+    file: 'shared/lua/_box.lua',
+    text: 'if #live == 0 and held_until > 0 then',
+    replacement: 'if #live == 0 and held_until > now then',
+    caughtBy: {
+      file: 'test/breakages/activity.test.ts',
+      test: 'the idle clock starts when leases that Redis lost would have ended',
     },
   },
   {
