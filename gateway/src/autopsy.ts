@@ -17,7 +17,7 @@ const looksBeforeBelief = 30;
 
 /**
  * Looks at a terminal whose stream has ended. An ordinary exit code in a running box is believed at once; one that a dying
- * box leaves is believed when the box still runs a moment later and the reconciler still calls it ready. Where a reap ended
+ * box leaves is believed when the box still runs 3 s later and the reconciler still calls it ready. Where a reap ended
  * the lease, the lease's own ending arrives by `signal`.
  */
 export async function lookAfterEnd(
@@ -31,16 +31,19 @@ export async function lookAfterEnd(
   signal: AbortSignal,
 ): Promise<Found> {
   let looks = Math.ceil(deps.limits.autopsyMs / lookEveryMs);
+  let seen = 0;
   for (let look = 1; look <= looks; look += 1) {
     const state = await stateOf(deps.log, ended.terminal);
     signal.throwIfAborted();
     if (state && !state.running && state.exitCode !== null && state.boxRuns) {
       if (!boxMayHaveDied.has(state.exitCode)) return { is: 'exited', code: state.exitCode };
-      looks = Math.max(looks, looksBeforeBelief);
+      // Looks that nobody answered say nothing: an engine that comes back shows a dying box as running, too.
+      seen += 1;
+      looks = Math.max(looks, look + looksBeforeBelief - seen);
       await ended.lease.check();
       signal.throwIfAborted();
       if (!(await boxIsReady(deps, ended))) return { is: 'lost', why: 'the box was stopped' };
-      if (look >= looksBeforeBelief) return { is: 'exited', code: state.exitCode };
+      if (seen >= looksBeforeBelief) return { is: 'exited', code: state.exitCode };
     }
     if (state && !state.boxRuns) {
       await ended.lease.check();

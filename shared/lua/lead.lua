@@ -4,14 +4,15 @@
 -- KEYS 1 leader  2 heartbeat  3 marker
 -- ARGV 1 renew | take | release | look  2 token  3 ttlMs  4 holder's name  5 counter that the challenger saw stand still
 --      6 fingerprint of the terminal secret
--- renew: extends this token's lead; also where the key has expired but nobody else took it. After a gap in the heartbeat the
---   mark goes in the same step: a clock that jumped ahead makes leases seem expired, and no idle reap may slip in between.
+-- renew: extends this token's lead; also where the key has expired but nobody else took it.
+-- Where the heartbeat does not go on from the one before, the mark goes in the same step: a clock that jumped ahead makes
+--   leases seem expired, and no idle reap may slip in between; and a leader that notices and dies leaves it to the next.
 -- Returns JSON {leads, counter, previousAt, now, holder, marker, fingerprint, free}
 --   previousAt is the heartbeat's time before this call (0 = none); free: the lead may be taken at once
 -- @include _common
 
 local mode, token, ttl, holder, seen, fingerprint = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
-local UNSEEN_MS = 10000 -- as in trust.ts
+local UNSEEN_MS, UNLED_MS = 10000, 60000 -- as in trust.ts
 local now = clock()
 
 local leader = first_call('GET', KEYS[1])
@@ -21,7 +22,14 @@ local previous_at = number(beat[3]) or 0
 local free = not leader and (not beat[1] or beat[5] == '1')
 local leads = leader == token or (not leader and beat[1] == token and beat[5] ~= '1')
 
+local broken = previous_at > 0 and (
+  (mode == 'renew' and math.abs(now - previous_at) >= UNSEEN_MS)
+  or (mode == 'take' and (now < previous_at or now - previous_at > UNLED_MS)))
+
 local function lead()
+  if broken then
+    redis.call('DEL', KEYS[3])
+  end
   counter = counter + 1
   leads, free = true, false
   redis.call('SET', KEYS[1], token, 'PX', ttl)
@@ -30,9 +38,6 @@ local function lead()
 end
 
 if mode == 'renew' and leads then
-  if previous_at > 0 and now - previous_at >= UNSEEN_MS then
-    redis.call('DEL', KEYS[3])
-  end
   lead()
 elseif mode == 'take' and (free or (not leads and int(counter) == seen)) then
   lead()

@@ -123,8 +123,8 @@ export const ofController: readonly Breakage[] = [
     name: 'a Redis that was emptied is trusted',
     promise: 'unknown is never taken for idle',
     file: 'controller/src/reconcile/trust.ts',
-    text: "if (first.marker === '') this.distrust('Redis is new or was emptied');\n    else if",
-    replacement: "if (first.marker === '') this.current = null;\n    else if",
+    text: "else if (marker === '') this.distrust('Redis carries no mark of trust');",
+    replacement: '',
     caughtBy: { file: 'test/unit/trust.test.ts', test: 'an amnesty follows' },
   },
   {

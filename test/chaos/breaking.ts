@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { label } from '#shared/identity.ts';
 import type { Random } from '../sim/random.ts';
-import type { Fault, History } from './history.ts';
+import type { History } from './history.ts';
 import type { Installation } from './installation.ts';
 import type { Part } from './part.ts';
 import type { Telling } from './telling.ts';
@@ -14,7 +14,7 @@ export interface Breaking {
   readonly kind: string;
   readonly realm: Realm;
   /** Breaks, waits, and puts it right again. `begin` is told what it touches just before. */
-  readonly run: (world: World, random: Random, begin: (touches: readonly string[]) => Fault) => Promise<void>;
+  readonly run: (world: World, random: Random, begin: (touches: readonly string[]) => void) => Promise<void>;
 }
 
 export interface World extends Installation {

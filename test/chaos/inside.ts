@@ -11,6 +11,7 @@ import { createInstallation, isReady } from './installation.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { LeaseHistory } from './lease-history.ts';
 import { checkAllGo, checkNothingRuns, checkRecords, checkShells } from './leftovers.ts';
+import { checkLooked } from './looked.ts';
 import { readOptions } from './options.ts';
 import { createPart, type Part } from './part.ts';
 import { reportOf, textOf, writeReport } from './report.ts';
@@ -71,6 +72,7 @@ const world: World = {
 try {
   await work();
   await end();
+  checkLooked(history, options);
 } catch (error) {
   history.violated(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}`);
 }
@@ -128,7 +130,6 @@ async function breakOne({ kind, run }: Breaking): Promise<Fault> {
   await run(world, random.fork(), (touches) => {
     fault = history.begins(kind, touches);
     say(`${kind} (${touches.slice(0, 2).join(', ')})`);
-    return fault;
   });
   const made = fault ?? history.begins(kind, []);
   made.endedMs = Date.now();
@@ -189,8 +190,6 @@ function hear(telling: Telling): void {
       return;
     case 'opens':
       terminals.opens(telling);
-      return;
-    case 'shell':
       return;
     case 'echoed':
       terminals.echo(telling);

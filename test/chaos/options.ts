@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
-export const usage = 'npm run chaos -- [--minutes 3] [--seed 1] [--users 20] [--report FILE] [--verbose]';
+export const usage =
+  'npm run chaos -- [--minutes 3] [--seed 1] [--users 20] [--only PART-OF-A-KIND] [--report FILE] [--verbose]';
 
 const Options = z.object({
   minutes: z.coerce.number().positive().max(1_440).default(3),
@@ -9,7 +10,7 @@ const Options = z.object({
   users: z.coerce.number().int().min(1).max(100).default(20),
   /** the report as JSON goes there too */
   report: z.string().optional(),
-  /** which kinds of fault; all without it */
+  /** only the kinds of fault that have this in their name */
   only: z.string().optional(),
   verbose: z.boolean().default(false),
 });

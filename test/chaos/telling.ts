@@ -10,9 +10,7 @@ export const Telling = z.discriminatedUnion('is', [
   /** the holder gives it back now, or was told that it has ended: nobody counts on it any more */
   z.object({ is: z.literal('over'), ...common, lease: z.string() }),
   z.object({ is: z.literal('opens'), ...common, session: z.string(), gateway: z.string() }),
-  /** a shell said hello to this terminal: `shell` counts from 1 */
-  z.object({ is: z.literal('shell'), ...common, session: z.string(), shell: z.int() }),
-  /** the lines up to this one were echoed by this shell, which had written each into the home before */
+  /** the lines up to this one were echoed by this shell (the terminal's first is 1), which had written each into the home before */
   z.object({ is: z.literal('echoed'), ...common, session: z.string(), shell: z.int(), line: z.int() }),
   /** bytes came that were not typed, or not in that order, or twice */
   z.object({ is: z.literal('garbled'), ...common, session: z.string(), expected: z.string(), got: z.string() }),

@@ -9,7 +9,6 @@ interface Terminal {
   readonly gateway: string;
   /** which life of that gateway it was opened in */
   readonly life: number;
-  closedMs: number | null;
 }
 
 /** A fault explains what clients see for so long after its end. */
@@ -39,7 +38,7 @@ export class TerminalHistory {
   }
 
   opens({ session, user, gateway }: Of<'opens'>): void {
-    this.terminals.set(session, { user, gateway, life: this.#lifeOf(gateway), closedMs: null });
+    this.terminals.set(session, { user, gateway, life: this.#lifeOf(gateway) });
   }
 
   echo({ session, shell, line, user }: Of<'echoed'>): void {
@@ -56,9 +55,7 @@ export class TerminalHistory {
   }
 
   closed(telling: Of<'closed'>): void {
-    const { session, gateway, code, by, said, openedAtMs, atMs, user } = telling;
-    const terminal = this.terminals.get(session);
-    if (terminal !== undefined) terminal.closedMs = atMs;
+    const { gateway, code, by, said, openedAtMs, atMs, user } = telling;
     const name = by === 'refused' ? `HTTP ${code}` : (closeNameOf(code) ?? String(code));
     const label = by === 'us' ? 'by the person' : code === 1006 || code === 0 ? 'connection lost' : name;
     this.closes.set(label, (this.closes.get(label) ?? 0) + 1);

@@ -120,7 +120,6 @@ export class Typist {
     if (message.type === 'exit') this.#said = `${message.reason}: ${message.message}`;
     if (message.type !== 'hello') return;
     this.#shell += 1;
-    this.#tell({ is: 'shell', ...this.#now(), shell: this.#shell });
     this.#unread = Buffer.alloc(0);
     this.#marked = false;
     this.#expected = '';

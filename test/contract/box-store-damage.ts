@@ -241,18 +241,27 @@ export function damageContract(world: () => World, harness: () => RedisHarness):
       await isNotStuck();
     });
 
-    test('ahead: a heartbeat after it takes the mark away in the same step', async () => {
+    const heartbeats = [
+      ['ahead: a heartbeat after it', 'renew', 11_000],
+      ['back: a heartbeat after it', 'renew', -11_000],
+      ['back: the next leader', 'take', -1_000],
+      ['without a leader for more than a minute: the next leader', 'take', 61_000],
+    ] as const;
+    test.each(heartbeats)('%s takes the mark away in the same step', async (_when, mode, passedMs) => {
       const { keys, command, leaderStore, commit, take, release, passTime } = world();
       await take('j1');
       await release('j1');
       await world().lead();
       await commit(nothing);
       await passTime(hour);
-      const [, at = ''] = (await pairs(command, keys.heartbeat)).find(([field]) => field === 'at') ?? [];
-      await command('HSET', keys.heartbeat, 'at', `${Number(at) - 11_000}`);
+      const beat = new Map(await pairs(command, keys.heartbeat));
+      await command('HSET', keys.heartbeat, 'at', `${Number(beat.get('at')) - passedMs}`);
       const leader = { token: 'the-leader', ttlMs: 60_000, holder: 'test', fingerprint: 'f' };
-      expect(await leaderStore.renew(leader)).toMatchObject({ leads: true, marker: '' });
-      expect(await commit(drain('idle'))).toMatchObject({ refused: 'untrusted' });
+      const next = { ...leader, token: 'the-next' };
+      const reply = mode === 'renew' ? leaderStore.renew(leader) : leaderStore.take(next, Number(beat.get('counter')));
+      expect(await reply).toMatchObject({ leads: true, marker: '' });
+      const token = mode === 'renew' ? leader.token : next.token;
+      expect(await commit(drain('idle'), { token })).toMatchObject({ refused: 'untrusted' });
     });
   });
 

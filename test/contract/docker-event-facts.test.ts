@@ -61,10 +61,8 @@ describe('events of the engine', () => {
     expect(await eventsOf(id, second?.at ?? '')).toEqual([second, third]);
     expect(await eventsOf(id, shifted(second?.at ?? '', 1n))).toEqual([third]);
     expect(await eventsOf(id, shifted(second?.at ?? '', -1n))).toEqual([second, third]);
-    // As a number of JavaScript the time is another: some events would come twice, and some never.
-    expect(BigInt(Number((second?.at ?? '').replace('.', '')))).toSatisfy(
-      (rounded: bigint) => rounded % 8n === 0n || rounded % 128n === 0n,
-    );
+    // As a number of JavaScript the time may be another: some events would come twice, and some never.
+    expect(Number.isSafeInteger(Number((second?.at ?? '').replace('.', '')))).toBe(false);
   });
 
   test('a rename is told under the new name, with the old one and its slash beside it', async () => {

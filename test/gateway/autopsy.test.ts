@@ -58,6 +58,14 @@ describe('a terminal that has ended', () => {
     },
   );
 
+  it('while the engine does not answer is looked at for as long once it does', async () => {
+    const looked = await found((afterMs) => {
+      if (afterMs < 2_900) throw new Error('the engine does not answer');
+      return ended(137, afterMs < 3_500);
+    });
+    expect(looked.found).toEqual({ is: 'lost', why: 'the box has ended' });
+  });
+
   it('with an ordinary code in a box that runs is believed at the first look', async () => {
     expect(await found(() => ended(7, true))).toEqual({ found: { is: 'exited', code: 7 }, afterMs: 0 });
   });

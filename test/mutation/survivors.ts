@@ -14,7 +14,7 @@ export type Survivor = z.infer<typeof Survivor>;
 const Known = z.array(z.strictObject({ reason: z.string().min(20), mutants: z.array(Survivor) }));
 
 /** The survivors that were looked at, with the reason why each may live. */
-export function knownSurvivors(): z.infer<typeof Known> {
+function knownSurvivors(): z.infer<typeof Known> {
   return Known.parse(JSON.parse(readFileSync(new URL('survivors.json', import.meta.url), 'utf8')));
 }
 

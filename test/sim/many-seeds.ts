@@ -44,8 +44,8 @@ function runWorker(next: () => string | null, minutes: number, told: (summary: S
       told(summary);
       more();
     });
-    child.on('exit', (code) => {
-      if (code !== null) reject(new Error(`a worker ended with ${code} at seed ${seed}`));
+    child.on('exit', (code, signal) => {
+      if (seed !== null) reject(new Error(`a worker ended with ${code ?? signal} at seed ${seed}`));
     });
     more();
   });

@@ -96,10 +96,16 @@ test('a Redis that is what it was is trusted, also after many heartbeats', async
 
 describe('an amnesty follows', () => {
   const atTheBeginning: [string, string, () => void][] = [
-    ['the mark is missing', 'new or was emptied', () => (redis.marker = '')],
+    ['the mark is missing', 'no mark', () => (redis.marker = '')],
+    ['nothing is there', 'new or was emptied', () => Object.assign(redis, { marker: '', previousAt: 0 })],
     ['the mark is another server’s', 'restarted', () => (redis.marker = 'run-0')],
     ['nobody led for more than a minute', 'no controller led', () => (redis.previousAt = redis.now() - 60_001)],
-    ['the heartbeat was lost', 'no controller led', () => (redis.previousAt = 0)],
+    ['the heartbeat was lost', 'new or was emptied', () => (redis.previousAt = 0)],
+    [
+      'the heartbeat does not go on, and took the mark with it',
+      'clock jumped',
+      () => Object.assign(redis, { marker: '', previousAt: redis.now() + 272_000 }),
+    ],
     ['the heartbeat is of the future', 'clock jumped', () => (redis.previousAt = redis.now() + 3_600_000)],
   ];
   test.each(atTheBeginning)('at the beginning of a term when %s', async (_when, cause, happens) => {
@@ -271,7 +277,7 @@ describe('the mark', () => {
     redis.leader = 'next';
     trust = newTrust('next');
     await trust.begin(redis.reply());
-    expect(trust.amnesty()?.cause).toContain('emptied');
+    expect(trust.amnesty()?.cause).toContain('no mark of trust');
     expect(redis.marker).toBe('');
   });
 

@@ -53,10 +53,13 @@ export class Trust {
   async begin(first: LeadReply): Promise<void> {
     this.runId = await this.store.runId();
     this.lastBeat = { now: first.now, monotonicMs: this.clock.monotonicMs() };
-    if (first.marker === '') this.distrust('Redis is new or was emptied');
-    else if (first.marker !== this.runId) this.distrust('Redis was restarted');
-    else if (first.now < first.previousAt) this.distrust("Redis' clock jumped back");
-    else if (first.now - first.previousAt > heartbeatOldMs) this.distrust('no controller led for a while');
+    const { marker, now, previousAt } = first;
+    // A heartbeat that does not go on has taken the mark with it: its own cause is asked for before the missing mark's.
+    if (marker !== '' && marker !== this.runId) this.distrust('Redis was restarted');
+    else if (now < previousAt) this.distrust("Redis' clock jumped back");
+    else if (previousAt > 0 && now - previousAt > heartbeatOldMs) this.distrust('no controller led for a while');
+    else if (previousAt === 0) this.distrust('Redis is new or was emptied');
+    else if (marker === '') this.distrust('Redis carries no mark of trust');
     await this.unmark();
   }
 

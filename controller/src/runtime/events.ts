@@ -47,6 +47,8 @@ export async function followEvents(
   signal: AbortSignal,
 ): Promise<never> {
   let down = false;
+  /** it did not answer either when the stream was lost */
+  let silent = false;
   let retryMs = firstRetryMs;
   for (;;) {
     const attempt = new AbortController();
@@ -55,9 +57,10 @@ export async function followEvents(
     signal.addEventListener('abort', stop, { once: true });
     try {
       const stream = await subscribe(engine, attempt.signal);
-      if (down) engine.giveUp('it was sent while the engine could not be reached', sentIntoNowhereMs);
+      if (silent) engine.giveUp('it was sent while the engine could not be reached', sentIntoNowhereMs);
       on.gap();
       down = false;
+      silent = false;
       retryMs = firstRetryMs;
       await Promise.race([
         watchPings(engine, clock, attempt.signal),
@@ -69,8 +72,10 @@ export async function followEvents(
       signal.throwIfAborted();
       const reason = engineErrorOf(operation, error).fault.message;
       if (!down) {
-        engine.giveUp(reason, 0);
         on.down(reason);
+        // A stream that ended, or one slow answer, says nothing of other calls: an engine that answers goes on with them.
+        silent = !(await answers(engine, signal));
+        if (silent) engine.giveUp(reason, 0);
       }
       down = true;
     } finally {
@@ -120,6 +125,16 @@ async function watchPings(engine: Engine, clock: Clock, signal: AbortSignal): Pr
 
 async function ping(engine: Engine, signal: AbortSignal): Promise<void> {
   await engine.ask(operation, { method: 'GET', path: '/_ping' }, anyAnswer, pingLimitMs(engine), signal);
+}
+
+async function answers(engine: Engine, signal: AbortSignal): Promise<boolean> {
+  try {
+    await ping(engine, signal);
+    return true;
+  } catch {
+    signal.throwIfAborted();
+    return false;
+  }
 }
 
 function pingLimitMs({ timeouts }: Engine): number {

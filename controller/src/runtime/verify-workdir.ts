@@ -41,7 +41,9 @@ export async function verifyWorkdir(
   };
   try {
     await writeMarker(join(workdir, name), written);
-    await removeLeftMarkers(workdir);
+    await removeLeftMarkers(workdir).catch((error: unknown) => {
+      log.warn({ error, workdir }, 'what killed processes left in the work directory could not be removed');
+    });
     const engine = createEngine(docker, defaultTimeouts);
     const { exitCode, lastLine } = await runHelper({ engine, installation, log }, helper, signal);
     if (exitCode !== 0 || lastLine !== written)

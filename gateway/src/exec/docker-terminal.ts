@@ -86,12 +86,14 @@ export class DockerTerminal implements Terminal {
     this.stream.resume();
     try {
       const exec = await this.#started();
-      if (exec !== null) {
+      if (exec === null) {
+        // With its box; or an engine that was restarted under its containers has forgotten it, and its processes live on.
+        if (!(await this.#boxRuns())) return;
+      } else {
         if (!exec.running) return;
         left = await this.#hangUpAlone(exec.pid);
         if (left === 'nothing') return;
       }
-      // An engine that was restarted under its containers has forgotten its execs, and their processes live on.
     } catch (error) {
       if (isGone(error)) return;
       this.#log.warn({ session, error }, 'a hang-up failed; signalling the processes instead');
