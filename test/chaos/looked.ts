@@ -1,4 +1,5 @@
 import type { History } from './history.ts';
+import type { Options } from './options.ts';
 
 /** From so many minutes on, a run with all kinds of faults has met every one of these. */
 const metWithinMinutes = 10;
@@ -23,7 +24,7 @@ const promises = [
 ] as const;
 
 /** A promise that was never looked at is not kept, but unwatched: a line of a log was renamed, say. */
-export function checkLooked(history: History, options: { minutes: number; only: string | undefined }): void {
+export function checkLooked(history: History, options: Pick<Options, 'minutes' | 'only'>): void {
   if (options.minutes < metWithinMinutes || options.only !== undefined) return;
   for (const promise of promises) {
     if (!history.promises.has(promise)) history.violated(`not once was it looked at whether ${promise}`);
