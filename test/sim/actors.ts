@@ -41,6 +41,10 @@ export class Actors {
     this.going = false;
     for (const held of this.holding) held.over = true;
     for (const { socket } of this.sockets) socket.close();
+    // A pin that was given back may be there again: Redis lost its last second, or an old copy came back.
+    for (const user of this.world.users) {
+      void this.untilDone(() => this.world.store.release(user, leaseId('pin'), 'operator'));
+    }
   }
 
   /** From now on this user wants a box, and a terminal at every gateway, until `goHome`. */

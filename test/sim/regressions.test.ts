@@ -107,6 +107,7 @@ const redOnce: readonly (readonly [recipe: string, found: string])[] = [
     'a clock jumps back, and the leader that notices loses Redis before it can say so',
   ],
   ['46', 'a lease is lost, its holder lets go, and the idle clock counts from what was typed long before'],
+  ['219', "the simulation's: a pin that was given back comes back with the last second that Redis lost"],
   ['1-e9', "the simulation's: a jump of the clock that is too small to be told from a slow heartbeat"],
   ['1-e1', "the simulation's: a delete that somebody overtook by coming again is a reap"],
   ['1-e2', "the simulation's: a container that was restarting without end"],
