@@ -107,6 +107,8 @@ export function pump(
   });
 }
 
+const resizeTriesMost = 3;
+
 /**
  * The latest size wins, one call at a time, and none before the shell's first byte: the engine holds a resize of a process
  * that does not exist yet for 10 s.
@@ -118,6 +120,7 @@ class Resizer {
   #wanted: TerminalSize;
   #runs = false;
   #underWay = false;
+  #failures = 0;
 
   constructor(log: Logger, terminal: Terminal, startedWith: TerminalSize) {
     this.#log = log;
@@ -143,9 +146,18 @@ class Resizer {
     this.#underWay = true;
     this.#terminal
       .resize(size)
-      .catch((error: unknown) => this.#log.warn({ error }, 'a terminal could not be resized'))
-      .finally(() => {
-        this.#is = size;
+      .then(() => true)
+      .catch((error: unknown) => {
+        this.#log.warn({ error }, 'a terminal could not be resized');
+        return false;
+      })
+      .then((done) => {
+        this.#failures = done ? 0 : this.#failures + 1;
+        // A program that draws for the wrong size does so until the next resize, which may never come.
+        if (done || this.#failures >= resizeTriesMost) {
+          this.#is = size;
+          this.#failures = 0;
+        }
         this.#underWay = false;
         this.#resize();
       });

@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import type { BoxExec, ProcessState, StartTerminal, Terminal } from '../../gateway/src/exec/port.ts';
 
 /** A shell of the tests: what is typed is kept, what it says is pushed. */
@@ -8,6 +9,10 @@ export class FakeTerminal implements Terminal {
   readonly stream: Duplex;
   readonly typed: Buffer[] = [];
   hangUps = 0;
+  /** every size that was asked for */
+  readonly sizes: TerminalSize[] = [];
+  /** thrown by the next resizes, in this order */
+  readonly resizeFailures: Error[] = [];
   now: ProcessState = { running: true, exitCode: null, boxRuns: true };
 
   constructor(execId: string, start: StartTerminal) {
@@ -22,8 +27,10 @@ export class FakeTerminal implements Terminal {
     });
   }
 
-  resize(): Promise<void> {
-    return Promise.reject(new Error('resize is not faked'));
+  async resize(size: TerminalSize): Promise<void> {
+    this.sizes.push(size);
+    const failure = this.resizeFailures.shift();
+    if (failure) throw failure;
   }
 
   state(): Promise<ProcessState> {

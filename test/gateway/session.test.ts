@@ -35,6 +35,32 @@ function latest(): FakeTerminal {
   return shell;
 }
 
+describe('the size of a terminal', () => {
+  const resized = { cols: 100, rows: 50 };
+
+  it('is asked for again where the engine failed, and the last one wins', async () => {
+    const { shell } = await attached();
+    shell.says('$ ');
+    shell.resizeFailures.push(new Error('busy'), new Error('busy'));
+    client.tell({ type: 'resize', ...resized });
+    await vi.waitFor(() => expect(shell.sizes).toEqual([resized, resized, resized]));
+    client.tell({ type: 'resize', cols: 80, rows: 24 });
+    await vi.waitFor(() => expect(shell.sizes.at(-1)).toEqual({ cols: 80, rows: 24 }));
+    expect(shell.sizes).toHaveLength(4);
+  });
+
+  it('is given up after three tries', async () => {
+    const { shell } = await attached();
+    shell.says('$ ');
+    shell.resizeFailures.push(...Array.from({ length: 5 }, () => new Error('never')));
+    client.tell({ type: 'resize', ...resized });
+    await vi.waitFor(() => expect(shell.sizes).toHaveLength(3));
+    client.type('x');
+    await vi.waitFor(() => expect(shell.typed.length).toBeGreaterThan(0));
+    expect(shell.sizes).toHaveLength(3);
+  });
+});
+
 describe('the lease of a terminal', () => {
   it('is a terminal lease of 30 s, and the session is recorded beside it', async () => {
     const { user } = await attached();
