@@ -109,10 +109,7 @@ export function pump(
 
 const resizeTriesMost = 3;
 
-/**
- * The latest size wins, one call at a time, and none before the shell's first byte: the engine holds a resize of a process
- * that does not exist yet for 10 s.
- */
+/** The latest size wins, one call at a time, and none before the shell's first byte: it was started with the right one. */
 class Resizer {
   readonly #log: Logger;
   readonly #terminal: Terminal;

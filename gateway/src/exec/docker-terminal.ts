@@ -44,6 +44,7 @@ export class DockerTerminal implements Terminal {
   readonly #leftovers: Leftovers;
   readonly #detachKeys: string;
   readonly #start: StartTerminal;
+  #exists = false;
 
   constructor(
     deps: { docker: Docker; clock: Clock; log: Logger; turns: ContainerTurns; leftovers: Leftovers },
@@ -62,6 +63,9 @@ export class DockerTerminal implements Terminal {
 
   async resize({ rows, cols }: TerminalSize): Promise<void> {
     try {
+      // The engine holds a resize of a process that it is still making for 10 s, and then refuses it. Output proves nothing:
+      // the terminal echoes what is typed ahead before its shell is there.
+      if (!this.#exists) await this.processExists();
       const exec = this.#docker.getExec(this.execId);
       const resize = (abortSignal: AbortSignal): Promise<unknown> => exec.resize({ h: rows, w: cols, abortSignal });
       await engineCall('exec-resize', callTimeoutMs, resize, never);
@@ -110,6 +114,7 @@ export class DockerTerminal implements Terminal {
   /** Resolves once the engine has made the process, or will not. */
   async processExists(): Promise<void> {
     await this.#started();
+    this.#exists = true;
   }
 
   /** In a turn of its own: see ContainerTurns. */
