@@ -127,19 +127,20 @@ export function boxRuntimeStates(name: string, makeHarness: () => Promise<Runtim
     test('that waits for its restart: it counts as running, is left alone, and a stop ends that', async () => {
       const user = newUser();
       const id = await harness.hands.createRestarting(boxNameOf(user));
-      const [views, list, remove, exec, unpause, renamed] = await Promise.all([
+      const [views, list, remove, exec, unpause] = await Promise.all([
         look(user),
         listed(id),
         faultOf(runtime.remove(id, never)),
         faultOf(probe(id)),
         faultOf(runtime.unpause(id, never)),
-        runtime.rename(id, `other-${user}`, never).then(
-          () => true,
-          () => false,
-        ),
         // "Already so": it is not started one time more.
         runtime.start(id, never),
       ]);
+      // By itself: while the engine refuses it, lists may lack the container.
+      const renamed = await runtime.rename(id, `other-${user}`, never).then(
+        () => true,
+        () => false,
+      );
       expect(views).toMatchObject([{ id, state: 'restarting', exitCode: null }]);
       expect(list).toMatchObject([{ state: 'restarting' }]);
       expect(remove).toMatchObject({ ...conflict, operation: 'remove' });
