@@ -64,7 +64,6 @@ export function pump(
   return new Promise((resolve, reject) => {
     const onData = (bytes: Buffer): void => {
       lease.output();
-      resizer.processRuns();
       joiner.push(bytes);
       if (ending || stream.isPaused() || !client.isFull()) return;
       stream.pause();
@@ -109,13 +108,12 @@ export function pump(
 
 const resizeTriesMost = 3;
 
-/** The latest size wins, one call at a time, and none before the shell's first byte: it was started with the right one. */
+/** The latest size wins, one call at a time. */
 class Resizer {
   readonly #log: Logger;
   readonly #terminal: Terminal;
   #is: TerminalSize;
   #wanted: TerminalSize;
-  #runs = false;
   #underWay = false;
   #failures = 0;
 
@@ -131,15 +129,9 @@ class Resizer {
     this.#resize();
   }
 
-  processRuns(): void {
-    if (this.#runs) return;
-    this.#runs = true;
-    this.#resize();
-  }
-
   #resize(): void {
     const size = this.#wanted;
-    if (!this.#runs || this.#underWay || (size.cols === this.#is.cols && size.rows === this.#is.rows)) return;
+    if (this.#underWay || (size.cols === this.#is.cols && size.rows === this.#is.rows)) return;
     this.#underWay = true;
     this.#terminal
       .resize(size)

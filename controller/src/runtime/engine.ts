@@ -90,15 +90,11 @@ export function createEngine(docker: Docker, timeouts: EngineTimeouts): Engine {
     signal: AbortSignal,
   ): Promise<T> {
     const end = new AbortController();
-    const onAbort = (): void => end.abort(signal.reason);
-    signal.throwIfAborted();
-    signal.addEventListener('abort', onAbort, { once: true });
     waiting.set(end, { operation, sinceMs: performance.now() });
     try {
-      return await engineCall(operation, timeoutMs, call, end.signal);
+      return await engineCall(operation, timeoutMs, call, AbortSignal.any([signal, end.signal]));
     } finally {
       waiting.delete(end);
-      signal.removeEventListener('abort', onAbort);
     }
   }
 

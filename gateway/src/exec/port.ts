@@ -28,7 +28,7 @@ export interface Terminal {
    * for `drain`. Never `end()` it, which ends the output too. It closes when the shell ended, or the box.
    */
   readonly stream: Duplex;
-  /** Rejects with an EngineError; a terminal that has ended is no error. */
+  /** Waits for a process that is still being made. Rejects with an EngineError; a terminal that has ended is no error. */
   resize(size: TerminalSize): Promise<void>;
   state(): Promise<ProcessState>;
   /**
