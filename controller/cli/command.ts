@@ -1,4 +1,4 @@
-/** Exit codes of the CLI; the BSD ones of sysexits.h where they fit. `attach` also exits with the shell's own. */
+/** Exit codes of the CLI; the BSD ones of sysexits.h where they fit. `attach` and `exec` also exit with the shell's or command's own. */
 export const exitCodes = {
   ok: 0,
   failed: 1,
@@ -18,7 +18,7 @@ export const exitCodesHelp = `Exit codes
   75   not yet: the state store does not answer, or the box was not ready in time
   77   the token is refused
   130  interrupted
-  attach: the exit code of the shell, or 255 when the terminal ended otherwise`;
+  attach, exec: the exit code of the shell or command, or 255 when it ended otherwise`;
 
 /** One line for people: what, why, what to do. */
 export class CliError extends Error {

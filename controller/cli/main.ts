@@ -2,16 +2,31 @@ import { adopt } from './commands/adopt.ts';
 import { attach } from './commands/attach.ts';
 import { deleteBox } from './commands/delete.ts';
 import { describe } from './commands/describe.ts';
+import { exec } from './commands/exec.ts';
 import { get } from './commands/get.ts';
 import { lease } from './commands/lease.ts';
 import { reap } from './commands/reap.ts';
 import { recreate } from './commands/recreate.ts';
 import { release } from './commands/release.ts';
+import { replay } from './commands/replay.ts';
 import { token } from './commands/token.ts';
 import { CliError, type Command, exitCodes, exitCodesHelp } from './command.ts';
 import { colour, print, table } from './output.ts';
 
-const commands: readonly Command[] = [attach, get, describe, lease, release, reap, recreate, deleteBox, adopt, token];
+const commands: readonly Command[] = [
+  attach,
+  exec,
+  get,
+  describe,
+  lease,
+  release,
+  reap,
+  recreate,
+  deleteBox,
+  adopt,
+  token,
+  replay,
+];
 
 const help = `spoonbox: a box of their own for every user
 
@@ -29,6 +44,7 @@ ${exitCodesHelp}
 
 Examples
   spoonbox attach alice
+  spoonbox exec alice -- make test
   spoonbox get boxes -w
   spoonbox describe box alice`;
 

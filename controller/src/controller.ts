@@ -13,6 +13,7 @@ import { Reconciler } from './reconcile/reconcile.ts';
 import { Trust } from './reconcile/trust.ts';
 import type { BoxRuntime } from './runtime/port.ts';
 import { Resync } from './source/resync.ts';
+import { Sweep } from './sweep/sweep.ts';
 import type { LeaderStore, LeadReply } from './store/leader-store.ts';
 import type { StatusStore } from './store/status-store.ts';
 
@@ -30,6 +31,8 @@ export interface ControllerOptions {
   readonly workers: number;
   readonly mutationsPerS: number;
   readonly resyncMs: number;
+  /** how long gateways keep a session that nobody is attached to */
+  readonly terminalGraceMs: number;
   /** the token is refused as the leader's */
   readonly onNotLeader: (reason: string) => void;
 }
@@ -48,6 +51,7 @@ export class TermController {
   private readonly queue: WorkQueue<UserName>;
   private readonly trust: Trust;
   private readonly resync: Resync;
+  private readonly sweep: Sweep;
   private readonly options: ControllerOptions;
   private readonly term: Term;
   private readonly reconciler: Reconciler;
@@ -97,6 +101,11 @@ export class TermController {
         if (!signal.aborted) log.error({ user, error, retryInMs }, 'a pass threw');
       },
     });
+    this.sweep = new Sweep({
+      ...{ store, runtime, clock, log },
+      trustedForMs: () => this.trust.trustedForMs(),
+      graceMs: options.terminalGraceMs,
+    });
     this.resync = new Resync({
       runtime,
       store,
@@ -108,6 +117,7 @@ export class TermController {
       trust: this.trust,
       reconciler: this.reconciler,
       queue: this.queue,
+      onRunning: (boxes) => this.sweep.listed(boxes),
     });
   }
 
@@ -142,7 +152,7 @@ export class TermController {
         gap: () => this.resync.streamStands(),
         down: (reason: string) => this.resync.streamBroke(reason),
       };
-      await Promise.all([this.options.runtime.follow(on, signal), this.resync.run(signal)]);
+      await Promise.all([this.options.runtime.follow(on, signal), this.resync.run(signal), this.sweep.run(signal)]);
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {

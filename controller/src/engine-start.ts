@@ -5,7 +5,7 @@ import { connectDocker } from '#shared/docker.ts';
 import { EngineError, StartError } from '#shared/faults.ts';
 import type { InstallationId } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
-import { defaultClassName } from './classes.ts';
+import { defaultClassName } from '#shared/classes.ts';
 import type { Health } from './health.ts';
 import { createDockerRuntime } from './runtime/docker-runtime.ts';
 import type { BoxRuntime } from './runtime/port.ts';

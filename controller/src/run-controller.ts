@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
-import { createBoxStore, type IdlePolicies } from '#shared/box-store.ts';
-import type { BoxClasses } from '#shared/box-class.ts';
+import { createBoxStore } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
 import { readConfig } from '#shared/config.ts';
 import { keysOf } from '#shared/identity.ts';
@@ -10,7 +9,7 @@ import { connectRedis } from '#shared/redis.ts';
 import { boundDrain } from '#shared/run-process.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { createApi } from './api/api.ts';
-import { defaultClassName, loadClasses } from './classes.ts';
+import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
 import { TermController } from './controller.ts';
 import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
@@ -38,7 +37,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const installation = readInstallation(config.workdir, config.installationId);
   const keys = keysOf(installation);
   const redis = connectRedis(config.redisUrl, log);
-  const policies = policiesOf(classes);
+  const policies = idlePoliciesOf(classes);
   const store = createBoxStore({ redis, keys, policies, defaultClass: defaultClassName });
   const leaderStore = createLeaderStore(redis, keys);
   const health = new Health();
@@ -76,6 +75,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             workers: config.workers,
             mutationsPerS: config.mutationsPerS,
             resyncMs: config.resyncMs,
+            terminalGraceMs: config.terminalGraceMs,
             onNotLeader: (reason) => leader.lost(reason),
           },
           next,
@@ -100,11 +100,4 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
     await redis.close();
   }
   log.info('stopped; the boxes go on');
-}
-
-function policiesOf(classes: BoxClasses): IdlePolicies {
-  const policies: Record<string, readonly [number, number]> = {};
-  for (const [name, { idle }] of classes) policies[name] = [idle.detached, idle.attached];
-  const fallback = policies[defaultClassName];
-  return fallback === undefined ? policies : { ...policies, '*': fallback };
 }

@@ -10,9 +10,10 @@ import {
   tokenProtocolPrefix,
 } from '#shared/terminal-protocol.ts';
 import { type TerminalClaims, verifyTerminalToken } from '#shared/terminal-token.ts';
+import type { ConnectRate } from './connect-rate.ts';
 import { Ending } from './ending.ts';
 import type { GatewayLimits } from './limits.ts';
-import type { SessionPlace, Sessions } from './sessions.ts';
+import type { Sessions } from './sessions.ts';
 
 /** What a request for a terminal says, before anything of it is believed. */
 export interface TerminalRequest {
@@ -75,7 +76,7 @@ export function refusedOrigin(request: IncomingMessage, allowed: readonly string
 }
 
 /**
- * Lets a token in, once: its place on this gateway first, then its id is spent.
+ * Lets a token in, once: whether there is a place on this gateway first, then its id is spent.
  *
  * INVARIANT: an id that this gateway has let in is refused until it expires, whatever Redis remembers.
  */
@@ -87,6 +88,7 @@ export class Admission {
     readonly log: Logger;
     readonly secret: string;
     readonly sessions: Sessions;
+    readonly rate: ConnectRate;
   };
   /** token id → monotonic time at which it is forgotten, oldest first */
   readonly #used = new Map<string, number>();
@@ -98,26 +100,23 @@ export class Admission {
     log: Logger;
     secret: string;
     sessions: Sessions;
+    rate: ConnectRate;
   }) {
     this.#deps = deps;
   }
 
-  /** Throws an Ending that says why not. The place is left by whoever got it. */
-  async admit(token: string): Promise<{ claims: TerminalClaims; place: SessionPlace }> {
+  /** Throws an Ending that says why not. */
+  async admit(token: string): Promise<TerminalClaims> {
     const verified = await verifyTerminalToken(this.#deps.secret, token);
     if (!verified.ok) throw new Ending('token-refused', { errorCode: verified.code, message: verified.message });
-    const { claims } = verified;
-    const place = this.#deps.sessions.enter(claims);
-    try {
-      await this.#spend(claims.jti);
-    } catch (error) {
-      await place.leave('');
-      throw error;
-    }
-    return { claims, place };
+    mustWaitNot(this.#deps.rate.takeUser(verified.claims.user), `terminals of ${verified.claims.user}`);
+    this.#deps.sessions.mustHavePlace(verified.claims);
+    await this.spend(verified.claims.jti);
+    return verified.claims;
   }
 
-  async #spend(jti: string): Promise<void> {
+  /** Lets a token's id pass once; throws an Ending where it does not. */
+  async spend(jti: string): Promise<void> {
     const { clock, store, limits, log } = this.#deps;
     const now = clock.monotonicMs();
     for (const [id, forgetAt] of this.#used) {
@@ -142,6 +141,13 @@ export class Admission {
 
 /** Longer than any token is valid, with both clocks' tolerance. */
 const rememberMs = 120_000;
+
+/** Throws the Ending of a connect that comes too early by this many ms. */
+export function mustWaitNot(waitMs: number, what: string): void {
+  if (waitMs === 0) return;
+  const message = `too many ${what} are opened in a short time; try again in ${Math.ceil(waitMs / 1_000)} s`;
+  throw new Ending('too-fast', { message });
+}
 
 function usedToken(): Ending {
   return new Ending('token-refused', {

@@ -13,12 +13,12 @@ export type Found = { readonly is: 'exited'; readonly code: number } | { readonl
 const boxMayHaveDied = new Set([129, 137, 143]);
 const lookEveryMs = 100;
 /** A box that dies is seen as running for a while longer: its shells go first, and a busy engine is slow. */
-const looksBeforeBelief = 30;
+const believeAfterMs = 3_000;
 
 /**
  * Looks at a terminal whose stream has ended. An ordinary exit code in a running box is believed at once; one that a dying
  * box leaves is believed when the box still runs 3 s later and the reconciler still calls it ready. Where a reap ended
- * the lease, the lease's own ending arrives by `signal`.
+ * the lease, the lease's own ending arrives by `signal`. Takes `autopsyMs` and those 3 s at most, whatever the engine does.
  */
 export async function lookAfterEnd(
   deps: { store: Pick<BoxStore, 'read'>; clock: Clock; limits: Pick<GatewayLimits, 'autopsyMs'>; log: Logger },
@@ -30,37 +30,52 @@ export async function lookAfterEnd(
   },
   signal: AbortSignal,
 ): Promise<Found> {
-  let looks = Math.ceil(deps.limits.autopsyMs / lookEveryMs);
-  let seen = 0;
-  for (let look = 1; look <= looks; look += 1) {
-    const state = await stateOf(deps.log, ended.terminal);
-    signal.throwIfAborted();
+  const { clock } = deps;
+  let until = clock.monotonicMs() + deps.limits.autopsyMs;
+  let isSeen = false;
+  let badCode: number | null = null;
+  while (clock.monotonicMs() < until) {
+    const state = await stateOf(deps, ended.terminal, until, signal);
+    badCode = null;
     if (state && !state.running && state.exitCode !== null && state.boxRuns) {
       if (!boxMayHaveDied.has(state.exitCode)) return { is: 'exited', code: state.exitCode };
-      // Looks that nobody answered say nothing: an engine that comes back shows a dying box as running, too.
-      seen += 1;
-      looks = Math.max(looks, look + looksBeforeBelief - seen);
+      badCode = state.exitCode;
+      // From the first answer on: an engine that comes back shows a dying box as running, too.
+      if (!isSeen) until = clock.monotonicMs() + believeAfterMs;
+      isSeen = true;
       await ended.lease.check();
       signal.throwIfAborted();
       if (!(await boxIsReady(deps, ended))) return { is: 'lost', why: 'the box was stopped' };
-      if (seen >= looksBeforeBelief) return { is: 'exited', code: state.exitCode };
     }
     if (state && !state.boxRuns) {
       await ended.lease.check();
       signal.throwIfAborted();
       return { is: 'lost', why: 'the box has ended' };
     }
-    await sleep(deps.clock, lookEveryMs, signal);
+    await sleep(clock, lookEveryMs, signal);
   }
+  if (badCode !== null) return { is: 'exited', code: badCode };
   return { is: 'lost', why: 'the connection to the shell was lost' };
 }
 
-async function stateOf(log: Logger, terminal: Pick<Terminal, 'state'>): Promise<ProcessState | null> {
+/** null: the engine does not answer, or not by then. */
+async function stateOf(
+  { clock, log }: { clock: Clock; log: Logger },
+  terminal: Pick<Terminal, 'state'>,
+  until: number,
+  signal: AbortSignal,
+): Promise<ProcessState | null> {
+  const answered = new AbortController();
+  const limit = sleep(clock, until - clock.monotonicMs(), AbortSignal.any([signal, answered.signal]));
   try {
-    return await terminal.state();
+    return await Promise.race([terminal.state(), limit.then(() => null)]);
   } catch (error) {
+    signal.throwIfAborted();
     log.debug({ error }, 'a terminal that ended cannot be looked at; trying again');
     return null;
+  } finally {
+    limit.catch(() => {}); // it is given up here
+    answered.abort();
   }
 }
 

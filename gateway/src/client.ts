@@ -13,10 +13,13 @@ import { ClientGone, Ending } from './ending.ts';
 import { FlowControl } from './flow-control.ts';
 import type { GatewayLimits } from './limits.ts';
 
-/** What a client does while it is connected to a shell. */
+/** What a client does once it is let in. */
 export interface ClientEvents {
   input(bytes: Buffer): void;
   resize(size: TerminalSize): void;
+  acked(bytes: number): void;
+  /** it asks for the end of the session */
+  end(): void;
   /** there may be room again: ask `isFull` */
   room(): void;
 }
@@ -24,13 +27,14 @@ export interface ClientEvents {
 export type Hello = Extract<ClientMessage, { type: 'hello' }>;
 
 const maxCloseReasonBytes = 123;
+/** A client that closes with this one does not come back; every other end may be a network's. */
+const doneCode = 1000;
 
 /**
  * One socket of a terminal.
  *
  * INVARIANTS
- * - What is typed before the first shell is there is kept, up to `typeAheadBytes`; then the socket is not read on. What is
- *   typed between two shells is dropped: it was meant for the one that is gone.
+ * - What is typed before it is connected is kept, up to `typeAheadBytes`; then the socket is not read on.
  * - `gone` is aborted exactly once: by the socket's end (ClientGone) or by a breach of the protocol (Ending).
  * - While input is held, acks and pongs do not arrive; neither is then waited for.
  */
@@ -43,7 +47,7 @@ export class TerminalClient {
   readonly #flow: FlowControl;
   readonly #gone = new AbortController();
   #events: ClientEvents | null = null;
-  #typedAhead: Buffer[] | null = [];
+  #typedAhead: Buffer[] = [];
   #typedAheadBytes = 0;
   #inputHeld = false;
   #waitsForRoom = false;
@@ -71,8 +75,13 @@ export class TerminalClient {
       this.#heard = true;
     });
     socket.on('error', () => {}); // a `close` follows, with the code that ws chose
-    socket.on('close', () => this.#end(new ClientGone('the socket has closed')));
+    socket.on('close', (code) => this.#end(new ClientGone('the socket has closed', code === doneCode)));
     this.#pingLater();
+  }
+
+  /** whether it says how far it is, and what it has */
+  get acks(): boolean {
+    return this.#dialect.acks;
   }
 
   get gone(): AbortSignal {
@@ -100,17 +109,19 @@ export class TerminalClient {
     });
   }
 
-  /** From now on the client's input goes to a shell; the returned function ends that. */
-  connect(events: ClientEvents): () => void {
+  /** From now on what the client does is told, what it has typed until now first. */
+  connect(events: ClientEvents): void {
     this.#events = events;
-    const early = this.#typedAhead ?? [];
-    this.#typedAhead = null;
+    const early = this.#typedAhead;
+    this.#typedAhead = [];
     this.takeInput();
     for (const bytes of early) events.input(bytes);
-    return () => {
-      this.#events = null;
-      this.takeInput();
-    };
+  }
+
+  /** It is not listened to any more. */
+  ignore(): void {
+    this.#events = null;
+    this.takeInput();
   }
 
   send(bytes: Buffer): void {
@@ -179,10 +190,19 @@ export class TerminalClient {
         this.#events?.resize(this.size);
         return;
       case 'ack':
-        if (this.#flow.ack(message.bytes)) this.#mayHaveRoom();
-        else this.#breach(`ack of ${message.bytes} bytes, which is more than was sent`);
+        if (!this.#flow.ack(message.bytes)) {
+          this.#breach(`ack of ${message.bytes} bytes, which is more than was sent`);
+          return;
+        }
+        this.#events?.acked(message.bytes);
+        this.#mayHaveRoom();
+        return;
+      case 'end':
+        this.#events?.end();
         return;
       case 'ping':
+        // One that takes nothing would have its pongs pile up here.
+        if (this.#socket.bufferedAmount > this.#deps.limits.bufferedHighBytes) return;
         this.tell(message.id === undefined ? { type: 'pong' } : { type: 'pong', id: message.id });
     }
   }
@@ -194,7 +214,7 @@ export class TerminalClient {
     }
     if (this.#events) {
       this.#events.input(bytes);
-    } else if (this.#typedAhead) {
+    } else if (!this.gone.aborted) {
       this.#typedAhead.push(bytes);
       this.#typedAheadBytes += bytes.length;
       if (this.#typedAheadBytes > this.#deps.limits.typeAheadBytes) this.holdInput();

@@ -67,6 +67,10 @@ export function rawDialect(): Dialect {
           shown = '';
           return message.reason === 'exited' ? null : line(before, message.message);
         case 'pong':
+        case 'screen':
+        case 'received':
+        case 'size':
+        case 'viewers':
           return null;
       }
     },

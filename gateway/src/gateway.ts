@@ -5,12 +5,17 @@ import { StartError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { Admission } from './admission.ts';
+import { ConnectRate } from './connect-rate.ts';
 import { endedBy } from './ending.ts';
+import type { BoxCommands } from './exec/command-port.ts';
 import type { BoxExec } from './exec/port.ts';
 import { StartQueue } from './exec/start-queue.ts';
+import { createJobServer } from './jobs/job-server.ts';
 import type { GatewayLimits } from './limits.ts';
+import { ReapNews } from './last-reap.ts';
 import { Registration } from './registration.ts';
 import { createGatewayServer } from './server.ts';
+import type { SessionDeps } from './session.ts';
 import { Sessions } from './sessions.ts';
 import { openStatusFeed } from './status-feed.ts';
 
@@ -20,7 +25,11 @@ export interface GatewayOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits: GatewayLimits;
+  readonly terminalOf: SessionDeps['terminalOf'];
+  readonly recordings: SessionDeps['recordings'];
   readonly secret: string;
+  /** how commands are run, and the token that runs them in every box; null: only terminals */
+  readonly jobs: { readonly commands: BoxCommands; readonly apiToken: string } | null;
   readonly allowedOrigins: readonly string[];
   readonly bind: string;
   /** 0 = any free one */
@@ -33,6 +42,8 @@ export interface Gateway {
   readonly id: string;
   readonly port: number;
   readonly sessions: number;
+  /** commands that run */
+  readonly jobs: number;
   /** Ends all terminals properly, each client told, for at most `withinMs`; then closes. */
   drain(withinMs: number): Promise<void>;
 }
@@ -41,26 +52,38 @@ export interface Gateway {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { store, clock, log, limits, exec } = options;
   const id = `gw-${randomBytes(6).toString('hex')}`;
-  const sessions = new Sessions({ store, limits, log });
   let registration: Registration | null = null;
-  const feed = await openStatusFeed(store, log, () => {
+  let onGap = (): void => {};
+  const feed = await openStatusFeed(store, log, () => onGap());
+  const starts = new StartQueue(limits.startsAtOnce);
+  const screens = new StartQueue(limits.screensAtOnce);
+  const { terminalOf, recordings } = options;
+  const news = new ReapNews();
+  const deps = { store, feed, clock, limits, log, exec, starts, screens, gateway: id, terminalOf, recordings, news };
+  const sessions = new Sessions(deps);
+  onGap = () => {
     sessions.recordAgain();
     void registration?.now();
-  });
-  const admission = new Admission({ store, clock, limits, log, secret: options.secret, sessions });
-  const starts = new StartQueue(limits.startsAtOnce);
+  };
+  const rate = new ConnectRate(clock, limits.connectRates);
+  const admission = new Admission({ store, clock, limits, log, secret: options.secret, sessions, rate });
+  const { allowedOrigins } = options;
+  const jobs =
+    options.jobs &&
+    createJobServer({
+      ...deps,
+      allowedOrigins,
+      commands: options.jobs.commands,
+      secrets: { apiToken: options.jobs.apiToken, tokenSecret: options.secret },
+      spend: (jti) => admission.spend(jti),
+    });
   const server = createGatewayServer({
-    store,
-    feed,
-    clock,
-    limits,
-    log,
-    exec,
-    starts,
-    gateway: id,
+    ...deps,
     sessions,
     admission,
-    allowedOrigins: options.allowedOrigins,
+    rate,
+    jobs,
+    allowedOrigins,
     async notReady() {
       const reasons: string[] = [];
       if (!registration?.isCurrent()) reasons.push('Redis does not answer');
@@ -96,16 +119,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     get sessions() {
       return sessions.count;
     },
+    get jobs() {
+      return jobs?.count ?? 0;
+    },
     async drain(withinMs) {
       log.info({ terminals: sessions.count, withinMs }, 'draining');
       server.refuseNew();
       sessions.close(endedBy('restarting'));
       const late = new AbortController();
       const deadline = sleep(clock, withinMs, late.signal).then(
-        () => log.error({ terminals: sessions.count }, 'drain took too long; what is left is ended by the sweep'),
+        () =>
+          log.error(
+            { terminals: sessions.count, jobs: jobs?.count },
+            'drain took too long; what is left is ended by the sweep',
+          ),
         () => {},
       );
-      await Promise.race([sessions.empty(), deadline]);
+      await Promise.race([Promise.all([sessions.empty(), jobs?.drain()]), deadline]);
       late.abort();
       await Promise.all([registration.stop(), feed.close().catch(() => {})]);
       await server.close();

@@ -10,6 +10,8 @@ export interface LeaseOf {
   readonly user: UserName;
   readonly id: LeaseId;
   readonly holder: string;
+  /** default: of a terminal */
+  readonly kind?: 'terminal' | 'job';
 }
 
 type EndedFromOutside = Exclude<LeaseEndReason, 'expired'>;
@@ -28,13 +30,13 @@ const endings: Record<EndedFromOutside, 'reaped' | 'deleted' | 'idle' | 'release
  * - After `release` nothing is sent any more, except the release itself.
  * - While Redis does not answer, the terminal goes on and the renewal is tried again, without end: what the box is worth to
  *   its user does not depend on Redis. A lease that Redis lost, or that expired meanwhile, is taken again.
- * - Only an end from outside (reap, delete, idle, release) reaches `onEnded`, once.
+ * - Only an end from outside (reap, delete, idle, release) reaches `ended`, once.
  */
 export class TerminalLease {
   readonly taken: TakenLease;
   readonly #deps: LeaseDeps;
   readonly #of: LeaseOf;
-  readonly #onEnded: (ending: Ending) => void;
+  readonly #events: LeaseEvents;
   #cancelTimer: () => void = () => {};
   #underWay: Promise<void> | null = null;
   #again = false;
@@ -42,25 +44,18 @@ export class TerminalLease {
   #failing = false;
   #lastInputMs: number | null = null;
   #lastOutputMs: number | null = null;
-  readonly #takenAtMs: number;
 
   /** Rejects when Redis does not answer; throws an Ending where the lease is refused. */
-  static async take(deps: LeaseDeps, of: LeaseOf, onEnded: (ending: Ending) => void): Promise<TerminalLease> {
-    return new TerminalLease(deps, of, await takeOrThrow(deps, of), onEnded);
+  static async take(deps: LeaseDeps, of: LeaseOf, events: LeaseEvents): Promise<TerminalLease> {
+    return new TerminalLease(deps, of, await takeOrThrow(deps, of), events);
   }
 
-  private constructor(deps: LeaseDeps, of: LeaseOf, taken: TakenLease, onEnded: (ending: Ending) => void) {
+  private constructor(deps: LeaseDeps, of: LeaseOf, taken: TakenLease, events: LeaseEvents) {
     this.#deps = deps;
     this.#of = of;
     this.taken = taken;
-    this.#onEnded = onEnded;
-    this.#takenAtMs = deps.clock.monotonicMs();
+    this.#events = events;
     this.#schedule(deps.limits.renewEveryMs);
-  }
-
-  /** Redis TIME by this process's estimate: for records that people read. */
-  redisNow(): number {
-    return Math.round(this.taken.now + this.#deps.clock.monotonicMs() - this.#takenAtMs);
   }
 
   input(): void {
@@ -109,7 +104,11 @@ export class TerminalLease {
         outputAgeMs: this.#ageOf(this.#lastOutputMs),
       });
       this.#failing = false;
-      if (renewal.ok || this.#over) return;
+      if (this.#over) return;
+      if (renewal.ok) {
+        this.#events.renewed(renewal);
+        return;
+      }
       if (renewal.refused === 'lease-ended' && renewal.reason !== 'expired') {
         this.#end(endedBy(endings[renewal.reason]));
         return;
@@ -131,7 +130,7 @@ export class TerminalLease {
     if (this.#over) return;
     this.#over = true;
     this.#cancelTimer();
-    this.#onEnded(ending);
+    this.#events.ended(ending);
   }
 
   #schedule(delayMs: number): void {
@@ -146,6 +145,13 @@ export class TerminalLease {
   }
 }
 
+export interface LeaseEvents {
+  /** ended from outside, or refused when it was taken again */
+  ended(ending: Ending): void;
+  /** Redis TIME, and until when the box is kept as things are */
+  renewed(at: { readonly now: number; readonly wantedUntil: number }): void;
+}
+
 export interface LeaseDeps {
   readonly store: BoxStore;
   readonly clock: Clock;
@@ -154,7 +160,7 @@ export interface LeaseDeps {
 }
 
 async function takeOrThrow(deps: LeaseDeps, of: LeaseOf): Promise<TakenLease> {
-  const reply = await deps.store.take({ ...of, kind: 'terminal', ttlMs: deps.limits.leaseTtlMs, class: null });
+  const reply = await deps.store.take({ kind: 'terminal', ...of, ttlMs: deps.limits.leaseTtlMs, class: null });
   if (reply.ok) return reply.lease;
   switch (reply.refused) {
     case 'name-differs-by-case':

@@ -1,9 +1,26 @@
+import { type ConnectRateLimits, defaultConnectRates } from './connect-rate.ts';
 import { terminalLimits } from '#shared/terminal-protocol.ts';
 
 /** Every bound of the gateway, in one place; tests turn some of them. What a client is promised is in `terminal-protocol.ts`. */
 export interface GatewayLimits {
+  /** how fast terminals may be opened */
+  readonly connectRates: ConnectRateLimits;
   readonly sessionsPerGateway: number;
   readonly sessionsPerUser: number;
+  /** sockets on one session, and clients that it remembers for a resume */
+  readonly viewersPerSession: number;
+  readonly guestsPerSession: number;
+  /** how long a session is kept without any socket */
+  readonly graceMs: number;
+  /** output of a session that is kept, so that a client can come back to it */
+  readonly ringBytes: number;
+  /** what a client that is behind gets of it at a time */
+  readonly catchUpBytes: number;
+  /** screens that are made anew at a time: each costs some megabytes and up to 50 ms */
+  readonly screensAtOnce: number;
+  /** commands without a terminal */
+  readonly jobsPerGateway: number;
+  readonly jobsPerUser: number;
   /** sockets that were upgraded and have not shown a token yet */
   readonly handshakesAtOnce: number;
   readonly helloWithinMs: number;
@@ -46,8 +63,17 @@ export interface GatewayLimits {
 }
 
 export const defaultLimits: GatewayLimits = {
+  connectRates: defaultConnectRates,
   sessionsPerGateway: 2_000,
   sessionsPerUser: 32,
+  viewersPerSession: 16,
+  guestsPerSession: 32,
+  graceMs: 300_000,
+  ringBytes: 1024 * 1024,
+  catchUpBytes: 64 * 1024,
+  screensAtOnce: 2,
+  jobsPerGateway: 500,
+  jobsPerUser: 16,
   handshakesAtOnce: 256,
   helloWithinMs: terminalLimits.helloWithinMs,
   pingEveryMs: terminalLimits.pingEveryMs,
@@ -67,8 +93,8 @@ export const defaultLimits: GatewayLimits = {
   restartMaxMs: 5_000,
   autopsyMs: 2_000,
   pausedCheckMs: 1_000,
-  registerEveryMs: 10_000,
-  registrationTtlMs: 30_000,
+  registerEveryMs: 3_000,
+  registrationTtlMs: 10_000,
   rememberedTokens: 100_000,
   unendedRecords: 10_000,
   goodbyeWithinMs: 1_000,

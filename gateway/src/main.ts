@@ -1,5 +1,8 @@
 import { once } from 'node:events';
+import { join } from 'node:path';
+import type { BoxClass } from '#shared/box-class.ts';
 import { createBoxStore } from '#shared/box-store.ts';
+import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
 import { systemClock } from '#shared/clock.ts';
 import { readConfig } from '#shared/config.ts';
 import { connectDocker } from '#shared/docker.ts';
@@ -8,9 +11,13 @@ import { claimRedis, readInstallation } from '#shared/installation.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { boundDrain, runProcess } from '#shared/run-process.ts';
+import { createDockerCommands } from './exec/command-docker.ts';
 import { createDockerExec } from './exec/docker-exec.ts';
 import { startGateway } from './gateway.ts';
 import { defaultLimits } from './limits.ts';
+import { defaultRecordingLimits } from './recording/limits.ts';
+import { Recordings } from './recording/recordings.ts';
+import type { TerminalSettings } from './session.ts';
 
 /** What is left of the drain for closing sockets and giving back the registration. */
 const closingMs = 2_000;
@@ -22,21 +29,27 @@ await runProcess('gateway', async (signal) => {
   boundDrain(signal, config.drainMs, log);
   for (const warning of config.warnings) log.warn(warning);
   const installation = readInstallation(config.workdir, config.installationId);
+  const classes = loadClasses(config.classesDir, config);
   const redis = connectRedis(config.redisUrl, log);
   const store = createBoxStore({
     redis,
     keys: keysOf(installation),
-    // They decide how long a box is held; the gateway reads phase and container only.
-    policies: { '*': [0, 0] },
-    defaultClass: 'default',
+    policies: idlePoliciesOf(classes),
+    defaultClass: defaultClassName,
   });
+  const connect = (): ReturnType<typeof connectDocker> => connectDocker(config.dockerHost);
+  const dir = join(config.workdir, 'recordings');
+  const recordings = new Recordings({ dir, clock, log, limits: defaultRecordingLimits });
   const gateway = await startGateway({
     store,
-    exec: createDockerExec({ connect: () => connectDocker(config.dockerHost), clock, log }),
+    exec: createDockerExec({ connect, clock, log }),
     clock,
     log,
-    limits: defaultLimits,
+    limits: { ...defaultLimits, graceMs: config.terminalGraceMs },
+    terminalOf: (name) => terminalSettings(classes.get(name) ?? classes.get(defaultClassName)),
+    recordings,
     secret: config.terminalSecret,
+    jobs: { commands: createDockerCommands({ connect, clock, log }), apiToken: config.internalToken },
     allowedOrigins: config.allowedOrigins,
     bind: config.bind,
     port: config.gatewayPort,
@@ -48,7 +61,13 @@ await runProcess('gateway', async (signal) => {
     if (!signal.aborted) await once(signal, 'abort');
   } finally {
     await gateway.drain(Math.max(0, config.drainMs - closingMs));
+    await recordings.close();
     await redis.close();
   }
   log.info('stopped; the boxes go on');
 });
+
+function terminalSettings(boxClass: BoxClass | undefined): TerminalSettings {
+  const { persist, record } = boxClass?.terminal ?? { persist: 'none', record: 'off' };
+  return { persist, record, attachedIdleMs: boxClass?.idle.attached ?? Number.POSITIVE_INFINITY };
+}

@@ -1,11 +1,8 @@
 import type { Clock } from '#shared/clock.ts';
 import type { Logger } from '#shared/log.ts';
-import type { TerminalMode } from '#shared/terminal-token.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
-import type { TerminalClient } from './client.ts';
 import type { Terminal } from './exec/port.ts';
 import { OutputJoiner } from './join-output.ts';
-import type { TerminalLease } from './lease.ts';
 import type { GatewayLimits } from './limits.ts';
 
 export interface PumpDeps {
@@ -14,96 +11,108 @@ export interface PumpDeps {
   readonly log: Logger;
 }
 
+/** Where a shell's output goes, and what can hold it. */
+export interface Outlet {
+  output(bytes: Buffer): void;
+  isFull(): boolean;
+  /** the process has ended: what is still to come is taken, whoever is full */
+  ending(): void;
+  /** the shell takes input again */
+  drained(): void;
+}
+
 /**
- * Bytes both ways between one client and one shell, until the shell's stream ends and all its output was sent, or `signal`
- * is aborted (then it rejects with the signal's reason). The stream stays open: whoever started the shell ends it.
+ * The bytes of one shell, both ways.
  *
  * INVARIANTS
- * - The stream is paused only while the client is full, and never again once its process has ended: the engine throws away
+ * - The stream is paused only while the outlet is full, and never again once its process has ended: the engine throws away
  *   what such a stream does not take within 2 s.
- * - The client's input is held only while the stream has not taken what was written.
+ * - The latest size wins, one call at a time.
  */
-export function pump(
-  deps: PumpDeps,
-  between: {
-    terminal: Terminal;
-    startedWith: TerminalSize;
-    client: TerminalClient;
-    lease: Pick<TerminalLease, 'input' | 'output'>;
-    mode: TerminalMode;
-  },
-  signal: AbortSignal,
-): Promise<void> {
-  const { terminal, client, lease, mode } = between;
-  const { stream } = terminal;
-  const resizer = new Resizer(deps.log, terminal, between.startedWith);
-  const joiner = new OutputJoiner(deps.clock, deps.limits, (bytes) => client.send(bytes));
-  let ending = false;
-  let toldReadOnly = false;
-  let cancelCheck: () => void = () => {};
+export class Pump {
+  readonly #deps: PumpDeps;
+  readonly #terminal: Terminal;
+  readonly #outlet: Outlet;
+  readonly #resizer: Resizer;
+  #ending = false;
+  #cancelCheck: () => void = () => {};
+
+  constructor(deps: PumpDeps, terminal: Terminal, startedWith: TerminalSize, outlet: Outlet) {
+    this.#deps = deps;
+    this.#terminal = terminal;
+    this.#outlet = outlet;
+    this.#resizer = new Resizer(deps.log, terminal, startedWith);
+  }
+
+  /**
+   * Until the stream ends and all its output was handed on, or `signal` is aborted (then it rejects with the signal's
+   * reason). The stream stays open: whoever started the shell ends it.
+   */
+  run(signal: AbortSignal): Promise<void> {
+    const { stream } = this.#terminal;
+    const joiner = new OutputJoiner(this.#deps.clock, this.#deps.limits, (bytes) => this.#outlet.output(bytes));
+    return new Promise((resolve, reject) => {
+      const onData = (bytes: Buffer): void => {
+        joiner.push(bytes);
+        if (this.#ending || stream.isPaused() || !this.#outlet.isFull()) return;
+        stream.pause();
+        this.#checkLater();
+      };
+      const onDrain = (): void => this.#outlet.drained();
+      const settle = (): void => {
+        signal.removeEventListener('abort', settle);
+        this.#cancelCheck();
+        stream.off('data', onData).off('drain', onDrain).off('end', settle).off('close', settle);
+        joiner.flush();
+        if (signal.aborted) reject(signal.reason);
+        else resolve();
+      };
+      // It stays: an error may come after the end.
+      stream.on('error', (error) => this.#deps.log.debug({ error }, 'the stream of a terminal broke'));
+      stream.on('drain', onDrain).once('end', settle).once('close', settle);
+      signal.addEventListener('abort', settle, { once: true });
+      if (signal.aborted || stream.destroyed) settle();
+      else stream.on('data', onData);
+    });
+  }
+
+  /** False: no more until the outlet hears that it drained. */
+  write(bytes: Buffer): boolean {
+    const { stream } = this.#terminal;
+    return stream.destroyed || stream.write(bytes);
+  }
+
+  resize(size: TerminalSize): void {
+    this.#resizer.want(size);
+  }
+
+  /** The outlet may have room again. */
+  room(): void {
+    if (this.#terminal.stream.isPaused() && !this.#outlet.isFull()) this.#terminal.stream.resume();
+  }
 
   /** A paused stream does not tell that it ends, so the process is asked. */
-  function checkLater(): void {
-    cancelCheck = deps.clock.after(deps.limits.pausedCheckMs, () => {
+  #checkLater(): void {
+    const { stream } = this.#terminal;
+    this.#cancelCheck();
+    this.#cancelCheck = this.#deps.clock.after(this.#deps.limits.pausedCheckMs, () => {
       if (!stream.isPaused()) return;
-      terminal.state().then(
+      this.#terminal.state().then(
         ({ running }) => {
           if (!stream.isPaused()) return;
-          ending = !running;
-          if (ending) stream.resume();
-          else checkLater();
+          this.#ending = !running;
+          if (this.#ending) {
+            this.#outlet.ending();
+            stream.resume();
+          } else this.#checkLater();
         },
         (error: unknown) => {
-          deps.log.debug({ error }, 'a paused terminal cannot be looked at; trying again');
-          if (stream.isPaused()) checkLater();
+          this.#deps.log.debug({ error }, 'a paused terminal cannot be looked at; trying again');
+          if (stream.isPaused()) this.#checkLater();
         },
       );
     });
   }
-
-  return new Promise((resolve, reject) => {
-    const onData = (bytes: Buffer): void => {
-      lease.output();
-      joiner.push(bytes);
-      if (ending || stream.isPaused() || !client.isFull()) return;
-      stream.pause();
-      cancelCheck();
-      checkLater();
-    };
-    const onDrain = (): void => client.takeInput();
-    const onError = (error: Error): void => deps.log.debug({ error }, 'the stream of a terminal broke');
-    const disconnect = client.connect({
-      input(bytes) {
-        if (mode === 'ro') {
-          if (!toldReadOnly) client.tell({ type: 'notice', code: 'read-only', message: 'this terminal is read-only' });
-          toldReadOnly = true;
-          return;
-        }
-        lease.input();
-        if (!stream.destroyed && !stream.write(bytes)) client.holdInput();
-      },
-      resize: (size) => resizer.want(size),
-      room: () => stream.resume(),
-    });
-    const settle = (): void => {
-      signal.removeEventListener('abort', settle);
-      cancelCheck();
-      stream.off('data', onData).off('drain', onDrain).off('end', settle).off('close', settle);
-      joiner.flush();
-      disconnect();
-      if (signal.aborted) reject(signal.reason);
-      else resolve();
-    };
-    stream.on('error', onError); // stays: an error may come after the end
-    stream.on('drain', onDrain).once('end', settle).once('close', settle);
-    signal.addEventListener('abort', settle, { once: true });
-    if (signal.aborted || stream.destroyed) {
-      settle();
-      return;
-    }
-    stream.on('data', onData);
-    resizer.want(client.size);
-  });
 }
 
 const resizeTriesMost = 3;

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, STATUS_CODES, type Ser
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { sleep } from '#shared/clock.ts';
+import { execPath } from '#shared/exec-protocol.ts';
 import { type Problem, problemMediaType } from '#shared/problem.ts';
 import {
   closeTable,
@@ -14,16 +15,22 @@ import {
   terminalProtocol,
 } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims } from '#shared/terminal-token.ts';
-import { type Admission, type Refusal, readTerminalRequest, refusedOrigin, type TerminalRequest } from './admission.ts';
+import { type Admission, mustWaitNot, type Refusal, readTerminalRequest, refusedOrigin, type TerminalRequest } from './admission.ts';
 import { TerminalClient } from './client.ts';
+import { addressOf, type ConnectRate } from './connect-rate.ts';
 import { protocolDialect, rawDialect } from './dialect.ts';
 import { ClientGone, Ending } from './ending.ts';
-import { runSession, type SessionDeps } from './session.ts';
-import type { SessionPlace, Sessions } from './sessions.ts';
+import { sayGoodbye } from './goodbye.ts';
+import type { JobServer } from './jobs/job-server.ts';
+import type { SessionDeps } from './session.ts';
+import type { Sessions } from './sessions.ts';
 
 export interface ServerDeps extends SessionDeps {
   readonly sessions: Sessions;
   readonly admission: Admission;
+  readonly rate: ConnectRate;
+  /** null: no commands are run here, only terminals */
+  readonly jobs: JobServer | null;
   readonly allowedOrigins: readonly string[];
   /** what keeps this gateway from serving, in words; empty = ready */
   readonly notReady: () => Promise<string[]>;
@@ -38,7 +45,7 @@ export interface GatewayServer {
 }
 
 /** A browser cannot see why an upgrade was refused; these it must tell apart, to try again, so they are told by a close code. */
-const toldByCloseCode: ReadonlySet<CloseName> = new Set(['try-later', 'restarting', 'too-many-sessions']);
+const toldByCloseCode: ReadonlySet<CloseName> = new Set(['try-later', 'restarting', 'too-many-sessions', 'too-fast', 'elsewhere']);
 
 const never = new AbortController().signal;
 
@@ -47,6 +54,8 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
   let draining = false;
   let handshakes = 0;
   const sockets = new Set<WebSocket>();
+  /** those whose hello is waited for */
+  const greeting = new Set<TerminalClient>();
   const common = {
     noServer: true,
     perMessageDeflate: false,
@@ -72,6 +81,10 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
   });
   http.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy());
+    if (deps.jobs?.handles(pathOf(request))) {
+      void deps.jobs.open(request, socket, head);
+      return;
+    }
     open(request, socket, head).catch((error: unknown) => {
       log.error({ error }, 'a terminal could not be opened');
       socket.destroy();
@@ -89,24 +102,27 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       refuse(socket, badOrigin);
       return;
     }
-    let admitted: Admitted | Ending | null = draining ? new Ending('restarting') : null;
-    if (admitted === null && asked.token !== null) {
-      admitted = await deps.admission.admit(asked.token).catch((error: unknown) => {
-        if (error instanceof Ending) return error;
-        throw error;
-      });
-    }
-    if (admitted === null && handshakes >= limits.handshakesAtOnce) admitted = new Ending('try-later');
+    const admitted = await admit(request, asked.token);
     if (admitted instanceof Ending && !toldByCloseCode.has(admitted.close)) {
       refuse(socket, { code: admitted.errorCode, detail: admitted.message });
       return;
     }
     const client = await upgrade(request, socket, head, asked);
-    if (client === null) {
-      if (admitted !== null && !(admitted instanceof Ending)) await admitted.place.leave('');
-      return;
+    if (client !== null) await serve(client, asked, admitted);
+  }
+
+  /** null: who this is comes with the first message. */
+  async function admit(request: IncomingMessage, token: string | null): Promise<TerminalClaims | Ending | null> {
+    try {
+      if (draining) throw new Ending('restarting');
+      mustWaitNot(deps.rate.takeAddress(addressOf(request)), 'terminals from one address');
+      if (token !== null) return await deps.admission.admit(token);
+      if (handshakes >= limits.handshakesAtOnce) throw new Ending('try-later');
+      return null;
+    } catch (error) {
+      if (error instanceof Ending) return error;
+      throw error;
     }
-    await serve(client, asked, admitted);
   }
 
   /** null: it was no WebSocket handshake, and ws has answered so; or the client has gone. */
@@ -136,36 +152,38 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
   async function serve(
     client: TerminalClient,
     asked: TerminalRequest,
-    admitted: Admitted | Ending | null,
+    admitted: TerminalClaims | Ending | null,
   ): Promise<void> {
     handshakes += 1;
-    let place: Admitted | null = null;
     try {
       if (admitted instanceof Ending) throw admitted;
-      place = admitted;
+      greeting.add(client);
       const hello = asked.protocol === 'raw' ? null : await client.hello();
-      if (place === null) {
-        if (hello?.token === undefined) {
-          throw new Ending('token-refused', { errorCode: 'token-missing', message: 'hello must carry a token here' });
-        }
-        place = await deps.admission.admit(hello.token);
+      greeting.delete(client);
+      const has = hello?.offset ?? null;
+      if (admitted === null && hello?.ticket !== undefined) {
+        if (draining) throw new Ending('restarting');
+        await deps.sessions.resume(hello.ticket, client, has);
+        return;
       }
+      if (admitted === null && hello?.token === undefined) {
+        const message = 'hello must carry a token or a ticket here';
+        throw new Ending('token-refused', { errorCode: 'token-missing', message });
+      }
+      const claims = admitted ?? (await deps.admission.admit(hello?.token ?? ''));
+      await deps.sessions.enter(claims, client, has !== null);
     } catch (error) {
-      await place?.place.leave('');
       if (error instanceof ClientGone) return;
-      const ending = error instanceof Ending ? error : new Ending('internal');
       if (!(error instanceof Ending)) log.error({ error }, 'a terminal could not be opened');
-      client.tell({ type: 'error', code: ending.errorCode, message: ending.message });
-      client.close(ending.close, ending.message);
-      return;
+      sayGoodbye(client, error instanceof Ending ? error : new Ending('internal'));
     } finally {
+      greeting.delete(client);
       handshakes -= 1;
     }
-    await runSession(deps, place.claims, client, place.place);
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = URL.parse(request.url ?? '', 'http://gateway')?.pathname;
+    const path = pathOf(request);
     if (path === '/healthz') {
       send(response, 200, 'text/plain', 'ok\n');
     } else if (path === '/readyz') {
@@ -179,8 +197,11 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     } else if (path === '/metrics') {
       send(response, 200, 'text/plain; version=0.0.4', metricsText());
     } else {
-      const code = path === terminalPath ? 'upgrade-required' : 'route-unknown';
-      const problem = problemOf({ code, detail: `terminals are WebSockets, at ${terminalPath}` });
+      const code = path === terminalPath || deps.jobs?.handles(path) ? 'upgrade-required' : 'route-unknown';
+      const problem = problemOf({
+        code,
+        detail: `terminals are WebSockets, at ${terminalPath}, and commands at ${execPath}`,
+      });
       send(response, problem.status, problemMediaType, JSON.stringify(problem));
     }
   }
@@ -196,6 +217,12 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       '# HELP spoonbox_gateway_sockets WebSockets that are connected.',
       '# TYPE spoonbox_gateway_sockets gauge',
       `spoonbox_gateway_sockets ${sockets.size}`,
+      '# HELP spoonbox_gateway_jobs Commands that run.',
+      '# TYPE spoonbox_gateway_jobs gauge',
+      `spoonbox_gateway_jobs ${deps.jobs?.count ?? 0}`,
+      '# HELP spoonbox_gateway_jobs_started_total Commands that were let in.',
+      '# TYPE spoonbox_gateway_jobs_started_total counter',
+      `spoonbox_gateway_jobs_started_total ${deps.jobs?.started ?? 0}`,
       '',
     ].join('\n');
   }
@@ -204,6 +231,7 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     http,
     refuseNew() {
       draining = true;
+      for (const client of greeting) sayGoodbye(client, new Ending('restarting'));
     },
     async close() {
       // Those that were told goodbye have a moment to hear it.
@@ -218,9 +246,8 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
   };
 }
 
-interface Admitted {
-  readonly claims: TerminalClaims;
-  readonly place: SessionPlace;
+function pathOf(request: IncomingMessage): string {
+  return URL.parse(request.url ?? '', 'http://gateway')?.pathname ?? '';
 }
 
 function refuse(socket: Duplex, refusal: Refusal): void {
@@ -241,10 +268,10 @@ function problemOf({ code, detail }: Refusal): Problem {
   return { type: `urn:spoonbox:problem:${code}`, code, title: text, status, detail };
 }
 
-/** Of the close table, only a session that is in use is told before the upgrade; the others are no fault of the request. */
+/** What the close table has is no fault of the request. */
 function refusedBy(code: TerminalErrorCode): { status: number; text: string } {
   if (!isCloseName(code)) return refusalTable[code];
-  return { status: code === 'session-in-use' ? 409 : 503, text: closeTable[code].text };
+  return { status: 503, text: closeTable[code].text };
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {

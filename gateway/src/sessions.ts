@@ -1,39 +1,27 @@
-import type { BoxStore } from '#shared/box-store.ts';
 import type { UserName } from '#shared/identity.ts';
-import type { Session } from '#shared/lease.ts';
-import type { Logger } from '#shared/log.ts';
-import type { TerminalClaims } from '#shared/terminal-token.ts';
-import { Ending } from './ending.ts';
-import type { GatewayLimits } from './limits.ts';
-
-/** A session's place on this gateway. */
-export interface SessionPlace {
-  /** aborted with an Ending when the session is to end */
-  readonly signal: AbortSignal;
-  end(ending: Ending): void;
-  /** Writes the session's record to Redis, now and after every reconnect. */
-  record(session: Session): void;
-  /** Frees the place, and ends the record. */
-  leave(told: string): Promise<void>;
-}
+import type { StoredTicket } from '#shared/lease.ts';
+import type { TerminalSize } from '#shared/terminal-protocol.ts';
+import type { TerminalClaims, TerminalMode } from '#shared/terminal-token.ts';
+import type { TerminalClient } from './client.ts';
+import { ClientGone, Ending } from './ending.ts';
+import { type SessionDeps, type SessionOf, TerminalSession } from './session.ts';
+import { readTicket } from './tickets.ts';
 
 /**
- * All terminals of this gateway: their limits, their records in Redis.
+ * All terminals of this gateway, and the way into them: a token makes a session or joins one, a ticket comes back to one.
  *
- * INVARIANTS
- * - A user's session id is here at most once.
- * - The records of one session are written one after the other, so that an end is never overtaken by a write.
+ * INVARIANT: a user's session id is here at most once, also while its last shell is being ended.
  */
 export class Sessions {
-  readonly #deps: { readonly store: BoxStore; readonly limits: GatewayLimits; readonly log: Logger };
-  readonly #open = new Map<string, Place>();
+  readonly #deps: SessionDeps;
+  readonly #open = new Map<string, { readonly session: TerminalSession; readonly closed: Promise<void> }>();
   /** records that could not be ended because Redis was down */
   readonly #unended = new Map<string, { user: UserName; id: string }>();
   #closed: Ending | null = null;
   #whenEmpty: (() => void)[] = [];
   opened = 0;
 
-  constructor(deps: { store: BoxStore; limits: GatewayLimits; log: Logger }) {
+  constructor(deps: SessionDeps) {
     this.#deps = deps;
   }
 
@@ -41,35 +29,71 @@ export class Sessions {
     return this.#open.size;
   }
 
-  /** Throws an Ending where there is no place. */
-  enter(claims: TerminalClaims): SessionPlace {
+  /** Sockets that are attached. */
+  get attached(): number {
+    let count = 0;
+    for (const { session } of this.#open.values()) if (session.emptySinceMs === null) count += 1;
+    return count;
+  }
+
+  /** Throws an Ending where a client with these claims has no place here; of those whom nobody looks at, the oldest goes. */
+  mustHavePlace(of: { user: UserName; session: string }): void {
     if (this.#closed) throw this.#closed;
+    if (this.#open.has(keyOf(of.user, of.session))) return;
     const { limits } = this.#deps;
-    const key = `${claims.user}/${claims.session}`;
-    if (this.#open.has(key)) throw new Ending('session-in-use');
-    if (this.#open.size >= limits.sessionsPerGateway) {
+    const all = [...this.#open.values()].map(({ session }) => session);
+    const ofUser = all.filter((session) => session.of.user === of.user);
+    if (ofUser.length >= limits.sessionsPerUser && !makeRoom(ofUser)) {
+      throw new Ending('too-many-sessions', { message: `${of.user} has ${ofUser.length} terminals here; end some` });
+    }
+    if (all.length >= limits.sessionsPerGateway && !makeRoom(all)) {
       throw new Ending('too-many-sessions', { message: `this gateway has ${limits.sessionsPerGateway} terminals` });
     }
-    const ofUser = [...this.#open.values()].filter(({ user }) => user === claims.user).length;
-    if (ofUser >= limits.sessionsPerUser) {
-      throw new Ending('too-many-sessions', { message: `${claims.user} has ${ofUser} terminals here; end some` });
+  }
+
+  /** Who shows a token that was let in. `isKnown`: it has seen the session before. Throws an Ending where there is no place. */
+  async enter(claims: TerminalClaims, client: TerminalClient, isKnown: boolean): Promise<void> {
+    const { user, session: id, mode, directory } = claims;
+    const session = await this.#find(user, id, client);
+    const guest = { mode, name: claims.name ?? user, received: 0 };
+    if (session) {
+      session.attach(client, session.welcome(guest), null);
+      return;
     }
-    const place = new Place(this.#deps, claims.user, claims.session, (left) => this.#left(key, left));
-    this.#open.set(key, place);
-    this.#unended.delete(key);
-    this.opened += 1;
-    return place;
+    const made = this.#make({ user, id, mode, directory: directory ?? null, record: claims.record ?? null, isKnown, takeOver: false }, client.size);
+    attachFirst(made, client, guest);
+  }
+
+  /** Who shows a ticket. Throws an Ending where it is not, or no more, good for anything here. */
+  async resume(ticket: string, client: TerminalClient, has: number | null): Promise<void> {
+    const parts = readTicket(ticket);
+    if (parts === null) throw refusedTicket('it is none of ours');
+    const { user, session: id, hash } = parts;
+    const session = await this.#find(user, id, client);
+    if (session) {
+      const guest = session.redeem(hash);
+      if (guest === null) throw refusedTicket('it was used, or has expired');
+      session.attach(client, guest, has);
+      return;
+    }
+    const { mode, name } = await this.#elsewhere(user, id, hash);
+    // The same ticket may have come twice meanwhile.
+    const other = await this.#find(user, id, client);
+    if (other) throw refusedTicket('it was used');
+    this.mustHavePlace(parts);
+    const made = this.#make({ user, id, mode, directory: null, record: null, isKnown: true, takeOver: true }, client.size);
+    attachFirst(made, client, { mode, name, received: null });
   }
 
   /** After Redis may have lost them. */
   recordAgain(): void {
-    for (const place of this.#open.values()) place.recordAgain();
+    for (const { session } of this.#open.values()) session.recordAgain();
   }
 
   /** Tries again to end the records that are left over. */
   async endLeftRecords(): Promise<void> {
     for (const [key, { user, id }] of this.#unended) {
-      await this.#deps.store.endSession(user, id, '');
+      if (!this.#open.has(key)) await this.#deps.store.endSession({ user, id, gateway: this.#deps.gateway }, '');
       this.#unended.delete(key);
     }
   }
@@ -77,7 +101,7 @@ export class Sessions {
   /** Ends all, and lets nobody in any more. */
   close(ending: Ending): void {
     this.#closed = ending;
-    for (const place of this.#open.values()) place.end(ending);
+    for (const { session } of this.#open.values()) session.end(ending);
   }
 
   empty(): Promise<void> {
@@ -85,79 +109,89 @@ export class Sessions {
     return new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 
-  #left(key: string, left: { user: UserName; id: string; ended: boolean }): void {
-    this.#open.delete(key);
-    if (!left.ended && this.#unended.size < this.#deps.limits.unendedRecords) this.#unended.set(key, left);
-    if (this.#open.size > 0) return;
-    for (const resolve of this.#whenEmpty) resolve();
-    this.#whenEmpty = [];
+  /** The session, once what was before it under its name is gone; null where there is none. */
+  async #find(user: UserName, id: string, client: TerminalClient): Promise<TerminalSession | null> {
+    for (;;) {
+      if (this.#closed) throw this.#closed;
+      if (client.gone.aborted) throw client.gone.reason;
+      const known = this.#open.get(keyOf(user, id));
+      if (!known?.session.isOver) return known?.session ?? null;
+      await known.closed;
+    }
+  }
+
+  /** What the record of a session that is not here says of a ticket: where another gateway can resume it, this one does. */
+  async #elsewhere(user: UserName, id: string, hash: string): Promise<StoredTicket> {
+    const { store, log } = this.#deps;
+    try {
+      const record = (await store.read(user)).sessions.find((session) => session.id === id);
+      if (!record) throw refusedTicket('its session is no more');
+      const ticket = record.tickets.find((stored) => stored.hash === hash);
+      if (record.persist === 'tmux' && ticket) return ticket;
+      const { now, gateways } = await store.gateways();
+      const owner = gateways.find((gateway) => gateway.id === record.gateway && gateway.expiresAt > now);
+      if (!owner || owner.id === this.#deps.gateway) throw refusedTicket('the gateway that had its session is gone');
+      const message = `the terminal ${id} is on another gateway, ${owner.id}`;
+      throw new Ending('elsewhere', { message, address: owner.address });
+    } catch (error) {
+      if (error instanceof Ending) throw error;
+      log.warn({ user, error }, 'no terminal resumed: Redis does not answer');
+      throw new Ending('try-later', { message: 'the state store does not answer; try again later' });
+    }
+  }
+
+  #make(of: SessionOf, size: TerminalSize): TerminalSession {
+    const key = keyOf(of.user, of.id);
+    const session = new TerminalSession(this.#deps, of, size);
+    const closed = Promise.withResolvers<void>();
+    this.#open.set(key, { session, closed: closed.promise });
+    this.#unended.delete(key);
+    this.opened += 1;
+    // In the next turn, so that its first client is there.
+    queueMicrotask(() => {
+      void session.run().then((recordEnded) => {
+        this.#open.delete(key);
+        if (!recordEnded && this.#unended.size < this.#deps.limits.unendedRecords) this.#unended.set(key, of);
+        closed.resolve();
+        if (this.#open.size > 0) return;
+        for (const resolve of this.#whenEmpty) resolve();
+        this.#whenEmpty = [];
+      });
+    });
+    return session;
   }
 }
 
-class Place implements SessionPlace {
-  readonly user: UserName;
-  readonly #id: string;
-  readonly #deps: { readonly store: BoxStore; readonly log: Logger };
-  readonly #onLeft: (left: { user: UserName; id: string; ended: boolean }) => void;
-  readonly #end = new AbortController();
-  #written: Promise<void> = Promise.resolve();
-  #record: Session | null = null;
-
-  constructor(
-    deps: { store: BoxStore; log: Logger },
-    user: UserName,
-    id: string,
-    onLeft: (left: { user: UserName; id: string; ended: boolean }) => void,
-  ) {
-    this.#deps = deps;
-    this.user = user;
-    this.#id = id;
-    this.#onLeft = onLeft;
+/** A session that its first client does not get into has nobody. */
+function attachFirst(
+  session: TerminalSession,
+  client: TerminalClient,
+  guest: { mode: TerminalMode; name: string; received: number | null },
+): void {
+  try {
+    session.attach(client, session.welcome(guest), null);
+  } catch (error) {
+    session.end(new ClientGone('its client has gone', true));
+    throw error;
   }
+}
 
-  get signal(): AbortSignal {
-    return this.#end.signal;
-  }
+/** Ends the session that has been without a client for longest; false where each has one. */
+function makeRoom(sessions: readonly TerminalSession[]): boolean {
+  const [oldest] = sessions
+    .filter(({ isOver, emptySinceMs }) => !isOver && emptySinceMs !== null)
+    .toSorted((a, b) => (a.emptySinceMs ?? 0) - (b.emptySinceMs ?? 0));
+  oldest?.end(new ClientGone('its place was needed for another terminal', true));
+  return oldest !== undefined;
+}
 
-  end(ending: Ending): void {
-    if (!this.signal.aborted) this.#end.abort(ending);
-  }
+function keyOf(user: UserName, session: string): string {
+  return `${user}/${session}`;
+}
 
-  record(session: Session): void {
-    this.#record = session;
-    this.#write(session, `terminal ${session.id} (${session.mode}) in container ${session.containerId.slice(0, 12)}`);
-  }
-
-  recordAgain(): void {
-    if (this.#record) this.#write(this.#record, '');
-  }
-
-  async leave(told: string): Promise<void> {
-    const wasRecorded = this.#record !== null;
-    this.#record = null;
-    await this.#written;
-    let ended = true;
-    if (wasRecorded) {
-      try {
-        await this.#deps.store.endSession(this.user, this.#id, told);
-      } catch (error) {
-        ended = false;
-        this.#deps.log.warn(
-          { user: this.user, session: this.#id, error },
-          'session record not ended; trying again later',
-        );
-      }
-    }
-    this.#onLeft({ user: this.user, id: this.#id, ended });
-  }
-
-  #write(session: Session, told: string): void {
-    this.#written = this.#written.then(async () => {
-      try {
-        await this.#deps.store.putSession(session, told);
-      } catch (error) {
-        this.#deps.log.warn({ user: this.user, error }, 'session not recorded; it is again when Redis is back');
-      }
-    });
-  }
+function refusedTicket(why: string): Ending {
+  return new Ending('token-refused', {
+    errorCode: 'ticket-refused',
+    message: `the resume ticket is refused: ${why}; ask for a token`,
+  });
 }

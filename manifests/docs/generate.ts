@@ -4,6 +4,7 @@ import { BoxClass } from '#shared/box-class.ts';
 import { configTable } from '#shared/config.ts';
 import { problemMediaType, problems } from '#shared/problem.ts';
 import { closeTable, refusalTable, terminalLimits, terminalPath } from '#shared/terminal-protocol.ts';
+import { limitRows } from './limits.ts';
 import { reasonTexts } from './reasons.ts';
 
 /**
@@ -49,6 +50,12 @@ function terminalCodes(): string {
     entry.retry ? 'yes' : 'no',
     entry.text,
   ]);
+  const limits = limitRows().map(({ limit, default: value, close, told }) => [
+    limit,
+    value,
+    close === null ? '' : `${closeTable[close].code} ${code(close)}`,
+    told,
+  ]);
   const refusals = Object.entries(refusalTable).map(([name, { status, text }]) => [code(name), String(status), text]);
   return page(
     'How a terminal ends',
@@ -58,10 +65,15 @@ no WebSocket frame end with 1002 or 1007, and a socket that was silent for ${(2 
 
 ${table(['close code', 'name', 'again', 'meaning'], closes)}
 What else is refused: before there is a WebSocket with this HTTP status and problem details, after that as the \`code\` of an
-\`error\` message. \`session-in-use\` is refused with 409 before the upgrade where the token is shown by then. What a browser must
-tell apart to try again (1012, 1013, 4429) is always told by a close code.
+\`error\` message. What a browser must tell apart to try again (1012, 1013, 4409, 4429, 4430) is always told by a close code.
 
-${table(['code', 'HTTP status', 'meaning'], refusals)}`,
+${table(['code', 'HTTP status', 'meaning'], refusals)}
+## Limits
+
+What a client can meet. Where a code stands, the socket is closed with it, and an \`error\` message before it says which limit it
+was and what to do; without one, nothing is closed.
+
+${table(['limit', 'default', 'close code', 'what a client is told'], limits)}`,
   );
 }
 

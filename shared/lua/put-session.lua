@@ -1,16 +1,13 @@
--- Writes or ends the record of a terminal session. A record never creates desired state.
--- ARGV 4 session id  5 record as JSON ('' = ended)  6 what happened, for the events ('' = nothing to tell)
--- Returns 1
+-- Writes the record of a terminal session again, or for the first time after Redis lost it. A record never creates desired state.
+-- ARGV 4 session id  5 gateway  6 record as JSON
+-- Returns 1, or 0 where another gateway has taken the session over
 -- @include _box
 
-if ARGV[5] == '' then
-  first_call('HDEL', SESSIONS, ARGV[4])
-else
-  claim_name()
-  first_call('HSET', SESSIONS, ARGV[4], ARGV[5])
+local other = (decoded(first_call('HGET', SESSIONS, ARGV[4]) or '') or {}).gateway
+if type(other) == 'string' and other ~= ARGV[5] then
+  return 0
 end
-if ARGV[6] ~= '' then
-  log_event(ARGV[5] == '' and 'SessionEnded' or 'SessionStarted', ARGV[6], 'gateway')
-end
+claim_name()
+redis.call('HSET', SESSIONS, ARGV[4], ARGV[6])
 redis.call('PUBLISH', STATUS_CHANNEL, USER)
 return 1

@@ -1,7 +1,8 @@
 -- Renews a live lease, and carries its holder's activity. Never brings back what was ended, never creates anything.
 -- ARGV 4 lease id  5 ttlMs ('' = as taken)  6 ms since the last input (-1 = none)  7 ms since the last output (-1 = none)
+--      8 policies as JSON, as in read-box
 -- Ages instead of times: the holder's clock is not compared with Redis'.
--- Returns JSON {expiresAt, now} or {refused: 'lease-ended', detail: reason} or {refused: 'lease-unknown'}
+-- Returns JSON {expiresAt, now, wantedUntil} or {refused: 'lease-ended', detail: reason} or {refused: 'lease-unknown'}
 -- @include _box
 
 local id, ttl, input_age, output_age = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -31,4 +32,5 @@ end
 if output_age >= 0 and now - output_age - last_input <= OUTPUT_COUNTS_MS then
   move_activity(desired, now - output_age, 'output')
 end
-return cjson.encode({ expiresAt = lease.expiresAt, now = now })
+local wanted_until = latest(holds_of(desired, live, load_status(), now, cjson.decode(ARGV[8])))
+return cjson.encode({ expiresAt = lease.expiresAt, now = now, wantedUntil = wanted_until })

@@ -1,6 +1,6 @@
 -- Takes a lease; creates the desired state of a user who has none. Taking a live lease again extends it.
 -- ARGV 4 lease id  5 kind  6 holder  7 ttlMs  8 class ('' = as it is)  9 default class  10 most live leases a user may have
--- Returns JSON {leaseId, expiresAt, now, generation, phase, containerId} or {refused, detail}:
+-- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId} or {refused, detail}:
 --   name-differs-by-case (detail: the known name), lease-mismatch, class-held, too-many-leases
 -- @include _box
 
@@ -56,6 +56,6 @@ note_leases(desired, live)
 wake() -- also for a known lease: whoever takes it again wants the box looked at
 
 return cjson.encode({
-  leaseId = id, expiresAt = lease.expiresAt, now = now, generation = generation,
+  leaseId = id, expiresAt = lease.expiresAt, now = now, generation = generation, class = desired.class,
   phase = (status or {}).phase or 'absent', containerId = (status or {}).containerId or '',
 })

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ClassName, LeaseId, UserName } from './identity.ts';
 import { Lease, LeaseEndReason, LeaseKind, Session } from './lease.ts';
 import { Condition, LastReap, Phase, PullProgress, Step } from './status.ts';
-import { defaultTokenTtlMs, Directory, SessionId, TerminalMode } from './terminal-token.ts';
+import { defaultTokenTtlMs, Directory, DisplayName, SessionId, TerminalMode } from './terminal-token.ts';
 
 /** What the HTTP API takes and answers. These schemas are the source of the types, of the checks, and of the documents. */
 
@@ -52,7 +52,9 @@ export const RenewBody = z.strictObject({ ttlMs: z.number().optional().describe(
 export const TerminalTokenBody = z.strictObject({
   mode: TerminalMode.default('rw'),
   directory: Directory.optional().describe('where the shell starts, below the home'),
-  session: SessionId.optional().describe('a new one without it'),
+  session: SessionId.optional().describe('a new one without it; one that is there is joined'),
+  name: DisplayName.optional().describe('who looks, where that is not the user'),
+  record: z.enum(['output', 'input']).optional().describe('record this session, also where its class does not ask'),
   ttlMs: z.int().min(1_000).max(defaultTokenTtlMs).default(defaultTokenTtlMs),
 });
 

@@ -78,6 +78,19 @@ export const BoxClass = z
       attached: duration('365d').describe('how long a box lives under an attached terminal in which nothing happens'),
     }),
     stopGrace: duration('24h').describe('how long the programs in a box may take to end after the hang-up'),
+    terminal: z
+      .strictObject({
+        persist: z
+          .enum(['none', 'tmux'])
+          .default('none')
+          .describe('tmux: shells go on when their gateway dies, where the image has tmux'),
+        record: z
+          .enum(['off', 'output', 'input'])
+          .default('off')
+          .describe('asciicast files of what terminals show; `input` also of what is typed'),
+      })
+      .default({ persist: 'none', record: 'off' })
+      .describe('how terminals behave'),
     readiness: z
       .strictObject({
         command: command.describe('exits 0 in a box that can be used'),

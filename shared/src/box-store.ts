@@ -26,6 +26,7 @@ export interface TakenLease {
   readonly expiresAt: number;
   readonly now: number;
   readonly generation: number;
+  readonly class: string;
   readonly phase: Phase;
   /** '' while there is no container */
   readonly containerId: string;
@@ -40,7 +41,7 @@ export interface Activity {
 }
 
 export type Renewal =
-  | { readonly ok: true; readonly expiresAt: number; readonly now: number }
+  | { readonly ok: true; readonly expiresAt: number; readonly now: number; readonly wantedUntil: number }
   | { readonly ok: false; readonly refused: 'lease-ended'; readonly reason: LeaseEndReason }
   | { readonly ok: false; readonly refused: 'lease-unknown' };
 
@@ -65,6 +66,10 @@ export interface GatewayRecord {
   readonly fingerprint: string;
 }
 
+export type SessionClaim =
+  | { readonly ok: true; readonly before: Session | null }
+  | { readonly ok: false; readonly gateway: string; readonly address: string };
+
 /**
  * What lease holders, operators and readers do to the state in Redis. Every method is one script, so one atomic step;
  * every method rejects when Redis does not answer, and the effect is then unknown: take, renew, release and wish may be
@@ -84,9 +89,19 @@ export interface BoxStore {
   events(user: UserName, count: number): Promise<BoxEvent[]>;
   /** True when the token id was not used before; remembered for `rememberMs`. */
   useToken(jti: string, rememberMs: number): Promise<boolean>;
-  /** `told` becomes an event of the box when it is not empty. */
-  putSession(session: Session, told: string): Promise<void>;
-  endSession(user: UserName, sessionId: string, told: string): Promise<void>;
+  /**
+   * Makes a session this gateway's, by writing its record. Refused where another gateway has it whose own lease lives,
+   * unless `takeOver`. `before`: the record that another gateway left. `told` becomes an event of the box when it is not empty.
+   */
+  claimSession(session: Session, takeOver: boolean, told: string): Promise<SessionClaim>;
+  /** Writes the record again; false where another gateway has taken the session over. */
+  putSession(session: Session): Promise<boolean>;
+  /** Removes the record where it is still that gateway's; false where another one has it, or nobody. */
+  endSession(of: { user: UserName; id: string; gateway: string }, told: string, by?: string): Promise<boolean>;
+  /** The records of a user's sessions alone: much cheaper than `read`, where there are none. */
+  sessions(user: UserName): Promise<Session[]>;
+  /** All gateways that have registered in the last day, with the end of their own leases (Redis TIME, ms). */
+  gateways(): Promise<{ now: number; gateways: (GatewayRecord & { expiresAt: number })[] }>;
   /** Renews the gateway's own lease (`ttlMs` 0 gives it up); answers the leader's secret fingerprint, '' if none led yet. */
   registerGateway(gateway: GatewayRecord, ttlMs: number): Promise<string>;
   /** The user is told whose desired state (`wake`) or status changed; `onGap` after messages may have been lost. */
@@ -113,7 +128,7 @@ export function createBoxStore(options: {
       return 'refused' in reply ? { ok: false, ...reply } : { ok: true, lease: reply };
     },
     async renew(user, id, ttlMs, activity) {
-      const args = [id, ttlMs ?? '', age(activity.inputAgeMs), age(activity.outputAgeMs)];
+      const args = [id, ttlMs ?? '', age(activity.inputAgeMs), age(activity.outputAgeMs), policies];
       const reply = RenewReply.parse(fromJson(await runFor(user, 'renew-lease', args)));
       if ('expiresAt' in reply) return { ok: true, ...reply };
       if (reply.refused === 'lease-ended') return { ok: false, refused: 'lease-ended', reason: reply.detail };
@@ -142,11 +157,28 @@ export function createBoxStore(options: {
     async useToken(jti, rememberMs) {
       return (await redis.run('use-token', [keys.usedToken(jti)], [Math.max(1, Math.ceil(rememberMs))])) === 1;
     },
-    async putSession(session, told) {
-      await runFor(session.user, 'put-session', [session.id, JSON.stringify(session), told]);
+    async claimSession(session, takeOver, told) {
+      const { user, id, gateway } = session;
+      const args = [user, keys.wakeChannel, keys.statusChannel, id, gateway, JSON.stringify(session)];
+      const scriptKeys = [...userScriptKeys(keys, user), keys.gateways];
+      const reply = ClaimReply.parse(
+        fromJson(await redis.run('claim-session', scriptKeys, [...args, takeOver ? '1' : '0', told])),
+      );
+      return 'gateway' in reply ? { ok: false, ...reply } : { ok: true, before: sessionOf(reply.before)[0] ?? null };
     },
-    async endSession(user, sessionId, told) {
-      await runFor(user, 'put-session', [sessionId, '', told]);
+    async putSession(session) {
+      const args = [session.id, session.gateway, JSON.stringify(session)];
+      return (await runFor(session.user, 'put-session', args)) === 1;
+    },
+    async endSession({ user, id, gateway }, told, by = 'gateway') {
+      return (await runFor(user, 'end-session', [id, gateway, told, by])) === 1;
+    },
+    async sessions(user) {
+      return (await redis.hashValues(keys.user(user).sessions)).flatMap(sessionOf);
+    },
+    async gateways() {
+      const [now, lines] = GatewaysReply.parse(await redis.run('read-gateways', [keys.gateways], []));
+      return { now, gateways: lines.flatMap((line) => Gateway.safeParse(parsedOrNull(line)).data ?? []) };
     },
     async registerGateway(gateway, ttlMs) {
       const args = [gateway.id, ttlMs, JSON.stringify(gateway)];
@@ -201,12 +233,13 @@ const TakeReply = z.union([
     expiresAt: z.number(),
     now: z.number(),
     generation: z.number(),
+    class: z.string(),
     phase: Phase,
     containerId: z.string(),
   }),
 ]);
 const RenewReply = z.union([
-  z.object({ expiresAt: z.number(), now: z.number() }),
+  z.object({ expiresAt: z.number(), now: z.number(), wantedUntil: z.number() }),
   z.object({ refused: z.literal('lease-ended'), detail: LeaseEndReason }),
   z.object({ refused: z.literal('lease-unknown') }),
 ]);
@@ -215,6 +248,8 @@ const WishReply = z.union([
   z.object({ generation: z.number() }),
   z.object({ refused: z.string(), detail: z.string().default('') }),
 ]);
+const ClaimReply = z.union([z.object({ gateway: z.string(), address: z.string() }), z.object({ before: z.string() })]);
+const Gateway = z.object({ id: z.string(), address: z.string(), fingerprint: z.string(), expiresAt: z.number() });
 const RegisterReply = z.object({ fingerprint: z.string() });
 const EventEntry = z.object({ reason: z.string(), message: z.string(), by: z.string() });
 
@@ -229,6 +264,7 @@ const Moment = z
   .string()
   .regex(/^\d{1,16}$/)
   .transform(Number);
+const GatewaysReply = z.tuple([Moment, z.array(z.string())]);
 const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);

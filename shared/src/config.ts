@@ -63,6 +63,9 @@ const fields = {
   SPOON_LEADER_TTL_MS: leaderTtlMs.default(1_500).describe('term of the leading controller'),
   SPOON_WORKERS: z.coerce.number().int().min(1).max(256).default(32).describe('passes at once'),
   SPOON_MUTATIONS_PER_S: z.coerce.number().int().min(1).max(10_000).default(100).describe('Docker changes a second'),
+  SPOON_TERMINAL_GRACE_MS: waitMs
+    .default(300_000)
+    .describe('how long a terminal is kept for its user to come back after the connection was lost'),
   SPOON_DRAIN_MS: waitMs.default(20_000).describe('how long a process that was told to stop may take'),
 };
 
@@ -91,6 +94,7 @@ export interface Config {
   readonly leaderTtlMs: number;
   readonly workers: number;
   readonly mutationsPerS: number;
+  readonly terminalGraceMs: number;
   readonly drainMs: number;
   /** one line each, for the log: legacy, unknown or weak settings */
   readonly warnings: readonly string[];
@@ -139,6 +143,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     leaderTtlMs: values.SPOON_LEADER_TTL_MS,
     workers: values.SPOON_WORKERS,
     mutationsPerS: values.SPOON_MUTATIONS_PER_S,
+    terminalGraceMs: values.SPOON_TERMINAL_GRACE_MS,
     drainMs: values.SPOON_DRAIN_MS,
     warnings: warningsFor(set, terminalSecret),
   };

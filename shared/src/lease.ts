@@ -67,6 +67,14 @@ export const Desired = z.object({
 });
 export type Desired = z.infer<typeof Desired>;
 
+/** Whether the shell of a terminal goes on without its gateway: `tmux` needs it in the image. */
+export const Persist = z.enum(['none', 'tmux']);
+export type Persist = z.infer<typeof Persist>;
+
+/** Lets one socket in, in the place of an earlier one. Only the hash is stored. */
+export const StoredTicket = z.object({ hash: z.string(), mode: z.enum(['rw', 'ro']), name: z.string() });
+export type StoredTicket = z.infer<typeof StoredTicket>;
+
 /** A terminal session as a gateway records it. */
 export const Session = z.object({
   id: z.string(),
@@ -76,5 +84,10 @@ export const Session = z.object({
   execId: z.string(),
   mode: z.enum(['rw', 'ro']),
   startedAt: z.number(),
+  persist: Persist.default('none'),
+  /** when its last socket left (Redis TIME, ms); 0 = somebody is attached */
+  detachedAt: z.number().default(0),
+  /** with `persist: tmux`, so that another gateway can resume it; the newest last */
+  tickets: z.array(StoredTicket).default([]),
 });
 export type Session = z.infer<typeof Session>;

@@ -12,8 +12,11 @@ export type ScriptName =
   | 'lead'
   | 'set-marker'
   | 'use-token'
+  | 'claim-session'
   | 'put-session'
+  | 'end-session'
   | 'register-gateway'
+  | 'read-gateways'
   | 'claim-installation';
 
 export interface RedisPort {

@@ -1,18 +1,35 @@
 import { z } from 'zod';
 import { Phase, PullProgress, Step } from './status.ts';
-import { TerminalMode, type TokenRefusal } from './terminal-token.ts';
+import { TerminalMode } from './terminal-mode.ts';
+import type { TokenRefusal } from './terminal-token.ts';
 
 /**
  * `spoonbox.v1`, the protocol between a terminal client and the gateway, on `GET /v1/terminal`.
  *
- * - A binary frame is bytes of the terminal, in both directions. A text frame is one JSON control message.
- * - The client offers the subprotocols `spoonbox.v1` and, where it has it by then, `token.<terminal token>`; only the
- *   first is answered. Its first message is `hello`, with the size of its screen and, where it was not offered before,
- *   the token. A `?token=` in the URL is accepted too; prefer the others, because proxies log URLs.
- * - The client acknowledges the bytes that it has parsed (`ack`), at least every `ackEveryBytes`. The gateway stops
- *   sending when more than `highBytes` are unacknowledged, and goes on below `lowBytes`.
- * - Bytes are sent after the first server `hello` only. A later `hello` is a new shell; with another `containerId` it is in
- *   a new box, and only the home survived.
+ * FRAMES. A binary frame is bytes of the terminal, in both directions. A text frame is one JSON control message.
+ *
+ * OPENING. The client offers the subprotocols `spoonbox.v1` and, where it has it by then, `token.<terminal token>`; only the
+ * first is answered. Its first message is `hello`, with the size of its screen and, where it was not offered before, the token
+ * or the resume ticket. A `?token=` in the URL is accepted too; prefer the others, because proxies log URLs. `?session=` in the
+ * URL is for proxies, which send the sockets of one session to one gateway by it.
+ *
+ * SESSIONS. A session outlives its sockets: after the last one has gone it is kept for `graceMs`. A socket that is closed by
+ * its client with 1000 is done: where no other is left, the session ends at once. A token that names a session which is
+ * there joins it. Every server `hello` carries a new `ticket`, which lets one more socket in, instead of a token, in
+ * the place of the one that got it.
+ *
+ * OFFSETS. Output of a session has absolute byte offsets. The bytes after a server `hello` or `screen` are first `replayBytes`
+ * bytes that make a screen anew and count nowhere, then the session's bytes from `offset` on. A client that counts them can
+ * come back with its ticket and `offset` and gets exactly the missing ones; where the gateway has them no more, it makes the screen anew.
+ * Input is counted too: `received` says how many bytes of this client's have reached the shell's terminal, over all its
+ * sockets; what it sent and was not counted is to be sent again after a resume.
+ *
+ * FLOW. The client acknowledges the bytes that it has parsed (`ack`, of this socket's, replay included), at least every
+ * `ackEveryBytes`. The gateway stops sending when more than `highBytes` are unacknowledged, and goes on below `lowBytes`. A client
+ * that has fallen behind the session's ring is caught up with a `screen`.
+ *
+ * A later `hello` on the same socket is a new shell; with another `containerId` it is in a new box, and only the home
+ * survived.
  *
  * Without a subprotocol the socket speaks raw bytes (xterm.js's attach addon): see `rawDialect` in `gateway/src/dialect.ts`.
  */
@@ -26,6 +43,9 @@ export const terminalLimits = {
   highBytes: 256 * 1024,
   lowBytes: 64 * 1024,
   ackEveryBytes: 32 * 1024,
+  /** input is confirmed after so many bytes, and so long after the last; a client keeps what is not */
+  receivedEveryBytes: 32 * 1024,
+  receivedWithinMs: 1_000,
   /** a larger frame closes the socket with 1009: split a paste into several */
   maxFrameBytes: 1024 * 1024,
   /** the first message must be there by then */
@@ -38,32 +58,44 @@ const Cells = z.int().min(1).max(1_000);
 export const TerminalSize = z.strictObject({ cols: Cells, rows: Cells });
 export type TerminalSize = z.infer<typeof TerminalSize>;
 
+const Count = z.int().min(0);
+
 /** Client → gateway. A field that is not named here is refused. */
 export const ClientMessage = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('hello'),
     token: z.string().max(4_096).optional(),
+    /** of an earlier server `hello`, instead of a token */
+    ticket: z.string().max(256).optional(),
+    /** with a ticket: how far this client has the session's output; with a token: that it has seen the session before */
+    offset: Count.optional(),
     ...TerminalSize.shape,
   }),
   z.strictObject({ type: z.literal('resize'), ...TerminalSize.shape }),
   /** `bytes` more were parsed since the last ack */
   z.strictObject({ type: z.literal('ack'), bytes: z.int().min(1) }),
+  /** ends the session for everybody; not for read-only clients */
+  z.strictObject({ type: z.literal('end') }),
   /** answered by `pong` with the same id: for clients that cannot see WebSocket pings */
-  z.strictObject({ type: z.literal('ping'), id: z.int().min(0).optional() }),
+  z.strictObject({ type: z.literal('ping'), id: Count.optional() }),
 ]);
 export type ClientMessage = z.infer<typeof ClientMessage>;
 
 export const NoticeCode = z.enum([
   'box-gone', // the box ended under the terminal; a new one is waited for
+  'last-reap', // the box is new: when the one before was reaped, and why
+  'session-lost', // the session that was asked for is no more; this is a new one
   'start-again', // the shell could not be started in this box; it is tried again
   'state-unreachable', // Redis does not answer; it is tried again
   'read-only', // input is dropped: the token allows to look only
+  'kept', // an idle warning is over: the box is kept
 ]);
 export type NoticeCode = z.infer<typeof NoticeCode>;
 
 export const ExitReason = z.enum([
   'exited', // the shell ended by itself
   'not-started', // nothing could be started in the box; the engine's words are in the output
+  'ended', // a client asked for the end
   'reaped', // an operator's reap
   'deleted', // the box was deleted
   'idle', // nothing was typed for so long that the box was reaped
@@ -71,6 +103,18 @@ export const ExitReason = z.enum([
   'restarting', // the gateway restarts
 ]);
 export type ExitReason = z.infer<typeof ExitReason>;
+
+/** One who is at the session. */
+export const Viewer = z.strictObject({
+  id: z.string(),
+  /** as the token says it, else the user */
+  name: z.string(),
+  mode: TerminalMode,
+  ...TerminalSize.shape,
+  /** ms since it came */
+  forMs: z.number(),
+});
+export type Viewer = z.infer<typeof Viewer>;
 
 /** Gateway → client. */
 export const ServerMessage = z.discriminatedUnion('type', [
@@ -81,10 +125,33 @@ export const ServerMessage = z.discriminatedUnion('type', [
     user: z.string(),
     mode: TerminalMode,
     containerId: z.string(),
+    /** this client's `id` among the viewers */
+    viewer: z.string(),
+    /** `new`: a shell that was just started; `exact`: what was missing follows; `screen`: reset the screen, it is made anew */
+    start: z.enum(['new', 'exact', 'screen']),
+    replayBytes: Count,
+    /** of the first byte after the replay */
+    offset: Count,
+    /** how much input of this client's was received so far; null = unknown (another gateway received it): send nothing again */
+    received: Count.nullable(),
+    /** for the next socket; null where sessions are not kept */
+    ticket: z.string().nullable(),
+    /** how long the session is kept without any socket */
+    graceMs: z.number(),
+    /** what the terminal's size is, as the one who typed last has it */
+    ...TerminalSize.shape,
     highBytes: z.number(),
     lowBytes: z.number(),
     ackEveryBytes: z.number(),
   }),
+  /** this client fell behind what is kept of the output: reset the screen, it is made anew */
+  z.strictObject({ type: z.literal('screen'), replayBytes: Count, offset: Count }),
+  /** all input up to here has reached the terminal */
+  z.strictObject({ type: z.literal('received'), bytes: Count }),
+  /** the terminal was resized for whoever typed last */
+  z.strictObject({ type: z.literal('size'), ...TerminalSize.shape }),
+  /** who is here, after each change */
+  z.strictObject({ type: z.literal('viewers'), viewers: z.array(Viewer) }),
   /** what the box does, while the client waits for it */
   z.strictObject({
     type: z.literal('status'),
@@ -96,10 +163,16 @@ export const ServerMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('notice'), code: NoticeCode, message: z.string() }),
   /** something is about to happen unless the person acts */
   z.strictObject({ type: z.literal('warning'), code: z.enum(['idle-soon']), message: z.string(), inMs: z.number() }),
-  /** the terminal has ended, all output was sent before; `code` is the shell's, null where it has none. A close follows. */
+  /** the session has ended, all output was sent before; `code` is the shell's, null where it has none. A close follows. */
   z.strictObject({ type: z.literal('exit'), code: z.int().nullable(), reason: ExitReason, message: z.string() }),
   /** why the close that follows; `code` is of one of the tables below */
-  z.strictObject({ type: z.literal('error'), code: z.string(), message: z.string() }),
+  z.strictObject({
+    type: z.literal('error'),
+    code: z.string(),
+    message: z.string(),
+    /** with `elsewhere`: the gateway that has the session */
+    address: z.string().optional(),
+  }),
   z.strictObject({ type: z.literal('pong'), id: z.number().optional() }),
 ]);
 export type ServerMessage = z.infer<typeof ServerMessage>;
@@ -115,12 +188,14 @@ export const closeTable = {
   'token-refused': { code: 4401, retry: true, text: 'the token is refused; ask for a new one' },
   'lease-refused': { code: 4403, retry: false, text: 'the box cannot be had; the message says why' },
   'hello-missing': { code: 4408, retry: true, text: 'no hello came in time' },
-  'session-in-use': { code: 4409, retry: false, text: 'this session has a terminal already; use another session' },
+  elsewhere: { code: 4409, retry: true, text: 'another gateway has this session; connect there' },
   reaped: { code: 4410, retry: true, text: 'an operator reaped the box; only the home survives' },
   deleted: { code: 4411, retry: true, text: 'the box was deleted; only the home survives' },
   idle: { code: 4412, retry: true, text: 'the box was idle too long and is reaped; only the home survives' },
   released: { code: 4413, retry: true, text: 'the lease of this terminal was given back' },
+  replaced: { code: 4414, retry: false, text: 'this client came back on another socket' },
   'too-many-sessions': { code: 4429, retry: true, text: 'too many terminals are open' },
+  'too-fast': { code: 4430, retry: true, text: 'too many connects in a short time; wait a little' },
 } as const;
 export type CloseName = keyof typeof closeTable;
 
@@ -148,6 +223,7 @@ export const refusalTable = {
   'token-foreign': { status: 401, text: 'the token was made for something else than a terminal' },
   'token-claims': { status: 401, text: 'the token does not say what a terminal token must say, or lasts too long' },
   'token-used': { status: 401, text: 'the token was used before; ask for a new one' },
+  'ticket-refused': { status: 401, text: 'the resume ticket is unknown, used or expired; ask for a token' },
   'name-differs-by-case': { status: 409, text: 'the user name differs from a known one only by case' },
   'lease-mismatch': { status: 409, text: "the terminal's lease is somebody else's" },
   'class-held': { status: 409, text: 'the box is held with another class' },

@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { UserName } from './identity.ts';
+import { TerminalMode } from './terminal-mode.ts';
 
 /**
  * Terminal tokens: who may open one terminal, once, within a minute. JWT, HS256 and nothing else; issuer and audience are
@@ -31,8 +32,13 @@ export const Directory = z
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused here
   .refine((path) => !/[\u0000-\u001f\u007f]/.test(path), { error: 'must not contain control characters' });
 
-export const TerminalMode = z.enum(['rw', 'ro']);
-export type TerminalMode = z.infer<typeof TerminalMode>;
+export { TerminalMode };
+
+export const DisplayName = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^\P{Cc}*$/u, { error: 'is one line without control characters' });
 
 export const TerminalClaims = z.object({
   user: UserName,
@@ -40,6 +46,10 @@ export const TerminalClaims = z.object({
   mode: TerminalMode,
   session: SessionId,
   directory: Directory.optional(),
+  /** who looks, where that is not the user: shown to the others */
+  name: DisplayName.optional(),
+  /** `output` or `input`: this session is recorded also where its class does not ask for it */
+  record: z.enum(['output', 'input']).optional(),
   jti: z.string().regex(/^[A-Za-z0-9._-]{8,100}$/),
   /** seconds since 1970, as in every JWT */
   iat: z.number(),
@@ -68,6 +78,8 @@ export async function signTerminalToken(
     /** default: a new random one */
     session?: string | undefined;
     directory?: string | undefined;
+    name?: string | undefined;
+    record?: 'output' | 'input' | undefined;
     ttlMs?: number | undefined;
     maxTtlMs?: number | undefined;
   },
@@ -83,6 +95,8 @@ export async function signTerminalToken(
     mode: token.mode,
     session: token.session ?? randomId(),
     directory: token.directory,
+    name: token.name,
+    record: token.record,
     jti: randomId(),
     iat,
     exp: iat + Math.floor(ttlMs / 1_000),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { sleep, systemClock } from '#shared/clock.ts';
 import { boxNameOf, InstallationId, label, networkNameOf, UserName } from '#shared/identity.ts';
 import { specOf } from '../../controller/src/box/spec.ts';
-import { defaultClassName, loadClasses } from '../../controller/src/classes.ts';
+import { defaultClassName, loadClasses } from '#shared/classes.ts';
 import { createBodyOf } from '../../controller/src/runtime/create-body.ts';
 import { type ControllerProcess, type ControllerWorld, createControllerWorld } from '../support/controller-process.ts';
 import { boxImage } from '../support/docker.ts';

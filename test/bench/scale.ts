@@ -4,7 +4,7 @@ import { boxNameOf, InstallationId, keysOf, label, networkNameOf } from '#shared
 import { connectRedis } from '#shared/redis.ts';
 import { userScriptKeys } from '#shared/box-store.ts';
 import { specOf } from '../../controller/src/box/spec.ts';
-import { defaultClassName } from '../../controller/src/classes.ts';
+import { defaultClassName } from '#shared/classes.ts';
 import { ListedContainer, viewOfListed } from '../../controller/src/runtime/container-view.ts';
 import { startRedis } from '../support/redis.ts';
 import { type Bench, runBench } from './support/bench.ts';

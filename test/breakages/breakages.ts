@@ -5,8 +5,6 @@ import { ofScripts } from './of-scripts.ts';
 /**
  * Breakages made by hand: one promise of the design each, broken by a change of one place, and the test that must turn red.
  * `text` occurs exactly once in its file, or the list has rotted (a short test says so on every run).
- *
- * Not here yet, because what it would break is not built: a sweep that ends sessions which have no record.
  */
 export interface Breakage {
   /** what was done, as a sentence */

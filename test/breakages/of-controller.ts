@@ -3,6 +3,7 @@ import type { Breakage } from './breakages.ts';
 const runtime = 'test/contract/box-runtime.docker.test.ts';
 const facts = 'test/contract/docker-facts.test.ts';
 const model = 'test/model/machine.test.ts';
+const sweep = 'test/unit/sweep.test.ts';
 
 /** Of the controller. */
 export const ofController: readonly Breakage[] = [
@@ -266,5 +267,45 @@ export const ofController: readonly Breakage[] = [
     text: 'if (!timingSafeEqual(digest(given), wanted)) {',
     replacement: 'if (digest(given).length !== wanted.length) {',
     caughtBy: { file: 'test/api/boxes.test.ts', test: 'a wrong one is refused on every route' },
+  },
+  {
+    name: 'the sweep believes a Redis that was distrusted a moment ago to know all sessions',
+    promise: 'a mark without a record is left alone until Redis has been trusted for five minutes',
+    file: 'controller/src/sweep/marks.ts',
+    text: 'return this.#options.trustedForMs() >= trustNeededMs && !signal.aborted;',
+    replacement: 'return this.#options.trustedForMs() > 0 && !signal.aborted;',
+    caughtBy: { file: sweep, test: 'does not look into boxes before Redis was trusted' },
+  },
+  {
+    name: 'the sweep ends a session without a record at first sight',
+    promise: 'a session that is being opened is not taken for a leak',
+    file: 'controller/src/sweep/marks.ts',
+    text: 'if (seenAtMs - sinceMs < goneMs || !this.#isTrusted(signal)) continue;',
+    replacement: 'if (!this.#isTrusted(signal)) continue;',
+    caughtBy: { file: sweep, test: 'recorded nowhere when it was seen twice' },
+  },
+  {
+    name: 'the sweep takes a job without a session for a leak',
+    promise: 'never running work killed',
+    file: 'controller/src/sweep/stale.ts',
+    text: 'of.leases.some(({ id })',
+    replacement: "of.leases.filter(({ kind }) => kind === 'terminal').some(({ id })",
+    caughtBy: { file: sweep, test: 'recorded nowhere when it was seen twice' },
+  },
+  {
+    name: 'the sweep ends the sessions of a gateway whose lease has only just expired',
+    promise: 'a session ends only if its gateway has been gone for a minute',
+    file: 'controller/src/sweep/stale.ts',
+    text: "if (goneFor < goneMs + (session.persist === 'none' ? 0 : graceMs)) continue;",
+    replacement: '',
+    caughtBy: { file: sweep, test: 'its gateway has been gone for less' },
+  },
+  {
+    name: 'the sweep goes on without a record that another gateway has taken over meanwhile',
+    promise: 'a session is ended only while it still is the gateway’s that was judged',
+    file: 'controller/src/sweep/sweep.ts',
+    text: "if (!(await store.endSession({ user, id, gateway }, told, 'spoonbox'))) return;",
+    replacement: "await store.endSession({ user, id, gateway }, told, 'spoonbox');",
+    caughtBy: { file: sweep, test: 'leaves a session that another gateway took over' },
   },
 ];

@@ -236,4 +236,20 @@ if false then
     replacement: '',
     caughtBy: { file: store, test: 'ends the terminals that were attached and idle too long in the same commit' },
   },
+  {
+    name: 'a gateway takes a session from another one that lives',
+    promise: 'of two gateways one has a session',
+    file: 'shared/lua/claim-session.lua',
+    text: 'if (number(lives.expiresAt) or 0) > now then',
+    replacement: 'if false then',
+    caughtBy: { file: store, test: 'of a gateway that lives is refused to another one' },
+  },
+  {
+    name: 'a gateway that lost a session ends the record of the next one',
+    promise: 'an end that comes late ends nothing of the next one’s',
+    file: 'shared/lua/end-session.lua',
+    text: "if not stored or (type(other) == 'string' and other ~= ARGV[5]) then",
+    replacement: 'if not stored then',
+    caughtBy: { file: store, test: 'then nothing of the one before counts' },
+  },
 ];

@@ -112,15 +112,54 @@ describe('with pipes', () => {
     expect(err).toContain('an operator reaped the box; only the home survives\n');
   });
 
-  test('a lost connection, a closed gateway, a signal', async () => {
+  test('a lost connection is made again, with every byte once in both directions', async () => {
+    const { cli, terminal } = await attach();
+    terminal.hello('c1', { offset: 1_000 });
+    cli.child.stdin?.write('abcdef');
+    await until(() => terminal.typed() === 'abcdef', 'the input arrives');
+    terminal.output('one ');
+    await until(() => cli.out() === 'one ', 'the output');
+    terminal.cut();
+    const second = await gateway.next();
+    expect(second.session).toBe(terminal.session);
+    expect(second.messages).toEqual([{ type: 'hello', ticket: expect.any(String), offset: 1_004, cols: 80, rows: 24 }]);
+    second.hello('c1', { start: 'exact', offset: 1_004, received: 4 });
+    await until(() => second.typed() === 'ef', 'what was not received comes again');
+    second.output('two');
+    second.exit(3);
+    const { code, out, err } = await cli.ended;
+    expect({ code, out }).toEqual({ code: 3, out: 'one two' });
+    expect(err).toMatch(/^connection lost \(.*\), trying again …\nconnected again, the shell goes on\n$/);
+  });
+
+  test('a gateway that restarts is waited for, a signal ends it', async () => {
     const lost = await attach();
     lost.terminal.hello();
     lost.terminal.close(1012);
-    expect(await lost.cli.ended).toMatchObject({ code: 255, err: expect.stringMatching(/gateway restarts/) });
+    const second = await gateway.next();
+    expect(lost.cli.err()).toContain('gateway restarts');
+    second.hello('c1', { start: 'exact' });
+    second.exit(4);
+    expect((await lost.cli.ended).code).toBe(4);
     const ended = await attach();
     ended.cli.child.kill('SIGINT');
     expect((await ended.cli.ended).code).toBe(130);
     await ended.terminal.closed;
+  });
+
+  test('a session that is no more is a new shell, which is told, and what was typed to the old one is not typed to it', async () => {
+    const { cli, terminal } = await attach();
+    terminal.hello('c1');
+    cli.child.stdin?.write('rm -r x');
+    await until(() => terminal.typed() === 'rm -r x', 'the input arrives');
+    terminal.cut();
+    const second = await gateway.next();
+    second.say({ type: 'notice', code: 'session-lost', message: 'the session has ended; this is a new one' });
+    second.hello('c1', { received: null });
+    await until(() => /the session has ended.*\n(.*\n)*7 bytes/.test(cli.err()), 'it is told');
+    second.exit(0);
+    expect((await cli.ended).code).toBe(0);
+    expect(second.typed()).toBe('');
   });
 
   test('why the gateway closes a terminal is told once', async () => {

@@ -3,6 +3,13 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { ClientMessage, type ServerMessage, terminalProtocol, tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
 import { verifyTerminalToken } from '#shared/terminal-token.ts';
 
+type Hello = Extract<ServerMessage, { type: 'hello' }>;
+interface Claims {
+  readonly user: string;
+  readonly mode: 'rw' | 'ro';
+  readonly session: string;
+}
+
 /** The gateway's side of one terminal, played by a test. */
 export interface FakeTerminal {
   readonly messages: ClientMessage[];
@@ -12,10 +19,15 @@ export interface FakeTerminal {
   readonly mode: string;
   readonly session: string;
   say(message: ServerMessage): void;
-  hello(containerId?: string): void;
+  /** A new shell, but for what `more` says. */
+  hello(containerId?: string, more?: Partial<Hello>): void;
+  /** confirms all that was typed so far */
+  received(): void;
   output(bytes: Buffer | string): void;
   exit(code: number): void;
   close(code: number): void;
+  /** Cuts the connection, as a network does. */
+  cut(): void;
   readonly closed: Promise<void>;
 }
 
@@ -37,24 +49,26 @@ export async function startFakeGateway(secret: string): Promise<FakeGateway> {
   if (typeof address !== 'object' || address === null) throw new Error('the fake gateway has no port');
   const arrived: FakeTerminal[] = [];
   const waiting: ((terminal: FakeTerminal) => void)[] = [];
+  const tickets = new Map<string, Claims>();
+  const ready = (terminal: FakeTerminal): void => {
+    const waiter = waiting.shift();
+    if (waiter) waiter(terminal);
+    else arrived.push(terminal);
+  };
 
   server.on('connection', (socket, request) => {
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((entry) => entry.trim());
-    const token =
-      offered.find((entry) => entry.startsWith(tokenProtocolPrefix))?.slice(tokenProtocolPrefix.length) ?? '';
+    const token = offered.find((entry) => entry.startsWith(tokenProtocolPrefix))?.slice(tokenProtocolPrefix.length);
+    if (token === undefined) {
+      serve(socket, null, tickets, ready);
+      return;
+    }
     // The client says hello at once: nothing may be missed while its token is looked at.
     socket.pause();
     void verifyTerminalToken(secret, token).then((verified) => {
       socket.resume();
-      if (!verified.ok) {
-        socket.close(4401, verified.message);
-        return;
-      }
-      serve(socket, verified.claims, (terminal) => {
-        const waiter = waiting.shift();
-        if (waiter) waiter(terminal);
-        else arrived.push(terminal);
-      });
+      if (verified.ok) serve(socket, verified.claims, tickets, ready);
+      else socket.close(4401, verified.message);
     });
   });
 
@@ -72,48 +86,60 @@ export async function startFakeGateway(secret: string): Promise<FakeGateway> {
   };
 }
 
+/** `byToken` null: the hello shows a ticket. */
 function serve(
   socket: WebSocket,
-  claims: { user: string; mode: 'rw' | 'ro'; session: string },
+  byToken: Claims | null,
+  tickets: Map<string, Claims>,
   ready: (terminal: FakeTerminal) => void,
 ): void {
   const messages: ClientMessage[] = [];
   let typed = '';
+  let typedBytes = 0;
   const say = (message: ServerMessage): void => socket.send(JSON.stringify(message));
-  const terminal: FakeTerminal = {
-    ...claims,
+  const terminalOf = (claims: Claims): FakeTerminal => ({
+    user: claims.user,
+    mode: claims.mode,
+    session: claims.session,
     messages,
     typed: () => typed,
     say,
-    hello(containerId = 'c1') {
+    hello(containerId = 'c1', more = {}) {
+      const ticket = `ticket-${tickets.size}`;
+      tickets.set(ticket, claims);
       const { user, mode, session } = claims;
       say({
-        type: 'hello',
-        user,
-        mode,
-        session,
-        containerId,
-        highBytes: 262_144,
-        lowBytes: 65_536,
-        ackEveryBytes: 32_768,
+        ...{ type: 'hello', user, mode, session, containerId, viewer: 'v1', start: 'new', replayBytes: 0, offset: 0 },
+        ...{ received: 0, ticket, graceMs: 300_000, cols: 80, rows: 24 },
+        ...{ highBytes: 262_144, lowBytes: 65_536, ackEveryBytes: 32_768 },
+        ...more,
       });
     },
+    received: () => say({ type: 'received', bytes: typedBytes }),
     output: (bytes) => socket.send(Buffer.from(bytes), { binary: true }),
     exit(code) {
       say({ type: 'exit', code, reason: 'exited', message: 'the shell has ended' });
       socket.close(1000);
     },
     close: (code) => socket.close(code),
+    cut: () => socket.terminate(),
     closed: new Promise((resolve) => socket.once('close', () => resolve())),
-  };
-  const onMessage = (data: Buffer, isBinary: boolean): void => {
+  });
+  socket.on('message', (data: Buffer, isBinary: boolean) => {
     if (isBinary) {
       typed += data.toString();
+      typedBytes += data.length;
       return;
     }
     const message = ClientMessage.parse(JSON.parse(data.toString()));
     messages.push(message);
-    if (message.type === 'hello') ready(terminal);
-  };
-  socket.on('message', onMessage);
+    if (message.type !== 'hello') return;
+    const claims = byToken ?? tickets.get(message.ticket ?? '');
+    if (claims) {
+      ready(terminalOf(claims));
+      return;
+    }
+    say({ type: 'error', code: 'ticket-refused', message: 'the ticket is unknown' });
+    socket.close(4401);
+  });
 }

@@ -24,6 +24,8 @@ export interface RuntimeHarness {
     removeByForce(id: string): Promise<void>;
     createForeign(name: string): Promise<string>;
     startExec(id: string, command: string[]): Promise<void>;
+    /** A shell on a terminal of its own, as a gateway starts it. */
+    startShell(id: string, session: string): Promise<void>;
     makeHome(user: string): Promise<void>;
     linkHome(user: string, target: string): Promise<void>;
     /** Resolves while the engine is still making a container of this name; what it resolves with waits for the end, and answers the id. */

@@ -1,5 +1,6 @@
 import { systemClock } from '#shared/clock.ts';
 import { InstallationId } from '#shared/identity.ts';
+import { SimShells } from '../sim/exec-link.ts';
 import { simCommands } from '../support/sim-engine.ts';
 import { createSimRuntime, simProbes } from '../support/sim-runtime.ts';
 import { boxRuntimeContract } from './box-runtime.ts';
@@ -13,6 +14,7 @@ async function makeSimHarness(): Promise<RuntimeHarness> {
   const installation = InstallationId.parse('sim');
   const runtime = createSimRuntime({ installation, clock: systemClock });
   const { engine, homes } = runtime;
+  const shells = new SimShells(engine);
   const image = { reference: 'spoonbox/box:latest', id: `sha256:${'1'.repeat(64)}` };
   engine.images.set(image.reference, image.id);
   const byHand = 'by hand';
@@ -41,6 +43,7 @@ async function makeSimHarness(): Promise<RuntimeHarness> {
       async startExec(id) {
         engine.runsFor(byHand, id).execs += 1;
       },
+      startShell: async (id, session) => void shells.open(id, session),
       makeHome: async (user) => void homes.set(user, 0),
       linkHome: async (user) => void homes.set(user, 'link'),
       async beginCreate(name) {

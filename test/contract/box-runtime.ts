@@ -275,12 +275,41 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
           rename: () => runtime.rename(id, 'spoon-box-nobody', never),
           probe: () => runtime.probe(id, readiness, never),
           countExecs: () => runtime.countExecs(id, never),
+          sessionMarks: () => runtime.sessionMarks(id, never),
         };
         for (const [operation, call] of Object.entries(calls)) {
           expect(await faultOf(call())).toMatchObject({ kind: 'not-found', operation, status: 404 });
         }
       });
     });
+
+    describe('sessions', () => {
+      test('those that run are told, and one is ended without the others', async () => {
+        const { id } = await startBox();
+        expect(await runtime.sessionMarks(id, never)).toEqual([]);
+        await harness.hands.startShell(id, 'sOne');
+        await harness.hands.startShell(id, 'sTwo');
+        await harness.hands.startShell(id, 'sTwo');
+        await harness.hands.startExec(id, harness.probes.hangs);
+        await expect.poll(() => marksOf(id), { timeout: 10_000 }).toEqual(['sOne', 'sTwo']);
+        await runtime.endSession(id, 'sTwo', never);
+        expect(await marksOf(id)).toEqual(['sOne']);
+        await runtime.endSession(id, 'sTwo', never);
+        expect(await runtime.countExecs(id, never)).toBe(2);
+      });
+
+      test('of a box that does not run they are not told, and are ended', async () => {
+        const { id } = await createBox();
+        const fault = await faultOf(runtime.sessionMarks(id, never));
+        expect(fault).toMatchObject({ kind: 'conflict', operation: 'sessionMarks', status: 409 });
+        await runtime.endSession(id, 'sOne', never);
+        await runtime.endSession('f'.repeat(64), 'sOne', never);
+      });
+    });
+
+    async function marksOf(id: string): Promise<string[]> {
+      return (await runtime.sessionMarks(id, never)).toSorted();
+    }
 
     describe('homes', () => {
       test('a missing home is made with its owner, and making it again changes nothing', async () => {

@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { drain, hour, leaderToken, minute, nothing, pairs, type RedisHarness, type World } from './box-store-world.ts';
+import {
+  drain,
+  hour,
+  leaderToken,
+  minute,
+  nothing,
+  pairs,
+  type RedisHarness,
+  sessionOf,
+  type World,
+} from './box-store-world.ts';
 
 const ok = { ok: true };
 
@@ -232,10 +242,7 @@ export function commitContract(world: () => World, harness: () => RedisHarness):
     async function deletedUser(): Promise<void> {
       const { take, store, user, lead, commit } = world();
       await take('j1');
-      await store.putSession(
-        { id: 's1', user, gateway: 'g', containerId: 'c', execId: 'e', mode: 'ro', startedAt: 1 },
-        '',
-      );
+      await store.putSession(sessionOf(user));
       await lead();
       await commit(nothing);
       await store.wish(user, { wish: 'delete' }, 'ops');

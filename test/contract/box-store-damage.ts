@@ -1,7 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { createBoxStore } from '#shared/box-store.ts';
 import { InstallationId, keysOf, LeaseId } from '#shared/identity.ts';
-import { drain, emptyBody, hour, minute, nothing, pairs, type RedisHarness, type World } from './box-store-world.ts';
+import {
+  drain,
+  emptyBody,
+  hour,
+  minute,
+  nothing,
+  pairs,
+  type RedisHarness,
+  sessionOf,
+  type World,
+} from './box-store-world.ts';
 
 /**
  * Redis as an accident or an attacker leaves it: some keys of a user gone, of another type, full of nonsense, and its clock
@@ -35,10 +45,8 @@ export function damageContract(world: () => World, harness: () => RedisHarness):
     expect(record.wantedUntil).toBeGreaterThan(record.now);
     expect(await store.users()).toContain(user);
     expect(await commit(nothing, { body: emptyBody })).toEqual({ ok: true });
-    await store.putSession(
-      { id: 's', user, gateway: 'g', containerId: 'c', execId: 'e', mode: 'rw', startedAt: 1 },
-      'opened',
-    );
+    expect(await store.claimSession(sessionOf(user), false, 'opened')).toEqual({ ok: true, before: null });
+    expect(await store.putSession(sessionOf(user))).toBe(true);
     expect(await store.wish(user, { wish: 'recreate' }, 'ops')).toEqual({ ok: true });
     expect(await release('j1')).toBe(true);
     await read();

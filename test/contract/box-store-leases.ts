@@ -121,6 +121,7 @@ export function leaseContract(world: () => World): void {
       const renewed = await store.renew(user, id, null, { inputAgeMs: null, outputAgeMs: null });
       if (!renewed.ok) throw new Error(renewed.refused);
       expect(renewed.expiresAt).toBe(renewed.now + 60_000);
+      expect(renewed.wantedUntil).toBe(renewed.expiresAt + 30 * minute);
       const shorter = await store.renew(user, id, 10_000, { inputAgeMs: null, outputAgeMs: null });
       expect(shorter).toMatchObject({ ok: true, expiresAt: renewed.expiresAt });
     });
@@ -259,6 +260,7 @@ export function leaseContract(world: () => World): void {
       await renew('t1', { inputAgeMs: 1_000 });
       const { desired, wantedUntil, holds } = await read();
       expect(wantedUntil).toBe((desired?.lastActivityAt ?? 0) + attached);
+      expect(await renew('t1')).toMatchObject({ ok: true, wantedUntil });
       expect(holds).toEqual([{ by: 'attached', holder: 'input', untilMs: wantedUntil }]);
     });
 
@@ -273,7 +275,7 @@ export function leaseContract(world: () => World): void {
     });
 
     test('of several holders the latest counts, and all are listed', async () => {
-      const { take, read, lead, commit } = world();
+      const { take, renew, read, lead, commit } = world();
       const job = await take('j1');
       await take('t1', { kind: 'terminal', ttlMs: 30_000 });
       const pin = await take('p1', { kind: 'pin', holder: 'ops', ttlMs: 24 * hour });
@@ -281,6 +283,7 @@ export function leaseContract(world: () => World): void {
       await commit({ kind: 'none' }, { keepUntil: job.now + 48 * hour, keepCause: 'amnesty' });
       const { wantedUntil, holds } = await read();
       expect(wantedUntil).toBe(job.now + 48 * hour);
+      expect(await renew('t1')).toMatchObject({ ok: true, wantedUntil }); // a terminal is warned by it
       expect(Object.fromEntries(holds.map(({ by, untilMs }) => [by, untilMs]))).toEqual({
         job: job.expiresAt + detached,
         pin: pin.expiresAt + detached,

@@ -1,10 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { hour, minute, pairs, type World } from './box-store-world.ts';
+import { hour, minute, pairs, sessionOf, type World } from './box-store-world.ts';
 
-/** What operators wish, and what is kept beside the leases: sessions, history, tokens, gateways. */
+/** What operators wish, and what is kept beside the leases: history, tokens, gateways. */
 export function wishContract(world: () => World): void {
-  const events = async () => (await world().store.events(world().user, 300)).map(({ reason }) => reason);
-
   describe('an operator', () => {
     test('reaps and deletes: the leases end, the container of an older generation has to go', async () => {
       const { take, store, user, read } = world();
@@ -66,21 +64,9 @@ export function wishContract(world: () => World): void {
   });
 
   describe('beside the leases', () => {
-    test('sessions are kept until they end, and make no desired state', async () => {
-      const { store, user, read } = world();
-      const session = {
-        ...{ id: 's1', user, gateway: 'g1', containerId: 'c1', execId: 'e1', mode: 'rw' as const, startedAt: 1 },
-      };
-      await store.putSession(session, 'a terminal was opened');
-      expect(await read()).toMatchObject({ sessions: [session], desired: null, wantedUntil: 0 });
-      await store.endSession(user, 's1', 'the shell ended');
-      expect((await read()).sessions).toEqual([]);
-      expect(await events()).toEqual(['SessionEnded', 'SessionStarted']);
-    });
-
     test('history is capped', async () => {
       const { store, user, command, own } = world();
-      for (let n = 0; n < 500; n += 1) await store.endSession(user, 's', `event ${n}`);
+      for (let n = 0; n < 500; n += 1) await store.claimSession(sessionOf(user), false, `event ${n}`);
       expect(Number(await command('XLEN', own.events))).toBeLessThanOrEqual(300);
       expect((await store.events(user, 1))[0]?.message).toBe('event 499');
     });

@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { type BoxStore, createBoxStore, type TakenLease, type TakeLease } from '#shared/box-store.ts';
 import { InstallationId, type Keys, keysOf, LeaseId, type UserKeys, UserName } from '#shared/identity.ts';
+import type { Session } from '#shared/lease.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import type { StatusBody } from '#shared/status.ts';
 import { createLeaderStore, type LeaderStore } from '../../controller/src/store/leader-store.ts';
@@ -116,6 +117,11 @@ export function createWorld(harness: RedisHarness, redis: RedisPort): World {
 
 export function leaseOf(user: UserName, id: string, changes: Partial<Omit<TakeLease, 'id'>> = {}): TakeLease {
   return { user, id: LeaseId.parse(id), kind: 'job', holder: 'agent-7', ttlMs: 60_000, class: null, ...changes };
+}
+
+export function sessionOf(user: UserName, changes: Partial<Session> = {}): Session {
+  const run = { gateway: 'g1', containerId: 'c1', execId: 'e1', mode: 'rw', startedAt: 1 } as const;
+  return { id: 's1', user, ...run, persist: 'none', detachedAt: 0, tickets: [], ...changes };
 }
 
 export function drain(cause: Extract<Intent, { kind: 'drain' }>['cause'], containerId = 'c1'): Intent {

@@ -6,7 +6,7 @@ import { boxMachine } from '../../controller/src/box/machine.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
 import { alice, spec } from '../support/box-facts.ts';
 import { runtimeWithFailpoints } from './failpoints.ts';
-import { silent, storyOfCall, storyOfCommit } from './names.ts';
+import { silent, storyOfCall, storyOfCommit, swept } from './names.ts';
 import { duringCall, failAtRequests } from './request-failpoints.ts';
 
 /** "Before and after every call on the engine and every commit": that none was forgotten, as the code is now. */
@@ -30,10 +30,12 @@ const calls: Readonly<Record<keyof BoxRuntime, (port: BoxRuntime) => unknown>> =
   ensureHome: (port) => port.ensureHome(alice, { uid: 1, gid: 1, image: 'box:1' }, signal),
   ensureNetwork: (port) => port.ensureNetwork(signal),
   removeLeftHelpers: (port) => port.removeLeftHelpers(signal),
+  sessionMarks: (port) => port.sessionMarks('box-1', signal),
+  endSession: (port) => port.endSession('box-1', 's1', signal),
   follow: (port) => port.follow({ event: () => {}, gap: () => {}, down: () => {} }, signal),
 };
 
-test('every call of the port is passed before and after, but those that ask nothing of the engine', async () => {
+test('every call of the port is passed before and after, but those that ask nothing of the engine, and the sweep’s', async () => {
   // Answers whatever is asked of it: what the type promises is not what this test is about.
   const inner = new Proxy({} as BoxRuntime, {
     get: (_target, name) => async () => (name === 'create' ? { id: 'box-1' } : []),
@@ -41,7 +43,7 @@ test('every call of the port is passed before and after, but those that ask noth
   for (const [name, call] of Object.entries(calls)) {
     const passed: string[] = [];
     await call(runtimeWithFailpoints(inner, (failpoint) => void passed.push(failpoint)));
-    const isSilent = silent.some((one) => one === name);
+    const isSilent = [...silent, ...swept].some((one) => one === name);
     const wanted = isSilent ? [] : [`before ${name}`, `after ${name}`];
     expect(passed.filter((failpoint) => !failpoint.startsWith('amid '))).toEqual(wanted);
     expect(name in storyOfCall).toBe(!isSilent);

@@ -7,8 +7,12 @@ import { type Scenario, scenarios } from './scenarios.ts';
 export const silent = ['home', 'forgetImages', 'follow'] as const;
 type Silent = (typeof silent)[number];
 
-/** Every call of the engine's port, each with the story that dies at it soonest: a new call without one does not compile. */
-export const storyOfCall: Readonly<Record<Exclude<keyof BoxRuntime, Silent>, string>> = {
+/** The sweep's, which begins a minute after the term: what a death leaves of it, the next leader's finds; and it is no part of a box's life. */
+export const swept = ['sessionMarks', 'endSession'] as const;
+type Swept = (typeof swept)[number];
+
+/** Every other call of the engine's port, each with the story that dies at it soonest: a new call without one does not compile. */
+export const storyOfCall: Readonly<Record<Exclude<keyof BoxRuntime, Silent | Swept>, string>> = {
   list: 'again',
   image: 'again',
   removeLeftHelpers: 'again',

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { humanDuration, utcTime } from '#shared/human-time.ts';
 import { ServerMessage } from '#shared/terminal-protocol.ts';
-import { parseClass } from '../../controller/src/classes.ts';
+import { parseClass } from '#shared/classes.ts';
 import { InspectedContainer, viewOfInspected } from '../../controller/src/runtime/container-view.ts';
 import { jsonLines } from '../../controller/src/runtime/json-lines.ts';
 import { createFakeExec } from '../gateway/fake-exec.ts';

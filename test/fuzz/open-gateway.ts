@@ -54,6 +54,8 @@ export async function openGateway() {
   }
   const limits = {
     ...defaultLimits,
+    connectRates: { ...defaultLimits.connectRates, user: { burst: 1_000_000, perSecond: 1_000_000 } },
+    graceMs: 50,
     helloWithinMs: 1_000,
     autopsyMs: 100,
     restartMinMs: 5,
@@ -67,10 +69,13 @@ export async function openGateway() {
     log,
     limits,
     secret: fuzzSecret,
+    jobs: null,
     allowedOrigins: [],
     bind: '127.0.0.1',
     port: 0,
     publicUrl: null,
+    terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
+    recordings: null,
   });
   return {
     gateway,

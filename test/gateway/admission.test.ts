@@ -146,15 +146,16 @@ describe('who is let in', () => {
     }
   });
 
-  it('as many as the limits allow, and one per session id', async () => {
+  it('as many as the limits allow; one session id is one of them', async () => {
     const user = await readyUser();
     const one = await open({ port: gateway.port, token: await world.token(user, { session: 'one' }) });
-    const again = { port: gateway.port, token: await world.token(user, { session: 'one' }) };
-    expect(await refusal(again)).toEqual({ status: 409, code: 'session-in-use' });
+    const again = await open({ port: gateway.port, token: await world.token(user, { session: 'one' }) });
+    await again.message('hello');
+    expect(gateway.sessions).toBe(1);
     const two = await open({ port: gateway.port, token: await world.token(user) });
     const three = await open({ port: gateway.port, token: await world.token(user) });
     expect(await three.closed).toMatchObject({ code: 4429, reason: expect.stringContaining('2 terminals') });
-    for (const client of [one, two]) client.socket.close();
+    for (const client of [one, again, two]) client.socket.close();
     await vi.waitFor(() => expect(gateway.sessions).toBe(0));
   });
 
@@ -287,3 +288,16 @@ function closeCodeIn(bytes: Buffer): number | undefined {
   const at = bytes.lastIndexOf(0x88);
   return at < 0 || bytes.length < at + 4 ? undefined : bytes.readUInt16BE(at + 2);
 }
+
+describe('who comes too often', () => {
+  it('is told how long to wait, and let in after that; others are not held up', async () => {
+    const slow = { burst: 2, perSecond: 1 };
+    const strict = await world.gateway({ limits: { connectRates: { user: slow, address: slow, remembered: 10 } } });
+    const user = await readyUser();
+    for (const _try of [1, 2]) await open({ port: strict.port, token: await world.token(user) });
+    const third = await open({ port: strict.port, token: await world.token(user) });
+    expect(await third.closed).toMatchObject({ code: 4430, reason: expect.stringContaining('try again in 1 s') });
+    const other = await open({ port: strict.port, token: await world.token(await readyUser()) });
+    await other.message('hello');
+  });
+});

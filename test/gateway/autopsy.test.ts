@@ -9,7 +9,9 @@ const log = pino({ level: 'silent' });
 const signal = new AbortController().signal;
 
 /** What is found of a terminal that answers so, `afterMs` after its end. Redis says nothing of the box. */
-async function found(stateAt: (afterMs: number) => ProcessState): Promise<{ found: Found | null; afterMs: number }> {
+async function found(
+  stateAt: (afterMs: number) => ProcessState | Promise<ProcessState>,
+): Promise<{ found: Found | null; afterMs: number }> {
   const clock = new FakeClock();
   const startedAt = clock.monotonicMs();
   const afterMs = (): number => clock.monotonicMs() - startedAt;
@@ -24,7 +26,7 @@ async function found(stateAt: (afterMs: number) => ProcessState): Promise<{ foun
     {
       user: UserName.parse('alice'),
       containerId: 'c1',
-      terminal: { state: () => Promise.resolve(stateAt(afterMs())) },
+      terminal: { state: async () => stateAt(afterMs()) },
       lease: { check: () => Promise.resolve() },
     },
     signal,
@@ -64,6 +66,16 @@ describe('a terminal that has ended', () => {
       return ended(137, afterMs < 3_500);
     });
     expect(looked.found).toEqual({ is: 'lost', why: 'the box has ended' });
+  });
+
+  it('under an engine that hangs is lost when its time is over', async () => {
+    const hangs = new Promise<ProcessState>(() => {});
+    const lost = { is: 'lost', why: 'the connection to the shell was lost' };
+    expect(await found(() => hangs)).toMatchObject({ found: lost, afterMs: 5_100 });
+    // The time of the first look that was answered counts, not how many were.
+    const looked = await found((afterMs) => (afterMs < 1_000 ? ended(137, true) : hangs));
+    expect(looked.found).toEqual(lost);
+    expect(looked.afterMs).toBeLessThanOrEqual(3_200);
   });
 
   it('with an ordinary code in a box that runs is believed at the first look', async () => {

@@ -43,6 +43,12 @@ export class FakeTerminal implements Terminal {
     return Promise.resolve();
   }
 
+  leave(): Promise<boolean> {
+    if (this.start.persist === 'none') return this.hangUp().then(() => false);
+    this.stream.destroy();
+    return Promise.resolve(true);
+  }
+
   says(text: string): void {
     this.stream.push(Buffer.from(text));
   }
@@ -57,13 +63,17 @@ export interface FakeExec extends BoxExec {
   readonly terminals: FakeTerminal[];
   /** thrown by the next starts, in this order */
   readonly failures: Error[];
+  /** sessions whose shell runs without a gateway */
+  readonly resumable: Set<string>;
 }
 
 export function createFakeExec(): FakeExec {
   const terminals: FakeTerminal[] = [];
   const failures: Error[] = [];
+  const resumable = new Set<string>();
   return {
     terminals,
+    resumable,
     failures,
     async open(start) {
       const failure = failures.shift();
@@ -71,6 +81,12 @@ export function createFakeExec(): FakeExec {
       const terminal = new FakeTerminal(`exec-${terminals.length}`, start);
       terminals.push(terminal);
       return terminal;
+    },
+    resume(start) {
+      if (!resumable.has(start.session)) return Promise.resolve(null);
+      const terminal = new FakeTerminal(`exec-${terminals.length}`, start);
+      terminals.push(terminal);
+      return Promise.resolve(terminal);
     },
     ping: () => Promise.resolve(),
   };

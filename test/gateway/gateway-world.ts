@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type Docker from 'dockerode';
 import { createDockerExec } from '../../gateway/src/exec/docker-exec.ts';
 import type { BoxExec } from '../../gateway/src/exec/port.ts';
-import { type Gateway, startGateway } from '../../gateway/src/gateway.ts';
+import { defaultConnectRates } from '../../gateway/src/connect-rate.ts';
+import { type Gateway, type GatewayOptions, startGateway } from '../../gateway/src/gateway.ts';
 import { defaultLimits, type GatewayLimits } from '../../gateway/src/limits.ts';
 import { type BoxStore, createBoxStore, fromJson, userScriptKeys } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
@@ -18,6 +19,8 @@ import { startRedis, type TestRedis } from '../support/redis.ts';
 export const secret = 'a-long-random-secret-of-the-tests';
 export const boxImage = process.env.SPOON_BOX_IMAGE ?? 'spoonbox/box:latest';
 
+const unlimited = { ...defaultConnectRates, user: { burst: 1_000_000, perSecond: 1_000_000 } };
+
 export interface GatewayWorld {
   readonly redis: TestRedis;
   readonly installation: InstallationId;
@@ -29,6 +32,8 @@ export interface GatewayWorld {
     exec?: BoxExec;
     limits?: Partial<GatewayLimits>;
     origins?: string[];
+    persist?: 'none' | 'tmux';
+    jobs?: GatewayOptions['jobs'];
     secret?: string;
   }): Promise<Gateway>;
   token(user: UserName, more?: { session?: string; mode?: TerminalMode; directory?: string }): Promise<string>;
@@ -77,8 +82,11 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
         exec: options.exec ?? defaultExec,
         clock: systemClock,
         log,
-        limits: { ...defaultLimits, ...options.limits },
+        limits: { ...defaultLimits, connectRates: unlimited, graceMs: 20, ...options.limits },
+        terminalOf: () => ({ persist: options.persist ?? 'none', record: 'off', attachedIdleMs: 28_800_000 }),
+        recordings: null,
         secret: options.secret ?? secret,
+        jobs: options.jobs ?? null,
         allowedOrigins: options.origins ?? [],
         bind: '127.0.0.1',
         port: 0,

@@ -37,7 +37,13 @@ it('a shell that could not be hung up is ended once the engine can be reached, a
   const exec = createDockerExec({ connect: async () => docker, clock: systemClock, log });
   const user = UserName.parse(`leftovers-${process.pid}`);
   const containerId = await boxes.start(user);
-  const start = { containerId, session: 'sLeft', size: { cols: 80, rows: 24 }, directory: null };
+  const start = {
+    containerId,
+    session: 'sLeft',
+    size: { cols: 80, rows: 24 },
+    directory: null,
+    persist: 'none' as const,
+  };
   const terminal = await exec.open(start, never);
   terminal.stream.write('sleep 600\n');
   await vi.waitFor(async () => expect(await boxes.processes(containerId)).toContain('sleep 600'), { timeout: 10_000 });
@@ -66,7 +72,13 @@ describe.skipIf(why !== null)('an engine with live restore', () => {
         HostConfig: { Init: true },
       });
       await box.start();
-      const start = { containerId: box.id, session: 'sForgotten', size: { cols: 80, rows: 24 }, directory: null };
+      const start = {
+        containerId: box.id,
+        session: 'sForgotten',
+        size: { cols: 80, rows: 24 },
+        directory: null,
+        persist: 'none' as const,
+      };
       const terminal = await exec.open(start, never);
       const isThere = async (): Promise<boolean> =>
         (await engine.processes()).some(({ marks }) => marks.includes('SPOONBOX_SESSION=sForgotten'));

@@ -11,6 +11,9 @@ export interface ConnectOptions {
   readonly size?: { cols: number; rows: number };
   readonly acks?: boolean;
   readonly origin?: string;
+  /** of an earlier hello */
+  readonly ticket?: string;
+  readonly offset?: number;
   /** false: no hello is sent */
   readonly hello?: boolean;
   readonly path?: string;
@@ -87,7 +90,8 @@ export async function connect(options: ConnectOptions): Promise<TestClient | { s
   if ('status' in first) return first;
   if (!options.raw && options.hello !== false) {
     const helloToken = by === 'hello' ? { token } : {};
-    socket.send(JSON.stringify({ type: 'hello', ...size, ...helloToken }));
+    const { ticket, offset } = options;
+    socket.send(JSON.stringify({ type: 'hello', ...size, ...helloToken, ticket, offset }));
   }
 
   async function until<Found>(what: string, find: () => Found | undefined, withinMs = 15_000): Promise<Found> {

@@ -26,6 +26,8 @@ const tookMs = {
   ensureHome: 320,
   ensureNetwork: 3,
   removeLeftHelpers: 3,
+  sessionMarks: 80,
+  endSession: 200,
 } as const;
 
 /** One process's way to the simulated engine: the port again, with time, faults, and an event stream that breaks. */
@@ -75,6 +77,8 @@ export function createEngineLink(options: {
     ensureHome: (user, owner, signal) => call('ensureHome', () => runtime.ensureHome(user, owner, never), signal),
     ensureNetwork: (signal) => call('ensureNetwork', () => runtime.ensureNetwork(never), signal),
     removeLeftHelpers: (signal) => call('removeLeftHelpers', () => runtime.removeLeftHelpers(never), signal),
+    sessionMarks: (id, signal) => call('sessionMarks', () => runtime.sessionMarks(id, never), signal),
+    endSession: (id, session, signal) => call('endSession', () => runtime.endSession(id, session, never), signal),
     follow: (on, signal) => followLossy(options, on, signal),
   };
 }

@@ -13,6 +13,8 @@ interface Shell {
   readonly run: number;
   readonly session: string;
   exitCode: number | null;
+  /** somebody else ended it */
+  onEnded: () => void;
 }
 
 /** All shells of the simulation, whoever opened them: what is left of them at the end has leaked. */
@@ -22,15 +24,29 @@ export class SimShells {
 
   constructor(engine: SimEngine) {
     this.engine = engine;
+    engine.inside = {
+      marks: (container) => [...new Set(this.in(container).map(({ session }) => session))],
+      end: (container, session) => {
+        for (const shell of this.in(container)) {
+          if (shell.session !== session) continue;
+          this.end(shell, 129);
+          shell.onEnded();
+        }
+      },
+    };
   }
 
   running(): Shell[] {
     return [...this.shells].filter((shell) => this.runs(shell));
   }
 
+  private in(container: SimContainer): Shell[] {
+    return this.running().filter((shell) => shell.container === container);
+  }
+
   open(containerId: string, session: string): Shell {
     const container = this.engine.runsFor('exec', containerId);
-    const shell: Shell = { container, run: container.run, session, exitCode: null };
+    const shell: Shell = { container, run: container.run, session, exitCode: null, onEnded: () => {} };
     this.shells.add(shell);
     container.execs += 1;
     return shell;
@@ -86,12 +102,19 @@ export function createExecLink(options: {
       });
       // The engine closes a terminal's connection when its process is gone.
       const unlisten = engine.listen(() => closeIfEnded());
+      let isClosing = false;
       const closeIfEnded = (): void => {
-        if (shells.runs(shell) || stream.destroyed) return;
+        if (shells.runs(shell) || stream.destroyed || isClosing) return;
+        isClosing = true;
         unlisten();
         scheduler.after(options.random.next() * 300, () => process.enter(() => stream.push(null)));
       };
+      shell.onEnded = closeIfEnded;
       stream.once('close', unlisten);
+      async function hangUp(): Promise<void> {
+        stream.destroy();
+        await call('hang-up', 20, () => shells.end(shell, 129));
+      }
       return {
         execId,
         stream,
@@ -101,12 +124,14 @@ export function createExecLink(options: {
             const boxRuns = shell.container.state === 'running' && shell.container.run === shell.run;
             return { running: shells.runs(shell), exitCode: shell.exitCode ?? (boxRuns ? null : 137), boxRuns };
           }),
-        async hangUp() {
-          stream.destroy();
-          await call('hang-up', 20, () => shells.end(shell, 129));
+        hangUp,
+        async leave() {
+          await hangUp();
+          return false;
         },
       };
     },
+    resume: () => Promise.resolve(null),
     ping: () => call('ping', 1, () => undefined),
   };
 }

@@ -58,13 +58,8 @@ export function checkGone(world: World): string[] {
       if (!lease.includes('"endedAt"')) left.push(`7: a lease of ${user} is left over: ${lease}`);
     }
     for (const record of redis.hash(keys.user(user).sessions).values()) {
-      // Weaker than the promise: that of a gateway that was killed, and one that came back with an old Redis, stay until a sweep
-      // ends them, which is not built yet. They are counted, so that they are seen.
       const { id, gateway } = Session.parse(JSON.parse(record));
-      if (!living.has(gateway)) world.watcher.known('the session record of a dead gateway is left over', id);
-      else if (world.watcher.cameBack.has(id))
-        world.watcher.known('a session record that came back with Redis is left over', id);
-      else left.push(`7: the record of session ${id} is left over, and ${gateway} lives`);
+      left.push(`7: the record of session ${id} of ${gateway} is left over`);
     }
   }
   for (const [gateway, entry] of redis.hash(keys.gateways)) {

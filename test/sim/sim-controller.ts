@@ -56,6 +56,7 @@ export function startSimController(options: {
           workers: 8,
           mutationsPerS: 100,
           resyncMs,
+          terminalGraceMs: 300_000,
           onNotLeader: (reason) => leader.lost(reason),
         },
         next,

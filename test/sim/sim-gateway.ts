@@ -9,8 +9,9 @@ import { endedBy } from '../../gateway/src/ending.ts';
 import type { BoxExec } from '../../gateway/src/exec/port.ts';
 import { StartQueue } from '../../gateway/src/exec/start-queue.ts';
 import { defaultLimits } from '../../gateway/src/limits.ts';
+import { ReapNews } from '../../gateway/src/last-reap.ts';
 import { Registration } from '../../gateway/src/registration.ts';
-import { runSession } from '../../gateway/src/session.ts';
+import type { SessionDeps } from '../../gateway/src/session.ts';
 import { Sessions } from '../../gateway/src/sessions.ts';
 import { openStatusFeed } from '../../gateway/src/status-feed.ts';
 import type { SimProcess } from './sim-process.ts';
@@ -39,14 +40,32 @@ export async function startSimGateway(options: {
   const { clock, name } = process;
   const limits = defaultLimits;
   const store = createBoxStore({ redis, keys, policies: { '*': [0, 0] }, defaultClass: 'default' });
-  const sessions = new Sessions({ store, limits, log });
+  let onGap = (): void => {};
+  const feed = await openStatusFeed(store, log, () => onGap());
+  const [starts, screens] = [new StartQueue(limits.startsAtOnce), new StartQueue(limits.screensAtOnce)];
+  const terminalOf: SessionDeps['terminalOf'] = () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 });
+  const news = new ReapNews();
+  const deps = {
+    store,
+    feed,
+    clock,
+    limits,
+    log,
+    exec,
+    starts,
+    screens,
+    gateway: name,
+    terminalOf,
+    recordings: null,
+    news,
+  };
+  const sessions = new Sessions(deps);
   const record = { id: name, address: `ws://${name}`, fingerprint: 'same' };
   const registration = new Registration({ store, clock, limits, log, sessions, gateway: record });
-  const feed = await openStatusFeed(store, log, () => {
+  onGap = () => {
     sessions.recordAgain();
     void registration.now();
-  });
-  const deps = { store, feed, clock, limits, log, exec, starts: new StartQueue(limits.startsAtOnce), gateway: name };
+  };
   void registration.start();
 
   return {
@@ -54,13 +73,13 @@ export async function startSimGateway(options: {
       const claims = { user, session, mode: 'rw', jti: session, exp: 0 } as TerminalClaims;
       const socket = new SimSocket();
       try {
-        const place = sessions.enter(claims);
-        const client = new TerminalClient(socket.asWebSocket(), protocolDialect, { cols: 80, rows: 24 }, deps);
-        void runSession(deps, claims, client, place);
-        return socket;
+        sessions.mustHavePlace(claims);
       } catch {
         return null;
       }
+      const client = new TerminalClient(socket.asWebSocket(), protocolDialect, { cols: 80, rows: 24 }, deps);
+      sessions.enter(claims, client, false).catch(() => socket.terminate());
+      return socket;
     },
     spend: (jti) => store.useToken(jti, tokenMs).catch(() => false),
     async drain() {

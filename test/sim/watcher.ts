@@ -38,8 +38,6 @@ interface Permit {
 /** Watches over what must never happen: sees every script, every change of a container, and the engine after every step. */
 export class Watcher {
   readonly violations: string[] = [];
-  /** sessions that were in Redis when it came back as it had been earlier: their gateways may have ended them since */
-  readonly cameBack = new Set<string>();
   /** by how much Redis' clock was set back so far: what was written before may live so much longer */
   clockWentBackMs = 0;
   /** a commit brought this user's box to a phase and a step */
@@ -47,7 +45,6 @@ export class Watcher {
   onViolation: (what: string) => void = () => {};
   /** what was reached: `script:…`, `command:…`, `cause:…` */
   readonly reached = new Map<string, number>();
-  private readonly knownOf = new Set<string>();
   private readonly now: () => number;
   private readonly runtime: SimRuntime;
   private readonly installation: InstallationId;
@@ -92,9 +89,6 @@ export class Watcher {
       return;
     }
     this.pinsMayBeLost();
-    for (const key of this.redis.keys().filter((each) => each.endsWith(':sessions'))) {
-      for (const id of this.redis.hash(key).keys()) this.cameBack.add(id);
-    }
   }
 
   /** A pin holds as long as Redis still has it: nobody renews one. */
@@ -181,13 +175,6 @@ export class Watcher {
     }
     for (const user of this.runtime.homes.keys()) this.homes.add(user);
     for (const user of this.homes) if (!this.runtime.homes.has(user)) this.violated(`3: the home of ${user} is gone`);
-  }
-
-  /** Known, and not promised: counted, so that it is seen. */
-  known(what: string, of: string): void {
-    if (this.knownOf.has(of)) return;
-    this.knownOf.add(of);
-    this.count(`known:${what}`);
   }
 
   violated(what: string): void {

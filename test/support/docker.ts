@@ -93,6 +93,17 @@ export function handsOf({ docker, installation, workdir, boxImageId }: DockerWor
       const exec = await docker.getContainer(id).exec({ Cmd: command, Tty: false });
       await exec.start({ Detach: true, Tty: false });
     },
+    /** A shell on a terminal of its own, as a gateway starts it; with `command`, that in its place. */
+    async startShell(id: string, session: string, command = 'sleep 601; exec sleep 602'): Promise<void> {
+      const exec = await docker.getContainer(id).exec({
+        Cmd: ['/bin/sh', '-c', command],
+        Env: [`SPOONBOX_SESSION=${session}`],
+        AttachStdin: true,
+        AttachStdout: true,
+        Tty: true,
+      });
+      await exec.start({ Detach: true, Tty: true });
+    },
     /** Runs a command in the container to its end, and answers what it printed and its exit code. */
     async run(id: string, command: string[]): Promise<{ exitCode: number; output: string }> {
       const exec = await docker.getContainer(id).exec({

@@ -8,12 +8,13 @@ export interface GatewayProcess extends RunningProcess {
   readonly port: number;
 }
 
-/** A gateway as `npm start` runs it; resolves when it serves. */
+/** A gateway as `npm start` runs it; resolves when it serves. `main` is what is started as one. */
 export async function startGatewayProcess(
   environment: Readonly<Record<string, string>>,
   port: number,
+  main = mainFile,
 ): Promise<GatewayProcess> {
-  const running = startProcess(mainFile, { ...environment, SPOON_GATEWAY_PORT: String(port) });
+  const running = startProcess(main, { ...environment, SPOON_GATEWAY_PORT: String(port) });
   const giveUpAt = performance.now() + readyWithinMs;
   for (;;) {
     running.mustRun();

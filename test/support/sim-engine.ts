@@ -32,6 +32,13 @@ export interface SimEvent {
   readonly oldName: string;
 }
 
+/** What runs in containers beside their first process. */
+export interface SimInside {
+  /** the marks of the sessions that run */
+  marks(container: SimContainer): string[];
+  end(container: SimContainer, session: string): void;
+}
+
 /** The simulated engine's clock begins in 2023: an age is a difference, and a seed gives the same times again. */
 const epochS = 1_700_000_000;
 
@@ -44,6 +51,7 @@ export class SimEngine {
   /** reference → id */
   readonly images = new Map<string, string>();
   readonly networks = new Set<string>();
+  inside: SimInside = { marks: () => [], end: () => {} };
   private readonly names = new Map<string, SimContainer>();
   private readonly byUser = new Map<string, Set<SimContainer>>();
   private readonly listeners = new Set<(event: SimEvent) => void>();

@@ -43,6 +43,7 @@ export function createSimRuntime(options: {
   const calls: SimCalls = {
     ...{ list: 0, observe: 0, countExecs: 0, image: 0, create: 0, start: 0, unpause: 0, rename: 0, probe: 0 },
     ...{ stop: 0, remove: 0, pull: 0, ensureHome: 0, ensureNetwork: 0, removeLeftHelpers: 0 },
+    ...{ sessionMarks: 0, endSession: 0 },
   };
 
   /** Nothing is answered in the caller's own turn, as over a socket. */
@@ -176,6 +177,15 @@ export function createSimRuntime(options: {
     async ensureNetwork(signal) {
       await called('ensureNetwork', '', signal);
       engine.networks.add(networkNameOf(installation));
+    },
+    async sessionMarks(id, signal) {
+      await called('sessionMarks', id, signal);
+      return engine.inside.marks(engine.runsFor('sessionMarks', id));
+    },
+    async endSession(id, session, signal) {
+      await called('endSession', id, signal);
+      const container = engine.containers.get(id);
+      if (container?.state === 'running') engine.inside.end(container, session);
     },
     async removeLeftHelpers(signal) {
       await called('removeLeftHelpers', '', signal);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BoxClasses } from '#shared/box-class.ts';
 import { exitConfig, StartError } from '#shared/faults.ts';
-import { type ClassOverrides, loadClasses } from '../../controller/src/classes.ts';
+import { type ClassOverrides, loadClasses } from '#shared/classes.ts';
 
 const good = `name: default
 image: spoonbox/box:latest
@@ -65,6 +65,7 @@ test('a class is read, with sizes in bytes, times in ms, and a default for every
     security: { capabilities: [], noNewPrivileges: true },
     idle: { detached: 1_800_000, attached: 28_800_000 },
     stopGrace: 1_500,
+    terminal: { persist: 'none', record: 'off' },
     readiness: { command: ['/bin/true'], timeout: 10_000 },
   });
 });

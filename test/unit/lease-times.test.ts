@@ -31,7 +31,11 @@ test('the words of a lease, which Redis and the API know too', () => {
   expect(holds.map((hold) => Hold.parse(hold))).toEqual(holds);
   expect(Hold.safeParse({ by: '', holder: 'agent-7', untilMs: 5 }).success).toBe(false);
   const session = { id: 's', user: 'alice', gateway: 'g', containerId: 'c', execId: 'e', startedAt: 5 };
-  for (const mode of ['rw', 'ro']) expect(Session.parse({ ...session, mode })).toEqual({ ...session, mode });
+  const written = { persist: 'tmux', detachedAt: 7, tickets: [{ hash: 'h', mode: 'ro', name: 'bob' }] };
+  const mode = 'rw';
+  expect(Session.parse({ ...session, mode, ...written })).toEqual({ ...session, mode, ...written });
+  const unwritten = { persist: 'none', detachedAt: 0, tickets: [] };
+  expect(Session.parse({ ...session, mode: 'ro' })).toEqual({ ...session, mode: 'ro', ...unwritten });
   expect(Session.safeParse({ ...session, mode: '' }).success).toBe(false);
 });
 

@@ -36,6 +36,7 @@ function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView
       throw error;
     },
   });
+  const running: string[] = [];
   const resync = new Resync({
     runtime: fakeRuntime({
       ensureNetwork: async () => {},
@@ -55,15 +56,16 @@ function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView
     trust: new Trust({ store: fakePort<LeaderStore>({}), clock, log, token: 'token', onAmnesty: () => {} }),
     reconciler,
     queue,
+    onRunning: (boxes) => running.push(...boxes.map(({ id }) => id)),
   });
-  const running = resync.run(abort.signal);
+  const run = resync.run(abort.signal);
   const stop = async (): Promise<void> => {
     abort.abort();
-    await running;
+    await run;
     await queue.close();
     expect(clock.pending).toBe(0);
   };
-  return { resync, clock, seen, passes, pacer, stop, lists: () => lists };
+  return { resync, clock, seen, passes, pacer, running, stop, lists: () => lists };
 }
 
 test('everybody who is known here or has a box of ours gets a pass, with one list for all', async () => {
@@ -78,6 +80,14 @@ test('everybody who is known here or has a box of ours gets a pass, with one lis
     ]),
   );
   expect(world.lists()).toBe(1);
+  await world.stop();
+});
+
+test('every list tells which boxes of ours run', async () => {
+  const list = async () => [containerOf(), { ...bobsBox, state: 'exited' as const }, foreignOf({ id: 'foreign-9' })];
+  const world = worldOf({ users: [alice, bob], list });
+  await settled();
+  expect(world.running).toEqual([containerOf().id]);
   await world.stop();
 });
 

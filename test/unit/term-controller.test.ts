@@ -66,6 +66,7 @@ function termOf() {
       workers: 2,
       mutationsPerS: 10,
       resyncMs: 60_000,
+      terminalGraceMs: 300_000,
       onNotLeader: () => {},
     },
     { token: 'token', ttlMs: 10_000, signal: abort.signal, first },

@@ -12,10 +12,10 @@ import { fakePort } from '../support/fake-port.ts';
 const limits = { ...defaultLimits, leaseTtlMs: 30_000, renewEveryMs: 10_000, renewRetryMs: 2_000, quietMs: 7_000 };
 const id = LeaseId.parse('terminal-1');
 const taken: TakenLease = {
-  ...{ leaseId: id, expiresAt: now + 30_000, now, generation: 5 },
+  ...{ leaseId: id, expiresAt: now + 30_000, now, generation: 5, class: 'default' },
   ...{ phase: 'ready' as const, containerId: 'box-1' },
 };
-const renewed: Renewal = { ok: true, expiresAt: now + 30_000, now };
+const renewed: Renewal = { ok: true, expiresAt: now + 30_000, now, wantedUntil: now + 60_000 };
 
 /** A Redis that answers what the test says, and when. */
 class World {
@@ -24,6 +24,8 @@ class World {
   readonly activities: Activity[] = [];
   readonly endings: Ending[] = [];
   readonly warnings: string[] = [];
+  /** until when the box is wanted, as it was told */
+  readonly wanted: number[] = [];
   /** what the next renewals answer; after that they are granted */
   replies: (Renewal | Error | Promise<Renewal>)[] = [];
   beforeTake: Promise<void> = Promise.resolve();
@@ -52,9 +54,14 @@ class World {
     const write = (line: string): void => void this.warnings.push(line);
     const log = createLogger({ name: 'gateway', level: 'warn', destination: { write } });
     const deps = { store, clock: this.clock, limits, log };
-    const lease = await TerminalLease.take(deps, { user: alice, id, holder: 'terminal of alice' }, (ending) => {
-      this.endings.push(ending);
-    });
+    const lease = await TerminalLease.take(
+      deps,
+      { user: alice, id, holder: 'terminal of alice' },
+      {
+        ended: (ending) => this.endings.push(ending),
+        renewed: ({ wantedUntil }) => this.wanted.push(wantedUntil),
+      },
+    );
     this.calls.length = 0;
     return lease;
   }
@@ -87,11 +94,10 @@ describe('a terminal lease', () => {
     expect(world.clock.pending).toBe(1);
   });
 
-  test("knows Redis' time by its own clock, in whole ms", async () => {
-    const lease = await leased();
-    expect(lease.redisNow()).toBe(now);
-    await world.clock.advance(1_234.4);
-    expect(lease.redisNow()).toBe(now + 1_234);
+  test('tells at each renewal until when the box is kept', async () => {
+    await leased();
+    await world.clock.advance(10_000);
+    expect(world.wanted).toEqual([now + 60_000]);
   });
 
   test('tells how long ago something was typed and shown, and nothing where nothing was', async () => {

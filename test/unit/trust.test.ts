@@ -290,6 +290,28 @@ describe('the mark', () => {
   });
 });
 
+test('it is told for how long Redis has been trusted without a break', async () => {
+  expect(trust.trustedForMs()).toBe(0);
+  await trust.begin(redis.reply());
+  for (let n = 0; n < 10; n += 1) await beat();
+  expect(trust.trustedForMs()).toBe(10 * beatMs);
+  redis.runId = 'run-2';
+  await beat();
+  await beat();
+  expect(trust.trustedForMs()).toBe(0);
+  trust.listed([], trust.amnesty());
+  await beat();
+  await beat();
+  expect(trust.trustedForMs()).toBe(beatMs);
+});
+
+test('a term that begins with distrust trusts nothing yet', async () => {
+  redis.marker = '';
+  await trust.begin(redis.reply());
+  await clock.advance(beatMs);
+  expect(trust.trustedForMs()).toBe(0);
+});
+
 test('a mark that could not be taken away is taken away later, and not written before', async () => {
   await trust.begin(redis.reply());
   const store = redis.store();

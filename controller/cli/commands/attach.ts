@@ -2,20 +2,22 @@ import { parseArgs } from 'node:util';
 import { terminalPath } from '#shared/terminal-protocol.ts';
 import { type Command, commonOptions, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
-import { attachTerminal } from '../terminal/attached.ts';
+import { attachTerminal, type GetAccess } from '../terminal/attached.ts';
 
 export const attach: Command = {
   name: 'attach',
   summary: "a terminal in a user's box; the box is started if need be",
   help: `Opens a terminal in the box of a user. The box is started if it is not there; meanwhile the terminal tells
-what it waits for. The exit code is the shell's own, or 255 when the terminal ended otherwise (reaped,
-connection lost). Works with pipes too: at the end of the input the shell gets a Ctrl-D.
+what it waits for. A lost connection is made again, and the same shell goes on. The exit code is the shell's own,
+or 255 when the terminal ended otherwise (reaped, connection lost for good). Works with pipes too: at the end of
+the input the shell gets a Ctrl-D.
 
 Usage: spoonbox attach USER [options]
 
 Options
-  --session NAME    name of the session (default: a new one)
-  --ro              look only: input is dropped
+  --session ID      the session to open (default: a new one); one that is there is joined
+  --read-only       look only: input is dropped (also --ro)
+  --name NAME       who looks, as the others at the session see it (default: the user)
   --directory DIR   where the shell starts, below the home
 
 Keys, at the start of a line
@@ -24,6 +26,7 @@ Keys, at the start of a line
 Examples
   spoonbox attach alice
   spoonbox attach alice --directory Code/project
+  spoonbox attach alice --session s3kZ --read-only --name Bob
   echo 'make test; exit $?' | spoonbox attach alice`,
   async run(args, signal) {
     const { values, positionals } = parsed('attach', () =>
@@ -33,6 +36,8 @@ Examples
           ...commonOptions,
           session: { type: 'string' },
           ro: { type: 'boolean', default: false },
+          'read-only': { type: 'boolean', default: false },
+          name: { type: 'string' },
           directory: { type: 'string' },
         },
         allowPositionals: true,
@@ -40,10 +45,15 @@ Examples
     );
     const user = userOf('attach', positionals);
     const client = openClient(values);
-    const wish = { mode: values.ro ? 'ro' : 'rw', session: values.session, directory: values.directory };
-    const { token, url } = await client.terminalToken(user, wish, signal);
     const own = client.settings.gateway;
-    const where = { token, url: own === null ? url : own.replace(/^http/, 'ws').replace(/\/+$/, '') + terminalPath };
-    return await attachTerminal(user, where, process, signal);
+    const mode = values.ro || values['read-only'] ? 'ro' : 'rw';
+    const { session: asked, directory, name } = values;
+    const getAccess: GetAccess = async (before, stop) => {
+      const wish = { mode, session: before ?? asked, directory, name };
+      const { token, url, session } = await client.terminalToken(user, wish, stop);
+      const there = own === null ? url : own.replace(/^http/, 'ws').replace(/\/+$/, '') + terminalPath;
+      return { token, session, url: there };
+    };
+    return await attachTerminal(user, getAccess, process, signal);
   },
 };

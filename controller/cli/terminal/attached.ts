@@ -1,24 +1,30 @@
 import type { NoticeCode, ServerMessage } from '#shared/terminal-protocol.ts';
-import { terminalLimits } from '#shared/terminal-protocol.ts';
-import { exitCodes } from '../command.ts';
+import { type Closed, openTerminal, type TerminalAccess, type TerminalEvent } from '#shared/terminal-client.ts';
+import { ApiRefusal } from '../client.ts';
+import { CliError, exitCodes } from '../command.ts';
 import { printable, statusLine } from '../output.ts';
 import { createEscapeFilter, escapeHelp } from './escape.ts';
 import { openLocalTerminal } from './local-terminal.ts';
-import { openRemoteTerminal, type RemoteTerminal } from './remote-terminal.ts';
+import { openSocket, unusable } from './open-socket.ts';
 
-const endOfInput = Buffer.from([0x04]);
+const endOfInput = 0x04;
 /** After the end of a piped input the shell is told so (Ctrl-D), once it has been quiet for this long. */
 const quietMs = 300;
 /** A program may have swallowed the Ctrl-D: it is sent again while the shell goes on, at most this often. */
 const maxEndsOfInput = 600;
 const interruptKey = 0x03;
 const onlyTheHome = 'only the home survives';
+/** A command that cannot begin says so at once; one that has begun waits for the network for a while. */
+const limits = { firstForMs: 0, againForMs: 15 * 60_000 };
 
 export interface AttachedStreams {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
 }
+
+/** `session`: the one to go on with; null = as the person asked for. */
+export type GetAccess = (session: string | null, signal: AbortSignal) => Promise<TerminalAccess>;
 
 /**
  * One terminal in a box, from the first message to the exit code of its shell.
@@ -30,70 +36,84 @@ export interface AttachedStreams {
  */
 export async function attachTerminal(
   user: string,
-  where: { url: string; token: string },
+  getAccess: GetAccess,
   { stdin, stdout, stderr }: AttachedStreams,
   signal: AbortSignal,
 ): Promise<number> {
   const local = openLocalTerminal(stdin, stdout);
   const status = statusLine(stderr);
   const escapes = local.interactive ? createEscapeFilter() : null;
-  const { promise: ended, resolve: end } = Promise.withResolvers<number>();
-  let remote: RemoteTerminal | null = null;
+  const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<number>();
+  let url = '';
   let shellOf = ''; // the container in which the shell runs; '' while there is none
   let lastShellOf = '';
-  let unacknowledged = 0;
+  let lost = false;
   let inputEnded = false;
   let endsSent = 0;
   let quietTimer: NodeJS.Timeout | null = null;
-  let told = '';
 
   const say = (text: string): void => {
     status.clear();
-    stderr.write(`${printable(text)}${local.interactive ? '\r\n' : '\n'}`);
+    if (local.interactive && shellOf !== '') local.tell(printable(text));
+    else stderr.write(`${printable(text)}${local.interactive ? '\r\n' : '\n'}`);
   };
 
-  function onBytes(bytes: Buffer): void {
-    local.watch(bytes);
-    stdout.write(bytes, () => {
-      unacknowledged += bytes.length;
-      if (unacknowledged < terminalLimits.ackEveryBytes / 2) return;
-      remote?.send({ type: 'ack', bytes: unacknowledged });
-      unacknowledged = 0;
-    });
+  function onOutput(bytes: Uint8Array, parsed: () => void): void {
+    local.watch(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    stdout.write(bytes, parsed);
     if (inputEnded) tellEndOfInput();
   }
 
-  function onMessage(message: ServerMessage): void {
-    switch (message.type) {
+  function onEvent(event: TerminalEvent): void {
+    switch (event.type) {
       case 'hello':
-        status.clear();
-        if (lastShellOf !== '' && lastShellOf !== message.containerId) {
-          say(`a new shell in a new box of ${user}: ${onlyTheHome}`);
-        }
-        shellOf = message.containerId;
-        lastShellOf = message.containerId;
-        local.raw(true);
-        stdin.resume();
-        if (inputEnded) tellEndOfInput();
+        onHello(event);
+        return;
+      case 'screen':
+        local.clear();
         return;
       case 'status':
-        if (shellOf === '') status.show(`${user}: ${waiting(message)}`);
+        if (shellOf === '') status.show(`${user}: ${waiting(event)}`);
         return;
       case 'notice':
-        onNotice(message.code, message.message);
+        onNotice(event.code, event.message);
         return;
       case 'warning':
-        say(message.message);
+        say(event.message);
         return;
-      case 'error':
-        told = message.message;
+      case 'reconnecting':
+        if (shellOf !== '' && !lost)
+          say(`connection lost (${event.why}), trying again …${escapes ? ' (~. leaves)' : ''}`);
+        lost = shellOf !== '';
+        return;
+      case 'input-lost':
+        say(`${event.bytes} bytes that were typed meanwhile are dropped: type them again`);
         return;
       case 'exit':
-        onExit(message);
+        onExit(event);
         return;
-      case 'pong':
+      case 'closed':
+        onClosed(event);
+        return;
+      case 'error': // `closed` tells it where it is the end
+      case 'size':
+      case 'viewers':
         return;
     }
+  }
+
+  function onHello({ containerId, start }: Extract<ServerMessage, { type: 'hello' }>): void {
+    status.clear();
+    if (lost) say(start === 'new' ? 'connected again' : 'connected again, the shell goes on');
+    lost = false;
+    if (lastShellOf !== '' && lastShellOf !== containerId) {
+      say(`a new shell in a new box of ${user}: ${onlyTheHome}`);
+    }
+    shellOf = containerId;
+    lastShellOf = containerId;
+    local.raw(true);
+    stdin.resume();
+    if (inputEnded) tellEndOfInput();
   }
 
   function onNotice(code: NoticeCode, text: string): void {
@@ -116,10 +136,19 @@ export async function attachTerminal(
     end(reason === 'exited' ? (code ?? exitCodes.terminalLost) : exitCodes.terminalLost);
   }
 
-  function onClosed(text: string): void {
-    // An `exit` before it has settled the code already.
+  /** An `exit` before it has settled the code already. */
+  function onClosed({ how, message, error }: Closed): void {
+    if (how === 'exit' || how === 'done') {
+      end(exitCodes.terminalLost);
+      return;
+    }
+    if (lastShellOf === '' && error !== null) {
+      fail(error instanceof CliError ? error : unusable(url, error));
+      return;
+    }
     if (shellOf !== '') local.reset();
-    if (told === '') told = text;
+    shellOf = '';
+    say(message);
     end(exitCodes.terminalLost);
   }
 
@@ -127,7 +156,7 @@ export async function attachTerminal(
     stdin.pause();
     if (shellOf === '' && chunk.includes(interruptKey)) return end(exitCodes.interrupted);
     for (const typed of escapes ? escapes(chunk) : [{ type: 'bytes' as const, bytes: chunk }]) {
-      if (typed.type === 'bytes') await remote?.type(typed.bytes);
+      if (typed.type === 'bytes') await remote.type(new Uint8Array(typed.bytes));
       else if (typed.type === 'help') stderr.write(`\r\n${escapeHelp.replaceAll('\n', '\r\n')}\r\n`);
       else {
         shellOf = '';
@@ -146,7 +175,7 @@ export async function attachTerminal(
     quietTimer = setTimeout(
       () => {
         endsSent += 1;
-        void remote?.type(endOfInput);
+        remote.type(Uint8Array.of(endOfInput)).catch(fail);
         tellEndOfInput();
       },
       quietMs * Math.min(10, 1 + endsSent),
@@ -154,27 +183,39 @@ export async function attachTerminal(
   }
 
   const onData = (chunk: Buffer): void => {
-    void onInput(chunk);
+    onInput(chunk).catch(fail);
   };
   const onEnd = (): void => {
     inputEnded = true;
     tellEndOfInput();
   };
-  const stopResizing = local.onResize(() => remote?.send({ type: 'resize', ...local.size() }));
   const onAbort = (): void => end(exitCodes.interrupted);
   signal.addEventListener('abort', onAbort, { once: true });
+  const remote = openTerminal(
+    {
+      async getToken(session, stop) {
+        const access = await getAccess(session, stop);
+        url = access.url;
+        return access;
+      },
+      size: local.size(),
+      on: onEvent,
+      output: onOutput,
+      openSocket,
+      isFinal: (error) => error instanceof ApiRefusal && isForGood(error.problem.status),
+      limits,
+    },
+    signal,
+  );
+  const stopResizing = local.onResize(() => remote.resize(local.size()));
   try {
-    const events = { bytes: onBytes, message: onMessage, closed: onClosed };
-    remote = await openRemoteTerminal(where.url, where.token, events, signal);
     // What is typed before the shell runs waits where it is: in the pipe, or in the terminal.
     stdin.pause();
     stdin.on('data', onData).on('end', onEnd);
     if (stdin.readableEnded) onEnd();
     stdin.pause();
-    remote.send({ type: 'hello', ...local.size() });
     const code = await ended;
     signal.throwIfAborted();
-    if (code === exitCodes.terminalLost && told !== '') say(told);
     return code;
   } finally {
     signal.removeEventListener('abort', onAbort);
@@ -184,8 +225,14 @@ export async function attachTerminal(
     stdin.pause();
     status.clear();
     local.restore();
-    await remote?.close();
+    remote.close();
+    await remote.closed;
   }
+}
+
+/** A refusal that no waiting mends. */
+function isForGood(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
 /** What the box does, in few words. */

@@ -3,6 +3,7 @@ import type { TerminalSize } from '#shared/terminal-protocol.ts';
 
 const withoutTerminal: TerminalSize = { cols: 80, rows: 24 };
 const alternateScreenOn = '\u001b[?1049h';
+const softReset = '\u001b[!p';
 const alternateScreenOff = '\u001b[?1049l';
 /** Mouse reports, bracketed paste, application keys and colours off; the cursor on. */
 const plainAgain =
@@ -15,6 +16,10 @@ export interface LocalTerminal {
   raw(on: boolean): void;
   /** Looks at what is written, to know what must be undone. */
   watch(output: Buffer): void;
+  /** A line for the person, beside the remote screen: one of its own, or the first one of a full-screen program. */
+  tell(text: string): void;
+  /** What follows makes the screen anew. */
+  clear(): void;
   /** The remote program may have ended in the middle of a screen of its own. */
   reset(): void;
   /** The terminal as it was; also done when the process ends in any other way. */
@@ -52,6 +57,15 @@ export function openLocalTerminal(stdin: NodeJS.ReadStream, stdout: NodeJS.Write
       const on = output.lastIndexOf(alternateScreenOn);
       const off = output.lastIndexOf(alternateScreenOff);
       if (on !== off) onAlternateScreen = on > off;
+    },
+    tell(text) {
+      const { cols } = this.size();
+      stdout.write(onAlternateScreen ? `\u001b7\u001b[H${text.slice(0, cols)}\u001b[K\u001b8` : `\r\n${text}\r\n`);
+    },
+    clear() {
+      if (!stdout.isTTY) return;
+      stdout.write(`${alternateScreenOff}${softReset}${plainAgain}\u001b[H\u001b[2J`);
+      onAlternateScreen = false;
     },
     reset() {
       if (!stdout.isTTY) return;

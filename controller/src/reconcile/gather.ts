@@ -8,7 +8,7 @@ import type { Facts, HomeFact, ImageFact } from '../box/facts.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { type Ownership, ownershipOf } from '../box/ownership.ts';
 import { specOf } from '../box/spec.ts';
-import { defaultClassName } from '../classes.ts';
+import { defaultClassName } from '#shared/classes.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import type { Operations, Outcome } from './operations.ts';
 import type { Amnesty } from './trust.ts';

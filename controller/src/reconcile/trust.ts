@@ -36,6 +36,8 @@ export class Trust {
   private runId = '';
   private lastBeat: { now: number; monotonicMs: number } | null = null;
   private marking = false;
+  /** since when Redis is trusted without a break, as far as this term knows; null = it is not */
+  private trustedSinceMs: number | null = null;
 
   constructor(options: { store: LeaderStore; clock: Clock; log: Logger; token: string; onAmnesty: () => void }) {
     this.store = options.store;
@@ -49,9 +51,15 @@ export class Trust {
     return this.current;
   }
 
+  /** How long Redis has been trusted without a break, as far as this term knows; 0 = it is not. */
+  trustedForMs(): number {
+    return this.trustedSinceMs === null ? 0 : this.clock.monotonicMs() - this.trustedSinceMs;
+  }
+
   /** What the term began with. */
   async begin(first: LeadReply): Promise<void> {
     this.runId = await this.store.runId();
+    this.trustedSinceMs = this.clock.monotonicMs();
     this.lastBeat = { now: first.now, monotonicMs: this.clock.monotonicMs() };
     const { marker, now, previousAt } = first;
     // A heartbeat that does not go on has taken the mark with it: its own cause is asked for before the missing mark's.
@@ -104,6 +112,7 @@ export class Trust {
   private distrust(cause: string): void {
     this.current = { id: randomBytes(6).toString('hex'), cause: `amnesty: ${cause}` };
     this.waiting = null;
+    this.trustedSinceMs = null;
     this.marked = true;
     this.log.info({ cause }, 'Redis is not trusted to know who needs a box, until every running box was granted time');
     this.onAmnesty();
@@ -121,6 +130,7 @@ export class Trust {
     try {
       if ((await this.store.mark(this.token, this.runId)) && this.current?.id === id) {
         this.current = null;
+        this.trustedSinceMs = this.clock.monotonicMs();
         this.log.info('Redis is trusted again: every running box has its time');
       }
     } finally {

@@ -18,6 +18,7 @@ import { createImages } from './images.ts';
 import { ensureNetwork } from './network.ts';
 import type { BoxRuntime } from './port.ts';
 import { pullImage } from './pull.ts';
+import { endSession, sessionMarks } from './sessions.ts';
 
 export interface DockerRuntimeOptions {
   /** of `connectDocker` */
@@ -125,6 +126,8 @@ export async function createDockerRuntime(options: DockerRuntimeOptions): Promis
     },
     ensureHome: (user, owner, signal) => ensureHome(helperRun, hostWorkdir, user, owner, signal),
     ensureNetwork: (signal) => ensureNetwork(engine, installation, signal),
+    sessionMarks: (id, signal) => sessionMarks(engine, clock, id, signal),
+    endSession: (id, session, signal) => endSession(engine, clock, { id, session }, signal),
     removeLeftHelpers: (signal) => removeLeftHelpers(helperRun, signal),
 
     follow(on, signal) {

@@ -21,29 +21,42 @@ export async function probe(
   signal: AbortSignal,
 ): Promise<void> {
   const operation = 'probe';
-  const { changeMs, readMs } = engine.timeouts;
   const output = createOutputTail();
-
-  async function run(limit: AbortSignal): Promise<number> {
-    const body = { Cmd: readiness.command, AttachStdout: true, AttachStderr: true, Tty: false };
-    const creation = { method: 'POST', path: `/containers/${id}/exec`, body } as const;
-    const exec = await engine.ask(operation, creation, CreatedExec, changeMs, limit);
-    const start = { method: 'POST', path: `/exec/${exec.Id}/start`, body: { Detach: false, Tty: false } } as const;
-    const stream = await engine.open(operation, start, changeMs, limit);
-    for await (const chunk of stream) output.push(Buffer.from(chunk));
-    const look = { method: 'GET', path: `/exec/${exec.Id}/json` } as const;
-    for (;;) {
-      const { Running, ExitCode } = await engine.ask(operation, look, InspectedExec, readMs, limit);
-      if (!Running && typeof ExitCode === 'number') return ExitCode;
-      await sleep(clock, endPollMs, limit);
-    }
-  }
-
+  const run = (limit: AbortSignal): Promise<number> =>
+    runToEnd({ engine, clock, operation, id, command: readiness.command, onOutput: output.push }, limit);
   const exitCode = await engineCall(operation, readiness.timeout, run, signal);
   if (exitCode === 0) return;
   const words = output.lastLine();
   const message = `the readiness command ended with exit code ${exitCode}${words === '' ? '' : `: ${words}`}`;
   throw new EngineError({ operation, kind: 'failed', status: null, message });
+}
+
+/** Answers the exit code; all output was passed on before. */
+export async function runToEnd(
+  of: {
+    readonly engine: Engine;
+    readonly clock: Clock;
+    readonly operation: string;
+    readonly id: string;
+    readonly command: readonly string[];
+    readonly onOutput: (chunk: Buffer) => void;
+  },
+  limit: AbortSignal,
+): Promise<number> {
+  const { engine, clock, operation, id, command, onOutput } = of;
+  const { changeMs, readMs } = engine.timeouts;
+  const body = { Cmd: command, AttachStdout: true, AttachStderr: true, Tty: false };
+  const creation = { method: 'POST', path: `/containers/${id}/exec`, body } as const;
+  const exec = await engine.ask(operation, creation, CreatedExec, changeMs, limit);
+  const start = { method: 'POST', path: `/exec/${exec.Id}/start`, body: { Detach: false, Tty: false } } as const;
+  const stream = await engine.open(operation, start, changeMs, limit);
+  for await (const chunk of stream) onOutput(Buffer.from(chunk));
+  const look = { method: 'GET', path: `/exec/${exec.Id}/json` } as const;
+  for (;;) {
+    const { Running, ExitCode } = await engine.ask(operation, look, InspectedExec, readMs, limit);
+    if (!Running && typeof ExitCode === 'number') return ExitCode;
+    await sleep(clock, endPollMs, limit);
+  }
 }
 
 /** An exec that ends between the two looks is one that does not run. */

@@ -14,32 +14,37 @@ export interface OutputTail {
 
 /** Errors are kept apart, because an engine does not keep the order between the two streams. */
 export function createOutputTail(): OutputTail {
+  let errors = Buffer.alloc(0);
+  let others = Buffer.alloc(0);
+  const push = createFrameReader((bytes, isError) => {
+    if (isError) errors = tailOf(errors, bytes);
+    else others = tailOf(others, bytes);
+  });
+  return { push, lastLine: () => lastLineOf(errors) || lastLineOf(others) };
+}
+
+/** Takes the stream as it comes, and passes on what the frames carry. */
+export function createFrameReader(onBytes: (bytes: Buffer, isError: boolean) => void): (chunk: Buffer) => void {
   let header = Buffer.alloc(0);
   let isError = false;
   let left = 0;
-  let errors = Buffer.alloc(0);
-  let others = Buffer.alloc(0);
-  return {
-    push(chunk) {
-      let rest = chunk;
-      while (rest.length > 0) {
-        if (left === 0) {
-          const wanted = headerLength - header.length;
-          header = Buffer.concat([header, rest.subarray(0, wanted)]);
-          rest = rest.subarray(wanted);
-          if (header.length < headerLength) return;
-          isError = header.readUInt8(0) === errorStream;
-          left = header.readUInt32BE(4);
-          header = Buffer.alloc(0);
-        }
-        const bytes = rest.subarray(0, left);
-        rest = rest.subarray(left);
-        left -= bytes.length;
-        if (isError) errors = tailOf(errors, bytes);
-        else others = tailOf(others, bytes);
+  return (chunk) => {
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (left === 0) {
+        const wanted = headerLength - header.length;
+        header = Buffer.concat([header, rest.subarray(0, wanted)]);
+        rest = rest.subarray(wanted);
+        if (header.length < headerLength) return;
+        isError = header.readUInt8(0) === errorStream;
+        left = header.readUInt32BE(4);
+        header = Buffer.alloc(0);
       }
-    },
-    lastLine: () => lastLineOf(errors) || lastLineOf(others),
+      const bytes = rest.subarray(0, left);
+      rest = rest.subarray(left);
+      left -= bytes.length;
+      onBytes(bytes, isError);
+    }
   };
 }
 

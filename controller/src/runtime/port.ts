@@ -65,6 +65,13 @@ export interface BoxRuntime {
   ensureHome(user: UserName, owner: { uid: number; gid: number; image: string }, signal: AbortSignal): Promise<void>;
   /** The network that boxes run on: outside access, none to each other. */
   ensureNetwork(signal: AbortSignal): Promise<void>;
+  /**
+   * The sessions that run in a container, by the mark that their first process carries. What a user started in one to outlive it
+   * (`nohup`, `setsid`, a tmux of their own) carries the mark too, and is not told.
+   */
+  sessionMarks(id: string, signal: AbortSignal): Promise<string[]>;
+  /** Hangs up, then kills, what belongs to a session, but for what its user started to outlive it. A container that does not run is success. */
+  endSession(id: string, session: string, signal: AbortSignal): Promise<void>;
   /** Removes helper containers that a crash left behind. */
   removeLeftHelpers(signal: AbortSignal): Promise<void>;
   /**

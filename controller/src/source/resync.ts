@@ -9,6 +9,7 @@ import type { Pacer } from '../reconcile/pacer.ts';
 import type { Reconciler } from '../reconcile/reconcile.ts';
 import type { Trust } from '../reconcile/trust.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
+import type { RunningBox } from '../sweep/marks.ts';
 
 /** While the engine's events do not come, everything is looked at this often. */
 const withoutEventsEveryMs = 5_000;
@@ -30,6 +31,7 @@ export class Resync {
   private readonly trust: Trust;
   private readonly reconciler: Reconciler;
   private readonly queue: WorkQueue<UserName>;
+  private readonly onRunning: (boxes: readonly RunningBox[]) => void;
   private streamIsUp = false;
   private interrupt: AbortController | null = null;
   private again = false;
@@ -47,6 +49,8 @@ export class Resync {
     trust: Trust;
     reconciler: Reconciler;
     queue: WorkQueue<UserName>;
+    /** every list: the boxes of ours that run */
+    onRunning: (boxes: readonly RunningBox[]) => void;
   }) {
     this.runtime = options.runtime;
     this.store = options.store;
@@ -58,6 +62,7 @@ export class Resync {
     this.trust = options.trust;
     this.reconciler = options.reconciler;
     this.queue = options.queue;
+    this.onRunning = options.onRunning;
   }
 
   /** Something may have been missed: look at everything now. */
@@ -118,6 +123,13 @@ export class Resync {
       this.trust.listed(
         running.map(([user]) => user),
         amnesty,
+      );
+      this.onRunning(
+        running.flatMap(([user, views]) =>
+          views
+            .filter((view) => isOurs(view, this.installation) && view.state === 'running')
+            .map(({ id }) => ({ user, id })),
+        ),
       );
       for (const user of new Set([...known, ...byUser.keys()])) {
         if (!this.heardSince.has(user)) this.reconciler.seen(user, byUser.get(user) ?? []);

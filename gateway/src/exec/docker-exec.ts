@@ -12,7 +12,12 @@ import { openExecStream } from './exec-stream.ts';
 import type { BoxExec, StartTerminal } from './port.ts';
 import { ContainerTurns } from './container-turns.ts';
 import { DockerTerminal } from './docker-terminal.ts';
+import { runScript } from './run-script.ts';
 import { loginCommand } from './scripts.ts';
+import { hasServerCommand, persistentLoginCommand, resumeCommand } from './tmux.ts';
+
+/** A shell of its own, or the one that is there under tmux. */
+type Start = 'new' | 'resume';
 
 const callTimeoutMs = 10_000;
 /** From this API version on, the engine gives a terminal its size before its first byte. */
@@ -39,21 +44,43 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
     }
   }
 
+  async function startInTurn(start: StartTerminal, how: Start, signal: AbortSignal): Promise<DockerTerminal> {
+    const docker = await engine();
+    const passOn = await turns.enter(start.containerId);
+    let terminal: DockerTerminal | null = null;
+    try {
+      terminal = await startTerminal({ docker, clock, log, turns, leftovers }, start, how, signal);
+      return terminal;
+    } finally {
+      // The shell's first bytes are not held up by this.
+      if (terminal) terminal.processExists().then(passOn, passOn);
+      else passOn();
+    }
+  }
+
   return {
     async open(start, signal) {
       leftovers.mustBeNone(start);
-      const docker = await engine();
-      const passOn = await turns.enter(start.containerId);
-      let terminal: DockerTerminal | null = null;
-      try {
-        terminal = await startTerminal({ docker, clock, log, turns, leftovers }, start, signal);
-      } finally {
-        // The shell's first bytes are not held up by this.
-        if (terminal) terminal.processExists().then(passOn, passOn);
-        else passOn();
-      }
+      const terminal = await startInTurn(start, 'new', signal);
       if (signal.aborted) {
         await terminal.hangUp();
+        throw signal.reason;
+      }
+      return terminal;
+    },
+    async resume(start, signal) {
+      leftovers.mustBeNone(start);
+      const docker = await engine();
+      const { containerId, session } = start;
+      const look = { containerId, command: hasServerCommand(session), withinMs: callTimeoutMs };
+      if ((await runScript(docker, look, signal)) !== 0) {
+        const left = { containerId, session };
+        await leftovers.end(left, () => endMarked(docker, { ...left, spareDaemons: true }));
+        return null;
+      }
+      const terminal = await startInTurn(start, 'resume', signal);
+      if (signal.aborted) {
+        await terminal.leave();
         throw signal.reason;
       }
       return terminal;
@@ -68,12 +95,13 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
 async function startTerminal(
   deps: { docker: Docker; clock: Clock; log: Logger; turns: ContainerTurns; leftovers: Leftovers },
   start: StartTerminal,
+  how: Start,
   signal: AbortSignal,
 ): Promise<DockerTerminal> {
   const { docker } = deps;
   const detachKeys = privateKeys();
   const hasConsoleSize = apiMinorOf(docker) >= consoleSizeApi;
-  const settings = terminalOptions(start, hasConsoleSize, detachKeys);
+  const settings = terminalOptions(start, how, hasConsoleSize, detachKeys);
   const exec = await engineCall(
     'exec-create',
     callTimeoutMs,
@@ -81,7 +109,7 @@ async function startTerminal(
     signal,
   );
   const consoleSize = hasConsoleSize ? { ConsoleSize: [start.size.rows, start.size.cols] } : {};
-  const stream = await startOrEnd(deps, start, exec.id, { Detach: false, Tty: true, ...consoleSize });
+  const stream = await startOrEnd(deps, start, how, exec.id, { Detach: false, Tty: true, ...consoleSize });
   return new DockerTerminal(deps, { execId: exec.id, stream, detachKeys, start });
 }
 
@@ -92,6 +120,7 @@ async function startTerminal(
 async function startOrEnd(
   { docker, log, leftovers }: { docker: Docker; log: Logger; leftovers: Leftovers },
   { containerId, session }: StartTerminal,
+  how: Start,
   execId: string,
   body: Readonly<Record<string, unknown>>,
 ): Promise<Duplex> {
@@ -99,7 +128,8 @@ async function startOrEnd(
     return await openExecStream(docker, execId, body, AbortSignal.timeout(callTimeoutMs));
   } catch (error) {
     const refused = error instanceof EngineError && error.fault.status !== null;
-    if (!refused) {
+    // A shell that was there before goes on: it is resumed again.
+    if (!refused && how === 'new') {
       const left = { containerId, session };
       const end = (): Promise<void> => endMarked(docker, { ...left, spareDaemons: false });
       await leftovers.end(left, end).catch((failure: unknown) => {
@@ -110,10 +140,15 @@ async function startOrEnd(
   }
 }
 
-function terminalOptions(start: StartTerminal, hasConsoleSize: boolean, detachKeys: string): Docker.ExecCreateOptions {
+function terminalOptions(
+  start: StartTerminal,
+  how: Start,
+  hasConsoleSize: boolean,
+  detachKeys: string,
+): Docker.ExecCreateOptions {
   const { rows, cols } = start.size;
   return {
-    Cmd: hasConsoleSize ? loginCommand(0, 0, start.directory) : loginCommand(rows, cols, start.directory),
+    Cmd: commandOf(start, how, hasConsoleSize),
     Env: [`SPOONBOX_SESSION=${start.session}`, 'TERM=xterm-256color', 'COLORTERM=truecolor'],
     AttachStdin: true,
     AttachStdout: true,
@@ -122,6 +157,16 @@ function terminalOptions(start: StartTerminal, hasConsoleSize: boolean, detachKe
     DetachKeys: ['ctrl-^', ...detachKeys.slice(1)].join(','),
     ...(hasConsoleSize ? { ConsoleSize: [rows, cols] } : {}),
   };
+}
+
+function commandOf(
+  { session, size, directory, persist }: StartTerminal,
+  how: Start,
+  hasConsoleSize: boolean,
+): string[] {
+  if (how === 'resume') return resumeCommand(session, size);
+  if (persist === 'tmux') return persistentLoginCommand(session, size, directory);
+  return hasConsoleSize ? loginCommand(0, 0, directory) : loginCommand(size.rows, size.cols, directory);
 }
 
 /**

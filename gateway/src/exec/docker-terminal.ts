@@ -8,6 +8,8 @@ import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import type { ContainerTurns } from './container-turns.ts';
 import { endMarked, isGone } from './end-marked.ts';
 import type { Leftovers } from './leftovers.ts';
+import { runScript } from './run-script.ts';
+import { endServerCommand, hasServerCommand } from './tmux.ts';
 import type { ProcessState, StartTerminal, Terminal } from './port.ts';
 
 const callTimeoutMs = 10_000;
@@ -95,7 +97,7 @@ export class DockerTerminal implements Terminal {
         if (!(await this.#boxRuns())) return;
       } else {
         if (!exec.running) return;
-        left = await this.#hangUpAlone(exec.pid);
+        left = (await this.#endServer()) ?? (await this.#hangUpAlone(exec.pid));
         if (left === 'nothing') return;
       }
     } catch (error) {
@@ -104,17 +106,60 @@ export class DockerTerminal implements Terminal {
     } finally {
       this.stream.destroy();
     }
-    this.#log.info({ session, left }, 'processes outlived the hang-up of their terminal; signalling them');
+    this.#log.info({ session, left }, 'processes may have outlived the hang-up of their terminal; signalling them');
     // Where the shell obeyed, what ignores HUP was told to outlive it (`nohup`), as on any terminal.
     const spareDaemons = left === 'programs';
     const end = (): Promise<void> => endMarked(this.#docker, { containerId, session, spareDaemons });
     await this.#leftovers.end({ containerId, session }, end);
   }
 
+  async leave(): Promise<boolean> {
+    const { session } = this.#start;
+    try {
+      const exec = this.#start.persist === 'tmux' ? await this.#started() : null;
+      if (exec?.running && (await this.#run(hasServerCommand(session))) === 0) {
+        this.stream.resume();
+        await this.#hangUpAlone(exec.pid);
+        this.stream.destroy();
+        return true;
+      }
+    } catch (error) {
+      // Whether it can be resumed shows when that is tried; what cannot is ended then.
+      if (this.#start.persist === 'tmux' && !isGone(error)) {
+        this.#log.warn(
+          { session, error },
+          'the engine did not say whether a terminal outlives its gateway; left as it is',
+        );
+        this.stream.destroy();
+        return true;
+      }
+    }
+    await this.hangUp();
+    return false;
+  }
+
   /** Resolves once the engine has made the process, or will not. */
   async processExists(): Promise<void> {
     await this.#started();
     this.#exists = true;
+  }
+
+  /** null: there is no tmux server that has the shell. Its connection ends with it. */
+  async #endServer(): Promise<Left | null> {
+    if (this.#start.persist === 'none') return null;
+    const passOn = await this.#turns.enter(this.#start.containerId);
+    try {
+      const exitCode = await this.#run(endServerCommand(this.#start.session, endWithinMs));
+      if (exitCode === 0) return 'programs';
+      return exitCode === 1 ? 'shell' : null;
+    } finally {
+      passOn();
+    }
+  }
+
+  #run(command: string[]): Promise<number | null> {
+    const { containerId } = this.#start;
+    return runScript(this.#docker, { containerId, command, withinMs: callTimeoutMs }, never);
   }
 
   /** In a turn of its own: see ContainerTurns. */

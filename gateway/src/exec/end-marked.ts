@@ -1,14 +1,13 @@
-import { finished } from 'node:stream/promises';
 import type Docker from 'dockerode';
-import { engineCall } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
-import { openExecStream } from './exec-stream.ts';
-import { endCommand } from './scripts.ts';
+import { endCommand } from '#shared/session-marks.ts';
+import { runScript } from './run-script.ts';
 
-const callTimeoutMs = 10_000;
 /** Between HUP and KILL for those that outlived it, and for all of it. */
 const killGraceMs = 3_000;
 const endWithinMs = 10_000;
+
+const never = new AbortController().signal;
 
 /**
  * Ends every process (with `spareDaemons`, but those that ignore HUP) in a container that carries a session's mark, by a second exec: HUP and CONT, KILL after a grace. For
@@ -19,31 +18,11 @@ export async function endMarked(
   docker: Docker,
   { containerId, session, spareDaemons }: { containerId: string; session: string; spareDaemons: boolean },
 ): Promise<void> {
-  const limit = AbortSignal.timeout(endWithinMs);
+  const command = endCommand(session, killGraceMs, spareDaemons);
   try {
-    const exec = await engineCall(
-      'exec-create',
-      callTimeoutMs,
-      (abortSignal) =>
-        docker.getContainer(containerId).exec({
-          Cmd: endCommand(session, killGraceMs, spareDaemons),
-          AttachStdout: true,
-          AttachStderr: true,
-          abortSignal,
-        }),
-      limit,
-    );
-    const output = await openExecStream(docker, exec.id, { Detach: false, Tty: false }, limit);
-    output.resume();
-    await finished(output, { writable: false, signal: limit }).finally(() => output.destroy());
-    const { ExitCode } = await engineCall(
-      'exec-inspect',
-      callTimeoutMs,
-      (abortSignal) => exec.inspect({ abortSignal }),
-      limit,
-    );
-    if (ExitCode === 0) return;
-    const message = `processes of session ${session} outlived hang-up and kill (exit code ${ExitCode})`;
+    const exitCode = await runScript(docker, { containerId, command, withinMs: endWithinMs }, never);
+    if (exitCode === 0) return;
+    const message = `processes of session ${session} outlived hang-up and kill (exit code ${exitCode})`;
     throw new EngineError({ operation: 'hang-up', kind: 'failed', status: null, message });
   } catch (error) {
     if (!isGone(error)) throw error;

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { Persist } from '#shared/lease.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 
 export interface StartTerminal {
@@ -8,6 +9,8 @@ export interface StartTerminal {
   readonly size: TerminalSize;
   /** below the home, null = the home itself; where it is missing, the shell says so and starts in the home */
   readonly directory: string | null;
+  /** `tmux`: where the image has it, the shell runs under a tmux server of its own and outlives this connection */
+  readonly persist: Persist;
 }
 
 /** How a terminal stands with its process. */
@@ -38,6 +41,11 @@ export interface Terminal {
    * where the engine says that it cannot be ended. Closes the stream.
    */
   hangUp(): Promise<void>;
+  /**
+   * Lets go of a shell that outlives its connection, and closes the stream: resolves true, it goes on for `resume`. One that
+   * does not is ended as by `hangUp`: false.
+   */
+  leave(): Promise<boolean>;
 }
 
 /**
@@ -47,6 +55,11 @@ export interface Terminal {
 export interface BoxExec {
   /** Starts a login shell on a terminal that has its size before the first byte. */
   open(start: StartTerminal, signal: AbortSignal): Promise<Terminal>;
+  /**
+   * Goes on with the shell of a `persist: tmux` session that its gateway has left or lost. The stream begins with the last 2,000
+   * lines and the screen. null: there is no such shell (any more); what else carries the session's mark has then been ended.
+   */
+  resume(start: StartTerminal, signal: AbortSignal): Promise<Terminal | null>;
   /** Rejects when the engine does not answer. */
   ping(): Promise<void>;
 }

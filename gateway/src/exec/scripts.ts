@@ -5,7 +5,7 @@
  * The shell is `$SHELL` where the image or the class sets it, else bash, else sh; a login shell, so that the user's profile
  * is read. It replaces this one, so that the exec's exit code and signals are the shell's.
  */
-const loginScript = `[ "$1" = 0 ] || stty rows "$1" cols "$2" 2>/dev/null
+export const loginScript = `[ "$1" = 0 ] || stty rows "$1" cols "$2" 2>/dev/null
 cd 2>/dev/null
 [ -z "$3" ] || cd -- "./$3" 2>/dev/null || printf '\\033[2m%s is not there; this is the home\\033[0m\\r\\n' "$3"
 for s in "$SHELL" /bin/bash /bin/sh; do [ -x "$s" ] && exec "$s" -l; done
@@ -13,19 +13,4 @@ echo "there is no shell in this image"; exit 127`;
 
 export function loginCommand(rows: number, cols: number, directory: string | null): string[] {
   return ['/bin/sh', '-c', loginScript, 'spoonbox', String(rows), String(cols), directory ?? ''];
-}
-
-/**
- * $1 session, $2 grace in tenths of a second, $3 1 = spare those that ignore HUP. Ends whatever carries the session's mark:
- * HUP and CONT, then KILL; exit code 1 = some are left.
- */
-const endScript = `left() { for f in $(grep -lszFx "SPOONBOX_SESSION=$1" /proc/[0-9]*/environ); do f=\${f%/environ}
-[ "$2" = 1 ] && grep -qs '^SigIgn:.*[13579bdf]$' $f/status || echo \${f#/proc/}; done; }
-p=$(left "$1" "$3"); [ -n "$p" ] || exit 0
-kill -HUP $p; kill -CONT $p; i=0
-while [ $i -lt "$2" ]; do sleep 0.1; p=$(left "$1" "$3"); [ -n "$p" ] || exit 0; i=$((i+1)); done
-kill -KILL $p; sleep 0.2; [ -z "$(left "$1" "$3")" ]`;
-
-export function endCommand(session: string, graceMs: number, spareDaemons: boolean): string[] {
-  return ['/bin/sh', '-c', endScript, 'spoonbox', session, String(Math.ceil(graceMs / 100)), spareDaemons ? '1' : '0'];
 }

@@ -4,11 +4,14 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { connectDocker } from '#shared/docker.ts';
 
-const usage = 'Usage: npm run bench NAME [--json FILE]   (and, after --: --rounds N, --boxes N for a shorter try)';
+const usage =
+  'Usage: npm run bench NAME [--json FILE]   (and, after --: --rounds N, --boxes N, --sessions N for a shorter try; --only A,B for some parts)';
 
 export interface Bench {
-  /** `--rounds` or `--boxes`, or what the benchmark takes without */
-  number(flag: 'rounds' | 'boxes', usual: number): number;
+  /** `--rounds`, `--boxes` or `--sessions`, or what the benchmark takes without */
+  number(flag: 'rounds' | 'boxes' | 'sessions', usual: number): number;
+  /** those of `known` that `--only` names, else all */
+  parts<Name extends string>(known: readonly Name[]): readonly Name[];
   say(text: string): void;
   /** One line on standard error, for whoever waits. */
   progress(text: string): void;
@@ -29,6 +32,14 @@ export async function runBench(name: string, run: (bench: Bench, signal: AbortSi
   const raw: Record<string, unknown> = { benchmark: name, at: new Date().toISOString(), machine: await machineOf() };
   const bench: Bench = {
     number: (flag, usual) => options[flag] ?? usual,
+    parts(known) {
+      const unknown = options.only.filter((name) => !known.some((part) => part === name));
+      if (unknown.length > 0) {
+        process.stderr.write(`there is no part ${unknown.join(', ')}: choose from ${known.join(', ')}\n`);
+        process.exit(2);
+      }
+      return options.only.length === 0 ? known : known.filter((name) => options.only.includes(name));
+    },
     say: (text) => void process.stdout.write(`${text}\n`),
     progress: (text) => void process.stderr.write(`… ${text}\n`),
     record: (field, value) => {
@@ -54,12 +65,20 @@ interface Options {
   readonly json: string | undefined;
   readonly rounds: number | undefined;
   readonly boxes: number | undefined;
+  readonly sessions: number | undefined;
+  readonly only: readonly string[];
 }
 
 function readOptions(): Options {
   try {
     const { values, positionals } = parseArgs({
-      options: { json: { type: 'string' }, rounds: { type: 'string' }, boxes: { type: 'string' } },
+      options: {
+        json: { type: 'string' },
+        rounds: { type: 'string' },
+        boxes: { type: 'string' },
+        sessions: { type: 'string' },
+        only: { type: 'string' },
+      },
       allowPositionals: true,
     });
     // Without `--` npm keeps a flag that it has itself (--json) and hands on the file's name alone.
@@ -68,6 +87,8 @@ function readOptions(): Options {
       json: json === undefined ? undefined : resolve(process.env.INIT_CWD ?? '.', json),
       rounds: count(values.rounds),
       boxes: count(values.boxes),
+      sessions: count(values.sessions),
+      only: (values.only ?? '').split(',').filter(Boolean),
     };
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}\n`);
@@ -77,7 +98,7 @@ function readOptions(): Options {
 
 function count(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new Error(`${text} is no number of rounds or boxes`);
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new Error(`${text} is no number of rounds, boxes or sessions`);
   return Number(text);
 }
 

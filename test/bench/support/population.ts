@@ -2,7 +2,7 @@ import type { BoxClasses } from '#shared/box-class.ts';
 import { type BoxStore, createBoxStore, type IdlePolicies } from '#shared/box-store.ts';
 import { type InstallationId, keysOf, LeaseId, UserName } from '#shared/identity.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
-import { defaultClassName, loadClasses } from '../../../controller/src/classes.ts';
+import { defaultClassName, loadClasses } from '#shared/classes.ts';
 
 /** The users of the benchmarks on the simulated engine, and what Redis knows of them. */
 

@@ -5,7 +5,7 @@ import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { createApi } from '../../../controller/src/api/api.ts';
 import { specOf } from '../../../controller/src/box/spec.ts';
-import { defaultClassName } from '../../../controller/src/classes.ts';
+import { defaultClassName } from '#shared/classes.ts';
 import { TermController } from '../../../controller/src/controller.ts';
 import { Health } from '../../../controller/src/health.ts';
 import { Leader } from '../../../controller/src/leader.ts';
@@ -117,8 +117,12 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
       const fixed = { installation, homesDir, clock, log, workers: 32, mutationsPerS: 1_000_000 };
       const stores = { store, statusStore, leaderStore, classes: benchClasses };
       const { resyncMs } = settings;
+      const terminalGraceMs = 300_000;
       const onNotLeader = (reason: string): void => leader.lost(reason);
-      term = new TermController({ ...stores, ...fixed, resyncMs, runtime: { ...sim, follow }, onNotLeader }, next);
+      term = new TermController(
+        { ...stores, ...fixed, resyncMs, terminalGraceMs, runtime: { ...sim, follow }, onNotLeader },
+        next,
+      );
       await term.run();
       term = null;
     },

@@ -70,7 +70,7 @@ export const clients = target(
           const input = (bytes: Buffer): void => {
             late += bytes.length;
           };
-          client.connect({ input, resize: () => {}, room: () => {} });
+          client.connect({ input, resize: () => {}, acked: () => {}, end: () => {}, room: () => {} });
         }
         if (socket.paused || 'shell' in each) return;
         const bytes =

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { parse, stringify } from 'yaml';
-import { parseClass } from '../../../controller/src/classes.ts';
+import { parseClass } from '#shared/classes.ts';
 import { must, target } from '../target.ts';
 import { junk, mutated, mutatedText, text } from '../values.ts';
 

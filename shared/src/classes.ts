@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { BoxClass, type BoxClasses } from '#shared/box-class.ts';
-import { exitConfig, StartError } from '#shared/faults.ts';
+import { BoxClass, type BoxClasses } from './box-class.ts';
+import type { IdlePolicies } from './box-store.ts';
+import { exitConfig, StartError } from './faults.ts';
 
 export const defaultClassName = 'default';
 /** A class is a page of text; a parser of YAML takes minutes for some megabytes of brackets. */
@@ -111,4 +112,11 @@ function offsetOf(root: Node | null, path: readonly PropertyKey[]): number {
 
 function firstLine(text: string): string {
   return text.split('\n', 1)[0] ?? text;
+}
+
+export function idlePoliciesOf(classes: BoxClasses): IdlePolicies {
+  const policies: Record<string, readonly [number, number]> = {};
+  for (const [name, { idle }] of classes) policies[name] = [idle.detached, idle.attached];
+  const fallback = policies[defaultClassName];
+  return fallback === undefined ? policies : { ...policies, '*': fallback };
 }

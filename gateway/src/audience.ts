@@ -1,0 +1,276 @@
+import type { UserName } from '#shared/identity.ts';
+import type { StoredTicket } from '#shared/lease.ts';
+import { type ServerMessage, type TerminalSize, terminalLimits } from '#shared/terminal-protocol.ts';
+import type { TerminalMode } from '#shared/terminal-token.ts';
+import type { Clock } from '#shared/clock.ts';
+import type { Logger } from '#shared/log.ts';
+import type { TerminalClient } from './client.ts';
+import { ClientGone, Ending } from './ending.ts';
+import type { StartQueue } from './exec/start-queue.ts';
+import { endingOf, sayGoodbye } from './goodbye.ts';
+import type { GatewayLimits } from './limits.ts';
+import { ModeTracker } from './modes.ts';
+import { Ring } from './ring.ts';
+import { drawScreen } from './screen.ts';
+import { type Guest, Guests } from './tickets.ts';
+import { type Begin, Viewer, type ViewerHost } from './viewer.ts';
+
+export interface AudienceDeps {
+  readonly clock: Clock;
+  readonly limits: GatewayLimits;
+  readonly log: Logger;
+  /** screens that are drawn at a time */
+  readonly screens: StartQueue;
+}
+
+/** What the session does for those who look at it. */
+export interface AudienceHost {
+  readonly user: UserName;
+  readonly id: string;
+  readonly signal: AbortSignal;
+  /** Input to the shell; false: its sender is not to be read on. */
+  input(bytes: Buffer): boolean;
+  sized(size: TerminalSize): void;
+  /** somebody was brought up to date, and has a new ticket */
+  greeted(client: TerminalClient): void;
+  /** the shell may be read on */
+  room(): void;
+  /** the last one has left; `isDone`: and does not come back */
+  deserted(reason: Ending | ClientGone, isDone: boolean): void;
+  end(ending: Ending): void;
+}
+
+/**
+ * Everybody at one session, and what they see: the output, its ring, the size.
+ *
+ * The terminal has the size of the `rw` viewer who typed or came last: a phone that lies on a table does not make the desk's
+ * screen small. The others are told, and show it as it is.
+ *
+ * INVARIANTS
+ * - No viewer waits for another: the shell is held only while all of them are full.
+ * - Without viewers the shell is not held; what it says goes into the ring.
+ */
+export class Audience {
+  size: TerminalSize;
+  readonly #deps: AudienceDeps;
+  readonly #host: AudienceHost;
+  readonly #viewerHost: ViewerHost;
+  readonly #modes = new ModeTracker();
+  readonly #ring: Ring;
+  readonly #guests: Guests;
+  readonly #viewers = new Set<Viewer>();
+  /** what those that wait for the shell have of the output already */
+  readonly #has = new Map<Viewer, number | null>();
+  readonly #toldReadOnly = new WeakSet<Viewer>();
+  /** of the shell that runs; null = none does */
+  #containerId: string | null = null;
+  #typist: Viewer | null = null;
+  #wereMany = false;
+
+  constructor(deps: AudienceDeps, host: AudienceHost, size: TerminalSize) {
+    this.#deps = deps;
+    this.#host = host;
+    this.size = size;
+    this.#ring = new Ring(deps.limits.ringBytes, (bytes) => this.#modes.look(bytes));
+    this.#guests = new Guests(deps.limits.guestsPerSession);
+    this.#viewerHost = {
+      ring: this.#ring,
+      screen: () => deps.screens.run(`${host.user}/${host.id}`, () => this.#draw(), host.signal),
+      input: (from, bytes) => this.#input(from, bytes),
+      resized: (viewer) => this.#resized(viewer),
+      end: (viewer) => {
+        if (viewer.guest.mode === 'ro') return;
+        const message = `ended by ${viewer.guest.name}`;
+        host.end(new Ending('ended', { message, exit: { code: null, reason: 'ended' } }));
+      },
+      room: () => host.room(),
+    };
+  }
+
+  get count(): number {
+    return this.#viewers.size;
+  }
+
+  welcome(of: { mode: TerminalMode; name: string; received: number | null }): Guest {
+    return this.#guests.welcome(of);
+  }
+
+  /** The guest whose ticket this is; null where there is none. */
+  redeem(hash: string): Guest | null {
+    return this.#guests.redeem(hash, this.#deps.clock.monotonicMs(), this.#deps.limits.graceMs);
+  }
+
+  /** For the record, from which another gateway resumes the session. */
+  tickets(): StoredTicket[] {
+    return this.#guests.stored();
+  }
+
+  /** A socket comes. `has`: how far it has the output; null = it has none. Throws an Ending where there is no place. */
+  enter(client: TerminalClient, guest: Guest, has: number | null): void {
+    const { limits } = this.#deps;
+    for (const other of this.#viewers) {
+      if (other.guest === guest) this.#remove(other, new ClientGone('this client came back on another socket', false));
+    }
+    if (this.#viewers.size >= limits.viewersPerSession) {
+      throw new Ending('too-many-sessions', { message: `${limits.viewersPerSession} are at this terminal already` });
+    }
+    if (client.gone.aborted) throw client.gone.reason;
+    const viewer = new Viewer(this.#viewerHost, client, guest, this.#deps);
+    guest.goneAtMs = null;
+    client.gone.addEventListener('abort', () => this.#left(viewer, client.gone.reason), { once: true });
+    this.#viewers.add(viewer);
+    if (guest.mode === 'rw') this.#goesBy(viewer);
+    this.#tellWhoIsHere();
+    if (this.#containerId === null) this.#has.set(viewer, has);
+    else this.#greet(viewer, has);
+  }
+
+  /** A shell runs: all that wait for it are told. */
+  shellRuns(containerId: string): void {
+    this.#containerId = containerId;
+    for (const viewer of this.#viewers) this.#greet(viewer, this.#has.get(viewer) ?? null);
+    this.#has.clear();
+  }
+
+  shellIsGone(): void {
+    this.#containerId = null;
+    this.takeInput();
+  }
+
+  publish(bytes: Buffer): void {
+    const at = this.#ring.end;
+    this.#ring.append(bytes);
+    for (const viewer of this.#viewers) viewer.offer(bytes, at);
+  }
+
+  /** True: the shell has to wait; the host hears of room. */
+  isFull(): boolean {
+    if (this.#viewers.size === 0) return false;
+    for (const viewer of this.#viewers) if (!viewer.isFull()) return false;
+    return true;
+  }
+
+  /** The shell has ended: nobody is waited for any more. */
+  finish(): void {
+    for (const viewer of this.#viewers) viewer.finish();
+  }
+
+  takeInput(): void {
+    for (const { client } of this.#viewers) client.takeInput();
+  }
+
+  tell(message: ServerMessage): void {
+    for (const { client } of this.#viewers) client.tell(message);
+  }
+
+  /** The last words to all. `goesOn`: the session does without this gateway. */
+  dismiss(ending: Ending | ClientGone, goesOn: boolean): void {
+    for (const { client } of this.#viewers) {
+      if (ending instanceof Ending) sayGoodbye(client, ending, goesOn);
+      else client.close('ended', ending.message);
+    }
+  }
+
+  /** Tells a viewer that the shell runs, and brings it up to date. */
+  #greet(viewer: Viewer, has: number | null): void {
+    const { id: session, user } = this.#host;
+    const { guest, client } = viewer;
+    const { highBytes, lowBytes, ackEveryBytes } = terminalLimits;
+    const containerId = this.#containerId ?? '';
+    const tell = (begin: Begin): void => {
+      client.tell({
+        type: 'hello',
+        session,
+        user,
+        mode: guest.mode,
+        containerId,
+        viewer: guest.id,
+        ...begin,
+        received: guest.received,
+        ticket: client.acks ? this.#guests.issue(guest, { user, session }) : null,
+        graceMs: this.#deps.limits.graceMs,
+        ...this.size,
+        highBytes,
+        lowBytes,
+        ackEveryBytes,
+      });
+      this.#host.greeted(client);
+    };
+    viewer.begin(has, tell).catch((error: unknown) => {
+      const ending = endingOf(error);
+      if (ending.cause !== undefined) this.#deps.log.error({ user, error }, 'a client could not be served');
+      this.#left(viewer, ending);
+    });
+  }
+
+  #left(viewer: Viewer, reason: Ending | ClientGone): void {
+    if (!this.#viewers.has(viewer)) return;
+    this.#remove(viewer, reason);
+    if (this.#viewers.size > 0) {
+      this.#tellWhoIsHere();
+      return;
+    }
+    const isDone = reason instanceof Ending || (reason.isDone && viewer.guest.mode === 'rw');
+    // Without a shell there is nothing to come back to.
+    this.#host.deserted(reason, isDone || this.#containerId === null);
+  }
+
+  #remove(viewer: Viewer, reason: Ending | ClientGone): void {
+    this.#viewers.delete(viewer);
+    this.#has.delete(viewer);
+    viewer.leave(this.#deps.clock.monotonicMs());
+    if (this.#typist === viewer) {
+      this.#typist = null;
+      const next = [...this.#viewers].findLast(({ guest }) => guest.mode === 'rw');
+      if (next) this.#goesBy(next);
+    }
+    if (reason instanceof Ending) sayGoodbye(viewer.client, reason);
+    else viewer.client.close('replaced', reason.message);
+    this.#host.room();
+  }
+
+  #input(viewer: Viewer, bytes: Buffer): boolean {
+    if (viewer.guest.mode === 'ro') {
+      if (this.#toldReadOnly.has(viewer)) return true;
+      this.#toldReadOnly.add(viewer);
+      viewer.client.tell({ type: 'notice', code: 'read-only', message: 'this terminal is read-only' });
+      return true;
+    }
+    if (this.#typist !== viewer) this.#goesBy(viewer);
+    return this.#host.input(bytes);
+  }
+
+  #resized(viewer: Viewer): void {
+    if (this.#typist === viewer) this.#goesBy(viewer);
+    if (this.#viewers.size > 1) this.#tellWhoIsHere();
+  }
+
+  #goesBy(viewer: Viewer): void {
+    this.#typist = viewer;
+    const { cols, rows } = viewer.size;
+    if (cols === this.size.cols && rows === this.size.rows) return;
+    this.size = { cols, rows };
+    this.#host.sized(this.size);
+    for (const other of this.#viewers) {
+      if (other !== viewer) other.client.tell({ type: 'size', cols, rows });
+    }
+  }
+
+  /** Somebody who is alone, and always was, knows that. */
+  #tellWhoIsHere(): void {
+    if (this.#viewers.size < 2 && !this.#wereMany) return;
+    this.#wereMany = this.#viewers.size > 1;
+    const now = this.#deps.clock.monotonicMs();
+    const viewers = [...this.#viewers].map(({ guest, size, cameAtMs }) => {
+      return { id: guest.id, name: guest.name, mode: guest.mode, ...size, forMs: Math.round(now - cameAtMs) };
+    });
+    this.tell({ type: 'viewers', viewers });
+  }
+
+  async #draw(): Promise<{ bytes: Buffer; offset: number }> {
+    const { start, end } = this.#ring;
+    const output = this.#ring.read(start, end - start) ?? Buffer.alloc(0);
+    const of = { output, isCut: start > 0, modes: this.#modes.sequences(), size: this.size };
+    return { bytes: await drawScreen(of), offset: end };
+  }
+}

@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto';
+import { sleep } from '#shared/clock.ts';
+import { type ExecStatus, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
+import { EngineError } from '#shared/faults.ts';
+import { LeaseId, type UserName } from '#shared/identity.ts';
+import { lookAfterEnd } from '../autopsy.ts';
+import { ClientGone, Ending } from '../ending.ts';
+import type { BoxCommands, RunningCommand } from '../exec/command-port.ts';
+import type { StartQueue } from '../exec/start-queue.ts';
+import { TerminalLease } from '../lease.ts';
+import { type WaitDeps, waitReady } from '../wait-ready.ts';
+import type { JobSocket } from './job-socket.ts';
+import type { JobPlace } from './jobs.ts';
+import { relay } from './relay.ts';
+
+export interface JobDeps extends WaitDeps {
+  readonly commands: BoxCommands;
+  readonly starts: StartQueue;
+  /** this gateway's id */
+  readonly gateway: string;
+}
+
+export interface JobOf {
+  readonly user: UserName;
+  readonly command: readonly string[];
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly directory: string | null;
+}
+
+/**
+ * One command from its lease to its status: lease → ready → exec → bytes → exit code. It is run at most once: a box that is
+ * gone before the start is waited for again, one that is gone after it is a failure. Never rejects. When it resolves, the
+ * client was told and has gone, the processes are ended, the lease is given back, as far as Redis and the engine could be reached.
+ */
+export async function runJob(deps: JobDeps, of: JobOf, socket: JobSocket, place: JobPlace): Promise<void> {
+  const job = new Job(deps, of, socket, place);
+  let status: ExecStatus;
+  try {
+    status = await job.run();
+  } catch (error) {
+    status = job.failed(error);
+  }
+  await Promise.all([socket.finish(status), job.end()]);
+  place.leave();
+}
+
+class Job {
+  /** its mark in the box. The sweep of the controller leaves a mark alone while there is the lease `exec:<mark>`. */
+  readonly id = `job-${randomBytes(12).toString('hex')}`;
+  readonly #deps: JobDeps;
+  readonly #of: JobOf;
+  readonly #socket: JobSocket;
+  readonly #place: JobPlace;
+  readonly #signal: AbortSignal;
+  #lease: TerminalLease | null = null;
+  #command: RunningCommand | null = null;
+  #stopWatching: () => void = () => {};
+
+  constructor(deps: JobDeps, of: JobOf, socket: JobSocket, place: JobPlace) {
+    this.#deps = deps;
+    this.#of = of;
+    this.#socket = socket;
+    this.#place = place;
+    this.#signal = AbortSignal.any([socket.gone, place.signal]);
+  }
+
+  async run(): Promise<ExecStatus> {
+    const { user } = this.#of;
+    const lease = await this.#takeLease();
+    const { command, containerId } = await this.#start(lease);
+    this.#command = command;
+    await relay(
+      this.#deps,
+      { command, socket: this.#socket, stdout: this.#of.stdout, stderr: this.#of.stderr },
+      this.#signal,
+    );
+    const found = await lookAfterEnd(this.#deps, { user, containerId, terminal: command, lease }, this.#signal);
+    if (found.is === 'lost') return failureStatus('box-gone', `${found.why} while the command ran`);
+    this.#command = null;
+    return exitStatus(found.code);
+  }
+
+  failed(error: unknown): ExecStatus {
+    const { user } = this.#of;
+    if (error instanceof Ending) {
+      const why = error.close === 'released' ? 'its lease was given back' : error.message;
+      return failureStatus(error.errorCode, `the command has no result: ${why}`);
+    }
+    if (error instanceof ClientGone) return failureStatus('released', error.message);
+    this.#deps.log.error({ user, job: this.id, error }, 'a command failed');
+    if (!(error instanceof EngineError)) return failureStatus('internal', 'the gateway failed; its log says why');
+    return failureStatus('engine-failed', `the command could not be run: ${error.fault.message}`);
+  }
+
+  /** Whatever happens, everything that can be given back is. */
+  async end(): Promise<void> {
+    this.#stopWatching();
+    const { log, gateway } = this.#deps;
+    const of = { user: this.#of.user, job: this.id };
+    // First the processes: a box that is not held any more may be reaped, but needs no haste.
+    await this.#command?.end().catch((error: unknown) => {
+      log.error({ ...of, error }, 'the processes of a command may be left in the box');
+    });
+    await this.#lease?.release(`gateway ${gateway}`).catch((error: unknown) => {
+      log.warn({ ...of, error }, 'lease not given back; it expires by itself');
+    });
+  }
+
+  async #takeLease(): Promise<TerminalLease> {
+    const { user, command } = this.#of;
+    const id = LeaseId.parse(`exec:${this.id}`);
+    // Its first word only: what follows may hold secrets.
+    const holder = `command ${(command[0] ?? '').replaceAll(/[^\x20-\x7e]/g, '?').slice(-maxHolderChars)}`;
+    try {
+      const events = { ended: (ending: Ending) => this.#place.end(ending), renewed: () => {} };
+      this.#lease = await TerminalLease.take(this.#deps, { user, id, holder, kind: 'job' }, events);
+    } catch (error) {
+      if (error instanceof Ending) throw error;
+      this.#deps.log.warn({ user, error }, 'no lease for a command: Redis does not answer');
+      throw new Ending('try-later', { message: 'the state store does not answer; try again later' });
+    }
+    const lease = this.#lease;
+    this.#stopWatching = this.#deps.feed.watch(user, () => void lease.check());
+    return lease;
+  }
+
+  async #start(lease: TerminalLease): Promise<{ command: RunningCommand; containerId: string }> {
+    const { user, directory, stdin } = this.#of;
+    const { commands, starts, log } = this.#deps;
+    let { phase, containerId } = lease.taken;
+    for (let failures = 0; ; failures += 1) {
+      this.#signal.throwIfAborted();
+      if (phase !== 'ready' || containerId === '') {
+        containerId = await waitReady(this.#deps, user, () => {}, this.#signal);
+      }
+      phase = 'absent'; // what the next round finds out by itself
+      const start = { containerId, mark: this.id, command: this.#of.command, stdin, directory };
+      try {
+        const command = await starts.run(user, () => commands.start(start, this.#signal), this.#signal);
+        return { command, containerId };
+      } catch (error) {
+        if (!(error instanceof EngineError) || !notRun.has(error.fault.kind)) throw error;
+        log.info({ user, containerId, error }, 'the box of a command has just ended; waiting for the next one');
+        await this.#pauseAfter(failures);
+      }
+    }
+  }
+
+  async #pauseAfter(failures: number): Promise<void> {
+    const { restartMinMs, restartMaxMs } = this.#deps.limits;
+    const delayMs = Math.min(restartMaxMs, restartMinMs * 2 ** Math.min(failures, 10));
+    await sleep(this.#deps.clock, delayMs, this.#signal);
+  }
+}
+
+const maxHolderChars = 60;
+/** With these the engine says that the box does not run, so the command did not either. */
+const notRun: ReadonlySet<string> = new Set(['not-found', 'conflict']);

@@ -1,0 +1,45 @@
+const introducer = Buffer.from('\u001b[?');
+/** The longest sequence that is looked for: several modes at once, as programs set them at their start. */
+const longest = 32;
+const setting = /^\u001b\[\?([\d;]{1,28})([hl])/;
+
+/**
+ * The terminal modes that output has set (alternate screen, application keys, bracketed paste, mouse), remembered when the
+ * output itself is dropped: a screen that is made from the rest would be another without them.
+ */
+export class ModeTracker {
+  readonly #set = new Map<string, 'h' | 'l'>();
+  /** the end of what was looked at, which may hold the beginning of a sequence */
+  #tail = '';
+
+  look(bytes: Buffer): void {
+    if (this.#tail !== '') {
+      const seam = this.#tail + bytes.toString('latin1', 0, longest);
+      for (let at = seam.indexOf('\u001b'); at !== -1 && at < this.#tail.length; at = seam.indexOf('\u001b', at + 1)) {
+        this.#learn(seam.slice(at));
+      }
+    }
+    for (let at = bytes.indexOf(introducer); at !== -1; at = bytes.indexOf(introducer, at + 1)) {
+      this.#learn(bytes.toString('latin1', at, at + longest));
+    }
+    const end = bytes.toString('latin1', Math.max(0, bytes.length - longest));
+    const open = end.lastIndexOf('\u001b');
+    this.#tail = open === -1 || setting.test(end.slice(open)) ? '' : end.slice(open);
+  }
+
+  /** What brings a terminal that was just reset into these modes. */
+  sequences(): string {
+    return [...this.#set].map(([mode, to]) => `\u001b[?${mode}${to}`).join('');
+  }
+
+  #learn(text: string): void {
+    const [, modes, to] = setting.exec(text) ?? [];
+    if (modes === undefined) return;
+    for (const mode of modes.split(';')) {
+      this.#set.delete(mode);
+      // As many as terminals know; whoever makes up more loses the oldest.
+      if (this.#set.size >= 64) this.#set.delete(this.#set.keys().next().value ?? '');
+      this.#set.set(mode, to === 'h' ? 'h' : 'l');
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { SessionId, type TerminalMode } from '#shared/terminal-token.ts';
+import { UserName } from '#shared/identity.ts';
+import type { StoredTicket } from '#shared/lease.ts';
+
+const secretBytes = 16;
+
+/** One client of a session over all its sockets. */
+export interface Guest {
+  readonly id: string;
+  readonly mode: TerminalMode;
+  readonly name: string;
+  /** input that has reached the terminal; null = unknown, another gateway received it */
+  received: number | null;
+  /** of the ticket that lets its next socket in */
+  hash: string;
+  /** monotonic ms since when it has no socket; null = it has one */
+  goneAtMs: number | null;
+}
+
+/** What a resume ticket says by itself: where it belongs. The rest is a secret of which only the hash is kept. */
+export interface TicketParts {
+  readonly user: UserName;
+  readonly session: string;
+  readonly hash: string;
+}
+
+export function readTicket(ticket: string): TicketParts | null {
+  const [user, session, secret, more] = ticket.split('/');
+  const parsedUser = UserName.safeParse(user);
+  const parsedSession = SessionId.safeParse(session);
+  if (!parsedUser.success || !parsedSession.success || !secret || more !== undefined) return null;
+  return { user: parsedUser.data, session: parsedSession.data, hash: hashOf(secret) };
+}
+
+/**
+ * The clients that a session knows, each with at most one ticket: used once, a new one at each attach, valid while the client is
+ * attached and for the grace after it has gone.
+ */
+export class Guests {
+  readonly #most: number;
+  readonly #guests = new Map<string, Guest>();
+  #made = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  welcome(of: { mode: TerminalMode; name: string; received: number | null }): Guest {
+    if (this.#guests.size >= this.#most) this.#forgetOldest();
+    this.#made += 1;
+    const guest: Guest = { ...of, id: `v${this.#made}`, hash: '', goneAtMs: null };
+    this.#guests.set(guest.id, guest);
+    return guest;
+  }
+
+  /** The guest whose ticket this is; it has none any more. */
+  redeem(hash: string, nowMs: number, graceMs: number): Guest | null {
+    for (const guest of this.#guests.values()) {
+      if (guest.goneAtMs !== null && nowMs - guest.goneAtMs > graceMs) this.#guests.delete(guest.id);
+      else if (guest.hash === hash) {
+        guest.hash = '';
+        return guest;
+      }
+    }
+    return null;
+  }
+
+  issue(guest: Guest, of: { user: UserName; session: string }): string {
+    const secret = randomBytes(secretBytes).toString('base64url');
+    guest.hash = hashOf(secret);
+    return `${of.user}/${of.session}/${secret}`;
+  }
+
+  /** For the record, from which another gateway resumes the session. */
+  stored(): StoredTicket[] {
+    return [...this.#guests.values()].flatMap(({ hash, mode, name }) => (hash === '' ? [] : [{ hash, mode, name }]));
+  }
+
+  #forgetOldest(): void {
+    const gone = [...this.#guests.values()].filter(({ goneAtMs }) => goneAtMs !== null);
+    const [oldest] = gone.toSorted((a, b) => (a.goneAtMs ?? 0) - (b.goneAtMs ?? 0));
+    if (oldest) this.#guests.delete(oldest.id);
+  }
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64url');
+}

@@ -1,0 +1,25 @@
+-- Makes a terminal session a gateway's, by writing its record. A record never creates desired state.
+-- KEYS 11 gateways
+-- ARGV 4 session id  5 gateway  6 record as JSON  7 '1' = also from a gateway that lives  8 what happened, for the events ('' = nothing to tell)
+-- Returns JSON {before}: the record that another gateway left, as it was stored ('' = none); or {gateway, address} where that one lives
+-- @include _box
+
+local id, gateway, record, take_over, told = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local now = clock()
+local before = first_call('HGET', SESSIONS, id) or ''
+local other = (decoded(before) or {}).gateway
+if type(other) ~= 'string' or other == gateway then
+  before = '' -- its own, or damaged: as good as lost
+elseif take_over ~= '1' then
+  local lives = decoded(first_call('HGET', KEYS[11], other) or '') or {}
+  if (number(lives.expiresAt) or 0) > now then
+    return cjson.encode({ gateway = other, address = type(lives.address) == 'string' and lives.address or '' })
+  end
+end
+claim_name()
+redis.call('HSET', SESSIONS, id, record)
+if told ~= '' then
+  log_event('SessionStarted', told, 'gateway')
+end
+redis.call('PUBLISH', STATUS_CHANNEL, USER)
+return cjson.encode({ before = before })

@@ -1,0 +1,113 @@
+import { sleep, systemClock } from '#shared/clock.ts';
+import type { GatewayProcess } from '../../support/gateway-process.ts';
+import type { Bench } from '../support/bench.ts';
+import { residentBytesOf } from '../support/process-usage.ts';
+import { median, rounded } from '../support/statistics.ts';
+import { openPatiently, type Place } from './place.ts';
+import type { Row } from './rows.ts';
+import { settle, type Wire } from './wire.ts';
+
+const idle = { terminals: 100, perUser: 25, rounds: 3, restMs: 5_000, goalKib: 50 };
+const stalled = { warmUpMs: 3_000, watchedMs: 15_000, lookMs: 250, goalMib: 8 };
+const kib = 1_024;
+const mib = 1_024 * kib;
+
+/** What a gateway grows by when terminals are opened that do nothing. They show a prompt: their rings hold 100 bytes or so. */
+export async function measureIdle(bench: Bench, place: Place): Promise<Row[]> {
+  const count = bench.number('sessions', idle.terminals);
+  const gateway = await place.startGateway({});
+  const open = async (index: number): Promise<Wire> => {
+    // Neighbours are of different users, because one user may not open terminals as fast as this.
+    const user = `idle-${index % Math.ceil(count / idle.perUser)}`;
+    const wire = await openPatiently(() => place.ours(user, { gateway }), place.signal);
+    await wire.firstByteMs;
+    return wire;
+  };
+  const eachKib: number[] = [];
+  let beforeMib = 0;
+  // What the first terminals cost the process (code that is compiled, pools that are filled) is no terminal's: round 0.
+  for (let round = 0; round <= bench.number('rounds', idle.rounds); round++) {
+    const before = await restingBytes(gateway, place);
+    const wires: Wire[] = [];
+    for (let index = 0; index < count; index++) wires.push(await open(index));
+    const after = await restingBytes(gateway, place);
+    for (const wire of wires) await wire.close();
+    bench.progress(`idle: round ${round}, ${rounded(before / mib)} and ${rounded(after / mib)} MiB`);
+    if (round > 0) eachKib.push((after - before) / count / kib);
+    beforeMib = before / mib;
+  }
+  await gateway.stop();
+  bench.record('idle', { count, eachKib });
+  return [
+    {
+      what: `memory per idle terminal (${count})`,
+      baseline: `without: ${rounded(beforeMib)} MiB`,
+      ours: `${rounded(median(eachKib))} KiB`,
+      ratio: '',
+      goal: `≤ ${idle.goalKib} KiB`,
+      isMet: median(eachKib) <= idle.goalKib,
+    },
+  ];
+}
+
+/**
+ * `yes` at a client that does not read any more: alone, and beside one at the same session that does, so that the session
+ * cannot simply stand still.
+ */
+export async function measureStalled(bench: Bench, place: Place): Promise<Row[]> {
+  const gateway = await place.startGateway({});
+  const rows: Row[] = [];
+  for (const isAlone of [true, false]) {
+    const session = `stalled-${isAlone ? 'alone' : 'beside'}`;
+    const open = (): Promise<Wire> => place.ours('stalled', { gateway, session });
+    const wire = await open();
+    await settle(wire);
+    let healthyBytes = 0;
+    const healthy = isAlone ? null : await open();
+    await healthy?.ready;
+    healthy?.listen((chunk) => {
+      healthyBytes += chunk.length;
+      healthy.parsed(chunk.length);
+    });
+    wire.send('yes\r');
+    await sleep(systemClock, stalled.warmUpMs, place.signal);
+    wire.listen(() => {});
+    wire.stall();
+    const bytes: number[] = [];
+    const beganMs = performance.now();
+    healthyBytes = 0;
+    while (performance.now() - beganMs < stalled.watchedMs) {
+      bytes.push(await residentBytesOf(gateway.pid));
+      await sleep(systemClock, stalled.lookMs, place.signal);
+    }
+    const healthyMbPerS = healthyBytes / 1e6 / ((performance.now() - beganMs) / 1_000);
+    wire.drop();
+    healthy?.send('\x03');
+    await healthy?.close();
+    bench.record(session, { bytes, healthyMbPerS });
+    // The end against the beginning: in between, the runtime may collect its garbage whenever it likes.
+    const quarter = Math.ceil(bytes.length / 4);
+    const grownMib = (median(bytes.slice(-quarter)) - median(bytes.slice(0, quarter))) / mib;
+    const isFlat = grownMib <= stalled.goalMib;
+    rows.push({
+      what: `a stalled client, ${stalled.watchedMs / 1_000} s of yes, ${isAlone ? 'alone' : 'beside a healthy one'}`,
+      baseline: isAlone ? '' : `the healthy one: ${rounded(healthyMbPerS)} MB/s`,
+      ours: `${rounded(grownMib)} MiB`,
+      ratio: '',
+      goal: `≤ ${stalled.goalMib} MiB${isAlone ? '' : ', output goes on'}`,
+      isMet: isFlat && (isAlone || healthyMbPerS > 1),
+    });
+  }
+  await gateway.stop();
+  return rows;
+}
+
+async function restingBytes(gateway: GatewayProcess, place: Place): Promise<number> {
+  await sleep(systemClock, idle.restMs, place.signal);
+  const looks: number[] = [];
+  for (let look = 0; look < 10; look++) {
+    looks.push(await residentBytesOf(gateway.pid));
+    await sleep(systemClock, 100, place.signal);
+  }
+  return median(looks);
+}

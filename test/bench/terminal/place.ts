@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import { sleep, systemClock } from '#shared/clock.ts';
+import { boxNameOf, UserName } from '#shared/identity.ts';
+import { closeTable } from '#shared/terminal-protocol.ts';
+import { signTerminalToken } from '#shared/terminal-token.ts';
+import { type ControllerWorld, createControllerWorld } from '../../support/controller-process.ts';
+import { type GatewayProcess, startGatewayProcess } from '../../support/gateway-process.ts';
+import { type RunningProcess, startProcess } from '../../support/process.ts';
+import { freePort } from '../../support/redis.ts';
+import { createRawDocker, type RawDocker } from '../support/raw-docker.ts';
+import { startBox } from '../support/running-boxes.ts';
+import { benchMark, openGateway, openRaw, openRelay, RefusedTerminal } from './openings.ts';
+import type { Wire } from './wire.ts';
+
+const relayFile = new URL('../support/relay.ts', import.meta.url).pathname;
+const relayWithinMs = 10_000;
+const lookEveryMs = 50;
+/** A gateway bounds how fast terminals are opened; who opens hundreds waits as it says. */
+const tryLater: readonly number[] = [
+  429,
+  503,
+  closeTable['try-later'].code,
+  closeTable['too-many-sessions'].code,
+  closeTable['too-fast'].code,
+];
+const maxPatientTries = 200;
+const patientMs = 250;
+
+/** A controller, a gateway and a bare relay, each a process, on one real engine; boxes in which terminals are opened. */
+export interface Place {
+  readonly world: ControllerWorld;
+  readonly gateway: GatewayProcess;
+  readonly relay: RunningProcess;
+  readonly signal: AbortSignal;
+  startGateway(environment: Readonly<Record<string, string>>): Promise<GatewayProcess>;
+  /** The container of the box of `user`, which is made when it is first asked for. */
+  box(user: string): Promise<string>;
+  raw(user: string): Promise<Wire>;
+  relayed(user: string): Promise<Wire>;
+  ours(user: string, more?: { gateway?: GatewayProcess; session?: string; signal?: AbortSignal }): Promise<Wire>;
+  /** Processes in the box that carry a session's mark, and those that were left behind by raw terminals. */
+  leftIn(user: string): Promise<{ ours: number; raw: number }>;
+  /** Records of sessions of the box, as the API has them. */
+  sessionsOf(user: string): Promise<number>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export async function createPlace(signal: AbortSignal): Promise<Place> {
+  const world = await createControllerWorld();
+  const running: RunningProcess[] = [];
+  const docker = createRawDocker(process.env.DOCKER_HOST);
+  const dispose = async (): Promise<void> => {
+    for (const one of running) await one.stop();
+    docker.close();
+    await world[Symbol.asyncDispose]();
+  };
+  try {
+    const relayPort = await freePort();
+    const relay = await startRelay(relayPort, running);
+    const controller = await world.startController();
+    await controller.converged();
+    const startGateway = async (environment: Readonly<Record<string, string>>): Promise<GatewayProcess> => {
+      const started = await startGatewayProcess({ ...world.environment, ...environment }, await freePort());
+      running.push(started);
+      return started;
+    };
+    const gateway = await startGateway({});
+    const boxes = new Map<string, Promise<string>>();
+    const box = (user: string): Promise<string> => {
+      const known = boxes.get(user);
+      if (known !== undefined) return known;
+      const made = startBox(controller, user).then(() => docker.idOf(boxNameOf(UserName.parse(user))));
+      boxes.set(user, made);
+      return made;
+    };
+    return {
+      world,
+      gateway,
+      relay,
+      signal,
+      startGateway,
+      box,
+      raw: async (user) => openRaw(docker, await box(user)),
+      relayed: async (user) => openRelay(relayPort, await box(user)),
+      async ours(user, more = {}) {
+        await box(user);
+        const secret = world.environment.SPOON_AGENT_TERMINAL_SECRET ?? '';
+        const { token } = await signTerminalToken(secret, {
+          user: UserName.parse(user),
+          mode: 'rw',
+          session: more.session,
+        });
+        return openGateway((more.gateway ?? gateway).port, token, more.signal);
+      },
+      async leftIn(user) {
+        const id = await box(user);
+        return {
+          ours: await countMarked(docker, id, 'SPOONBOX_SESSION'),
+          raw: await countMarked(docker, id, benchMark),
+        };
+      },
+      async sessionsOf(user) {
+        const { json } = await controller.ask('GET', `/v1/boxes/${user}`);
+        return BoxSessions.parse(json).sessions.length;
+      },
+      [Symbol.asyncDispose]: dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+const BoxSessions = z.object({ sessions: z.array(z.unknown()) });
+
+/** Opens a terminal that is let in at last, where the gateway says that it is too much at once. */
+export async function openPatiently(open: () => Promise<Wire>, signal: AbortSignal): Promise<Wire> {
+  for (let tries = 1; ; tries++) {
+    signal.throwIfAborted();
+    const wire = await open();
+    try {
+      await wire.ready;
+      return wire;
+    } catch (error) {
+      const isLater = error instanceof RefusedTerminal && tryLater.includes(error.code);
+      if (!isLater || tries === maxPatientTries) throw error;
+      await sleep(systemClock, patientMs, signal);
+    }
+  }
+}
+
+async function startRelay(port: number, running: RunningProcess[]): Promise<RunningProcess> {
+  const relay = startProcess(relayFile, { RELAY_PORT: String(port) });
+  running.push(relay);
+  const giveUpAt = performance.now() + relayWithinMs;
+  for (;;) {
+    relay.mustRun();
+    if (await fetch(`http://127.0.0.1:${port}/`).catch(() => null)) return relay;
+    if (performance.now() > giveUpAt) throw new Error(`the relay does not listen within ${relayWithinMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+}
+
+async function countMarked(docker: RawDocker, containerId: string, name: string): Promise<number> {
+  // The command line of this exec holds the name too, its environment does not.
+  const script = `echo "<$(grep -lsz "^${name}=" /proc/[0-9]*/environ | wc -l)>"`;
+  const stream = await docker.openTerminal(containerId, ['/bin/sh', '-c', script], []);
+  let text = '';
+  for await (const chunk of stream) text += String(chunk);
+  const [, count] = /<(\d+)>/.exec(text) ?? [];
+  if (count === undefined) throw new Error(`processes in ${containerId} could not be counted: ${text}`);
+  return Number(count);
+}

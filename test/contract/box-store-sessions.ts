@@ -1,0 +1,132 @@
+import { describe, expect, test } from 'vitest';
+import { minute, pairs, sessionOf, type World } from './box-store-world.ts';
+
+/** Whose a terminal session is: one gateway's, until it lets go, dies, or is asked to hand it over. */
+export function sessionContract(world: () => World): void {
+  const ticket = { hash: 'h1', mode: 'ro', name: 'bob' } as const;
+  const g1 = { id: 'g1', address: '127.0.0.1:1', fingerprint: 'f' };
+  const g2 = { id: 'g2', address: '127.0.0.1:2', fingerprint: 'f' };
+
+  async function events(): Promise<string[]> {
+    return (await world().store.events(world().user, 300)).map(({ reason, by }) => `${reason} ${by}`);
+  }
+
+  /** The gateway's own lease ends now. */
+  async function dies(gateway: string): Promise<void> {
+    const { command, keys } = world();
+    const known = new Map(await pairs(command, keys.gateways)).get(gateway) ?? '{}';
+    await command('HSET', keys.gateways, gateway, JSON.stringify({ ...JSON.parse(known), expiresAt: 1 }));
+  }
+
+  describe('a terminal session', () => {
+    test('is kept until it ends, makes no desired state, and is told once each', async () => {
+      const { store, user, read } = world();
+      const session = sessionOf(user, { persist: 'tmux', detachedAt: 7, tickets: [ticket] });
+      expect(await store.claimSession(session, false, 'a terminal was opened')).toEqual({ ok: true, before: null });
+      expect(await store.putSession(session)).toBe(true);
+      expect(await read()).toMatchObject({ sessions: [session], desired: null, wantedUntil: 0 });
+      expect(await store.users()).toEqual([user]);
+      expect(await store.endSession(session, 'the shell ended')).toBe(true);
+      expect(await store.endSession(session, 'the shell ended')).toBe(false);
+      expect((await read()).sessions).toEqual([]);
+      expect(await events()).toEqual(['SessionEnded gateway', 'SessionStarted gateway']);
+    });
+
+    test('of a gateway that lives is refused to another one, with its address', async () => {
+      const { store, user, read } = world();
+      const session = sessionOf(user);
+      await store.registerGateway(g1, minute);
+      await store.claimSession(session, false, '');
+      const refused = await store.claimSession({ ...session, gateway: 'g2' }, false, 'never');
+      expect(refused).toEqual({ ok: false, gateway: 'g1', address: '127.0.0.1:1' });
+      expect((await read()).sessions).toEqual([session]);
+      expect(await events()).toEqual([]);
+      // Its own gateway may claim it again: a claim whose answer was lost is sent again.
+      expect(await store.claimSession({ ...session, execId: 'e2' }, false, '')).toEqual({ ok: true, before: null });
+      expect((await read()).sessions).toMatchObject([{ gateway: 'g1', execId: 'e2' }]);
+    });
+
+    test.each([
+      ['whose own lease has ended', async () => await dies('g1')],
+      ['that went', async ({ store }: World) => void (await store.registerGateway(g1, 0))],
+      [
+        'whose own lease cannot be read',
+        async ({ command, keys }: World) => void (await command('HSET', keys.gateways, 'g1', '{"expiresAt":"soon"}')),
+      ],
+      [
+        'that Redis has lost with all others',
+        async ({ command, keys }: World) => void (await command('SET', keys.gateways, 'nonsense')),
+      ],
+    ])('of a gateway %s goes over, with what it left', async (_what, happens) => {
+      const { store, user, read } = world();
+      const session = sessionOf(user, { persist: 'tmux', detachedAt: 7, tickets: [ticket] });
+      await store.registerGateway(g1, minute);
+      await store.claimSession(session, false, '');
+      await happens(world());
+      const next = { ...session, gateway: 'g2', execId: 'e2', tickets: [] };
+      expect(await store.claimSession(next, false, '')).toEqual({ ok: true, before: session });
+      expect((await read()).sessions).toEqual([next]);
+    });
+
+    test('goes over from a gateway that lives where that is asked for; then nothing of the one before counts', async () => {
+      const { store, user, read } = world();
+      const session = sessionOf(user);
+      await store.registerGateway(g1, minute);
+      await store.registerGateway(g2, minute);
+      await store.claimSession(session, false, '');
+      const next = { ...session, gateway: 'g2' };
+      expect(await store.claimSession(next, true, '')).toEqual({ ok: true, before: session });
+      expect(await store.putSession({ ...session, detachedAt: 9 })).toBe(false);
+      expect(await store.endSession(session, 'too late')).toBe(false);
+      expect((await read()).sessions).toEqual([next]);
+      expect(await events()).toEqual([]);
+    });
+
+    test('whose record Redis lost, or cannot be read, is written again by its gateway', async () => {
+      const { store, user, read, command, own } = world();
+      const session = sessionOf(user);
+      await store.claimSession(session, false, '');
+      for (const damage of [['DEL'], ['SET', 'nonsense'], ['HSET', 's1', '{'], ['HSET', 's1', '{"gateway":1}']]) {
+        const [name = '', ...rest] = damage;
+        if (name === 'HSET') await command('DEL', own.sessions);
+        await command(name, own.sessions, ...rest);
+        expect(await store.putSession(session)).toBe(true);
+        expect((await read()).sessions).toEqual([session]);
+        await command('HSET', own.sessions, 's1', '[]');
+        expect(await store.claimSession({ ...session, gateway: 'g2' }, false, '')).toEqual({ ok: true, before: null });
+        await command('HSET', own.sessions, 's1', 'null');
+        expect(await store.endSession(session, '')).toBe(true);
+      }
+    });
+
+    test('one of two gateways that claim it at once has it', async () => {
+      const { store, user, read } = world();
+      const ids = ['g1', 'g2', 'g3', 'g4'];
+      for (const id of ids) await store.registerGateway({ ...g1, id }, minute);
+      const claims = await Promise.all(
+        ids.map((gateway) => store.claimSession(sessionOf(user, { gateway }), false, '')),
+      );
+      const won = ids.filter((_id, index) => claims[index]?.ok);
+      expect(won).toHaveLength(1);
+      expect((await read()).sessions).toMatchObject([{ gateway: won[0] }]);
+    });
+  });
+
+  test('the gateways are listed, those that live and those that died; nonsense among them hides nothing', async () => {
+    const { store, command, keys } = world();
+    expect((await store.gateways()).gateways).toEqual([]);
+    await store.registerGateway(g1, minute);
+    await store.registerGateway(g2, minute);
+    await dies('g1');
+    await command('HSET', keys.gateways, 'g3', 'no json');
+    const { now, gateways } = await store.gateways();
+    expect(gateways.map(({ expiresAt, ...rest }) => ({ ...rest, lives: expiresAt > now }))).toEqual(
+      expect.arrayContaining([
+        { ...g1, lives: false },
+        { ...g2, lives: true },
+      ]),
+    );
+    expect(gateways).toHaveLength(2);
+    expect(gateways.find(({ id }) => id === 'g2')?.expiresAt).toBeLessThanOrEqual(now + minute);
+  });
+}

@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { z } from 'zod';
+import { until } from './installation.ts';
+
+/** Debian's, Ubuntu's and Google's own; `npm test` installs the first where it can. */
+const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+export const browserProgram = programs.find((path) => existsSync(path));
+
+const quiet = [
+  ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+  ...['--disable-component-update', '--disable-sync'],
+];
+
+export function launchBrowser(): Promise<Browser> {
+  if (browserProgram === undefined) throw new Error(`none of ${programs.join(', ')} is here: install chromium`);
+  return chromium.launch({ executablePath: browserProgram, headless: true, args: quiet });
+}
+
+/** A page with a terminal, as a person sees and uses it. */
+export interface TerminalPage {
+  readonly page: Page;
+  /** Everything in the terminal, scrolled away or not, without the spaces at the ends of lines. */
+  lines(): Promise<string[]>;
+  /** Waits for a line, and answers what matched. */
+  sees(line: RegExp): Promise<RegExpExecArray>;
+  /** Types as on a keyboard. */
+  type(text: string): Promise<void>;
+  press(key: string): Promise<void>;
+  /** What the client library told of this type. */
+  events(type: string): Promise<Record<string, unknown>[]>;
+}
+
+const Lines = z.array(z.string());
+const Events = z.array(z.looseObject({ type: z.string() }));
+
+const readLines = `(() => {
+  const { active } = spoonbox.terminal.buffer;
+  return Array.from({ length: active.length }, (_, row) => active.getLine(row).translateToString(true));
+})()`;
+
+export async function openTerminalPage(browser: Browser, url: string): Promise<TerminalPage> {
+  const page = await browser.newPage();
+  const broken: string[] = [];
+  page.on('pageerror', (error) => broken.push(String(error)));
+  await page.goto(url);
+  await page.waitForFunction('window.spoonbox !== undefined', null, { timeout: 30_000 }).catch((error: unknown) => {
+    throw new Error(`the page does not start: ${broken.join('; ')} (${error})`);
+  });
+  await page.locator('.xterm-helper-textarea').focus();
+  const lines = async (): Promise<string[]> => Lines.parse(await page.evaluate(readLines));
+  return {
+    page,
+    lines,
+    sees: (line) =>
+      until(`a line ${line} in the terminal`, async () => {
+        if (broken.length > 0) throw new Error(`the page is broken: ${broken.join('; ')}`);
+        for (const text of await lines()) {
+          const found = line.exec(text);
+          if (found) return found;
+        }
+        return null;
+      }),
+    type: (text) => page.keyboard.type(text),
+    press: (key) => page.keyboard.press(key),
+    async events(type) {
+      const events = Events.parse(JSON.parse(String(await page.evaluate('JSON.stringify(spoonbox.events)'))));
+      return events.filter((event) => event.type === type);
+    },
+  };
+}

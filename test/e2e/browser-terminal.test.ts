@@ -1,0 +1,96 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ControllerProcess } from '../support/controller-process.ts';
+import { createNetwork, type Network } from './browser-network.ts';
+import { browserProgram, launchBrowser, openTerminalPage } from './browser-page.ts';
+import { type Site, serveSite } from './browser-site.ts';
+import { createInstallation, type Installation, until } from './installation.ts';
+
+const awayMs = 20_000;
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Real pages in a real browser, against real processes and real boxes. Skipped, and counted as such, where there is no browser. */
+describe.skipIf(browserProgram === undefined)('in a browser', () => {
+  let installation: Installation;
+  let controller: ControllerProcess;
+  let network: Network;
+  let site: Site;
+  let browser: Browser;
+  beforeAll(async () => {
+    installation = await createInstallation();
+    await installation.gateway();
+    controller = await installation.controller();
+    network = await createNetwork(installation.gatewayPort);
+    site = await serveSite(controller, network.port);
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await site?.close();
+    await network?.close();
+    await installation[Symbol.asyncDispose]();
+  });
+
+  test('a terminal whose network is gone for 20 s goes on without a missing or doubled line', async () => {
+    const user = installation.newUser('alice');
+    const terminal = await openTerminalPage(browser, `${site.url}/page/spoonbox.html?user=${user}`);
+    await terminal.sees(/\$ $|\$$/);
+    await terminal.type('echo "shell $$"\n');
+    const [, shell] = await terminal.sees(/^shell (\d+)$/);
+    await terminal.type('i=0; while :; do i=$((i+1)); echo n$i; sleep 0.01; done\n');
+    await terminal.sees(/^n100$/);
+
+    network.lose();
+    const seenAtLoss = counted(await terminal.lines()).length;
+    await sleep(awayMs / 2);
+    // Typed into nothing: it must arrive once, and after all of it the loop ends.
+    await terminal.press('Control+c');
+    await terminal.type('echo "over $((40+2)) $$"\n');
+    await sleep(awayMs / 2);
+    network.comeBack();
+
+    expect((await terminal.sees(/^over (.*)$/))[1]).toBe(`42 ${shell}`);
+    const numbers = counted(await terminal.lines());
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    expect(numbers.length).toBeGreaterThan(seenAtLoss + 100);
+    expect((await terminal.events('hello')).map(({ start }) => start)).toEqual(['new', 'exact']);
+    expect(await terminal.events('input-lost')).toEqual([]);
+    expect((await terminal.lines()).filter((line) => line.startsWith('over'))).toHaveLength(1);
+    await terminal.type('exit 3\n');
+    await until('the exit', async () => (await terminal.events('exit'))[0]?.code === 3);
+    expect(await terminal.events('closed')).toMatchObject([{ how: 'exit' }]);
+    await terminal.page.close();
+  }, 120_000);
+
+  test('a paste goes through whole, and a key answers while much is printed', async () => {
+    const user = installation.newUser('bob');
+    const terminal = await openTerminalPage(browser, `${site.url}/page/spoonbox.html?user=${user}`);
+    await terminal.sees(/\$ $|\$$/);
+    await terminal.type('stty -echo; wc -c; stty echo\n');
+    await sleep(300);
+    const lines = 20_000;
+    await terminal.page.evaluate(`spoonbox.terminal.paste('x'.repeat(99).concat('\\n').repeat(${lines}))`);
+    await terminal.press('Control+d');
+    await terminal.sees(new RegExp(`^${lines * 100}$`));
+    await terminal.type('yes\n');
+    await terminal.sees(/^y$/);
+    await terminal.press('Control+c');
+    await terminal.type('echo "quiet $((40+2))"\n');
+    await terminal.sees(/^quiet 42$/);
+    await terminal.page.close();
+  });
+
+  test("xterm.js's own attach addon works in raw mode", async () => {
+    const user = installation.newUser('carol');
+    const terminal = await openTerminalPage(browser, `${site.url}/page/attach-addon.html?user=${user}`);
+    await terminal.sees(/\$ $|\$$/);
+    await terminal.type('echo "raw $((40+2)) — $(stty size)"\n');
+    await terminal.sees(/^raw 42 — 30 100$/);
+    await terminal.page.close();
+  });
+});
+
+/** The numbers of the counter's lines, in the order in which they are on the screen. */
+function counted(lines: readonly string[]): number[] {
+  return lines.flatMap((line) => (/^n\d+$/.test(line) ? [Number(line.slice(1))] : []));
+}

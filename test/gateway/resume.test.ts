@@ -1,0 +1,323 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Gateway } from '../../gateway/src/gateway.ts';
+import type { UserName } from '#shared/identity.ts';
+import { createFakeExec, type FakeTerminal } from './fake-exec.ts';
+import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
+import { type ConnectOptions, open, type TestClient } from './test-client.ts';
+
+const exec = createFakeExec();
+const ringBytes = 4_096;
+let world: GatewayWorld;
+let gateway: Gateway;
+const clients: TestClient[] = [];
+
+beforeAll(async () => {
+  world = await createGatewayWorld(exec);
+  gateway = await world.gateway({ limits: { graceMs: 60_000, ringBytes, renewEveryMs: 60_000 } });
+});
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.socket.close(1000);
+  for (const terminal of exec.terminals) if (!terminal.stream.destroyed) terminal.ends({ exitCode: 0 });
+  await vi.waitFor(() => expect(gateway.sessions).toBe(0));
+});
+afterAll(async () => await world?.close());
+
+async function come(options: Partial<ConnectOptions> = {}): Promise<TestClient> {
+  const client = await open({ port: gateway.port, ...options });
+  clients.push(client);
+  return client;
+}
+
+async function attached(session: string): Promise<{ user: UserName; shell: FakeTerminal; client: TestClient }> {
+  const user = world.newUser();
+  await world.commit(user, { phase: 'ready', containerId: 'c1' });
+  const client = await come({ token: await world.token(user, { session }) });
+  await client.message('hello');
+  return { user, shell: latest(), client };
+}
+
+function latest(): FakeTerminal {
+  const shell = exec.terminals.at(-1);
+  if (!shell) throw new Error('no shell was started');
+  return shell;
+}
+
+/** As a network does it: nobody says goodbye. */
+async function cut(client: TestClient): Promise<{ ticket: string; offset: number }> {
+  const { ticket } = await client.message('hello');
+  client.socket.terminate();
+  await client.closed;
+  return { ticket: ticket ?? '', offset: client.output().length };
+}
+
+describe('a client that comes back', () => {
+  it('gets exactly the bytes that it misses, once, from the same shell', async () => {
+    const { shell, client } = await attached('exact');
+    shell.says('one ');
+    await client.sees('one ');
+    const resume = await cut(client);
+    shell.says('two ');
+    const back = await come(resume);
+    expect(await back.message('hello')).toMatchObject({ start: 'exact', offset: 4, replayBytes: 0 });
+    shell.says('three');
+    await back.sees('three');
+    expect(back.text()).toBe('two three');
+    expect(shell.hangUps).toBe(0);
+    back.type('x');
+    await vi.waitFor(() => expect(Buffer.concat(shell.typed).toString()).toBe('x'));
+  });
+
+  it('gets a clean screen where the bytes are gone, and then all that follows', async () => {
+    const { shell, client } = await attached('screen');
+    shell.says('$ ');
+    await client.sees('$ ');
+    const resume = await cut(client);
+    const lines = Array.from({ length: 1_000 }, (_, index) => `line ${index}\r\n`).join('');
+    shell.says(`\u001b[?2004h${lines}\u001b[31mred`);
+    const back = await come(resume);
+    const { start, replayBytes, offset } = await back.message('hello');
+    expect({ start, offset }).toEqual({ start: 'screen', offset: 2 + 8 + lines.length + 8 });
+    shell.says(' tail');
+    await back.sees(' tail');
+    const replay = back.output().subarray(0, replayBytes).toString();
+    expect(back.output().subarray(replayBytes).toString()).toBe(' tail');
+    expect(replay.startsWith('\u001bc')).toBe(true);
+    expect(replay).toContain('line 999');
+    expect(replay).toContain('\u001b[?2004h');
+    expect(replay).not.toContain('line 5\r');
+  });
+
+  it('sends what was not confirmed again, and the shell gets it once', async () => {
+    const { shell, client } = await attached('input');
+    client.type('abc');
+    await vi.waitFor(() => expect(Buffer.concat(shell.typed).toString()).toBe('abc'));
+    expect(await client.message('received')).toEqual({ type: 'received', bytes: 3 });
+    client.type('de');
+    await vi.waitFor(() => expect(Buffer.concat(shell.typed).toString()).toBe('abcde'));
+    const back = await come(await cut(client));
+    expect(await back.message('hello')).toMatchObject({ received: 5 });
+  });
+
+  it('does not answer for its terminal what was asked while it was away', async () => {
+    const { shell, client } = await attached('answers');
+    shell.says('$ ');
+    await client.sees('$ ');
+    const resume = await cut(client);
+    shell.says('\u001b[6n\u001b[c');
+    await new Promise((resolve) => setTimeout(resolve, 50)); // it is in the ring
+    const back = await come({ ...resume, acks: false });
+    await back.sees('\u001b[c');
+    back.type('\u001b[1;1R\u001b[?1;2ctyped');
+    await vi.waitFor(() => expect(Buffer.concat(shell.typed).toString()).toBe('typed'));
+    back.tell({ type: 'ack', bytes: 7 });
+    back.type('\u001b[1;1R');
+    await vi.waitFor(() => expect(Buffer.concat(shell.typed).toString()).toBe('typed\u001b[1;1R'));
+  });
+
+  it('with a ticket that was used, or of nobody, is told to ask for a token', async () => {
+    const { client } = await attached('tickets');
+    const resume = await cut(client);
+    const back = await come(resume);
+    await back.message('hello');
+    for (const ticket of [resume.ticket, 'nobody/x/y', 'garbage', `${resume.ticket}/more`]) {
+      const again = await come({ ticket, offset: 0 });
+      expect(await again.message('error')).toMatchObject({ code: 'ticket-refused' });
+      expect(await again.closed).toMatchObject({ code: 4401 });
+    }
+  });
+
+  it('while its old socket seems to live takes its place', async () => {
+    const { client, shell } = await attached('half-open');
+    shell.says('x');
+    await client.sees('x');
+    const { ticket } = await client.message('hello');
+    const back = await come({ ticket: ticket ?? '', offset: 1 });
+    await back.message('hello');
+    expect(await client.closed).toMatchObject({ code: 4414 });
+    shell.says('y');
+    await back.sees('y');
+    expect(back.text()).toBe('y');
+  });
+
+  it('to a session that is no more gets a new one, and is told', async () => {
+    const { user } = await attached('lost');
+    latest().ends({ exitCode: 0 });
+    await vi.waitFor(() => expect(gateway.sessions).toBe(0));
+    const back = await come({ token: await world.token(user, { session: 'lost' }), offset: 100 });
+    expect(await back.message('hello')).toMatchObject({ start: 'new', offset: 0 });
+    expect(await back.message('notice')).toMatchObject({ code: 'session-lost' });
+  });
+});
+
+describe('a session without a socket', () => {
+  it('does not hold the box, says so in its record, and holds it again', async () => {
+    const { user, client } = await attached('hold');
+    const resume = await cut(client);
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toHaveLength(0));
+    await vi.waitFor(async () => {
+      expect((await world.store.read(user)).sessions).toMatchObject([{ id: 'hold', detachedAt: expect.any(Number) }]);
+    });
+    expect((await world.store.read(user)).sessions[0]?.detachedAt).toBeGreaterThan(0);
+    const back = await come(resume);
+    await back.message('hello');
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toHaveLength(1));
+    await vi.waitFor(async () => expect((await world.store.read(user)).sessions[0]?.detachedAt).toBe(0));
+  });
+
+  it('is ended after the grace, and its shell hung up', async () => {
+    const brisk = await world.gateway({ limits: { graceMs: 50 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: brisk.port, token: await world.token(user) });
+    await client.message('hello');
+    const shell = latest();
+    client.socket.terminate();
+    await vi.waitFor(() => expect(brisk.sessions).toBe(0));
+    expect(shell.hangUps).toBe(1);
+    expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] });
+  });
+
+  it('is ended at once where its client said that it is done', async () => {
+    const { shell, client } = await attached('done');
+    client.socket.close(1000);
+    await vi.waitFor(() => expect(shell.hangUps).toBe(1));
+  });
+
+  it('makes room for a new one where the user has too many', async () => {
+    const tight = await world.gateway({ limits: { sessionsPerUser: 1, graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const first = await open({ port: tight.port, token: await world.token(user) });
+    await first.message('hello');
+    const shell = latest();
+    first.socket.terminate();
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toHaveLength(0));
+    const second = await open({ port: tight.port, token: await world.token(user) });
+    await second.message('hello');
+    await vi.waitFor(() => expect(shell.hangUps).toBe(1));
+    second.socket.close(1000);
+    await vi.waitFor(() => expect(tight.sessions).toBe(0));
+  });
+});
+
+describe('several at one session', () => {
+  it('that come first at the same moment share one shell', async () => {
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const before = exec.terminals.length;
+    const tokens = await Promise.all([1, 2, 3].map(() => world.token(user, { session: 'twins' })));
+    const all = await Promise.all(tokens.map((token) => come({ token })));
+    await Promise.all(all.map((client) => client.message('hello')));
+    expect(exec.terminals.length).toBe(before + 1);
+    latest().says('hi');
+    await Promise.all(all.map((client) => client.sees('hi')));
+    expect(await all[0]?.message('viewers')).toMatchObject({ viewers: [{ mode: 'rw' }, { mode: 'rw' }] });
+  });
+
+  it('see the screen as it is when they join, and a read-only one types nothing', async () => {
+    const { user, shell, client } = await attached('join');
+    shell.says('before');
+    await client.sees('before');
+    const looker = await come({ token: await world.token(user, { session: 'join', mode: 'ro' }) });
+    expect(await looker.message('hello')).toMatchObject({ start: 'screen', mode: 'ro' });
+    await looker.sees('before');
+    looker.type('no');
+    expect(await looker.message('notice')).toMatchObject({ code: 'read-only' });
+    client.type('yes');
+    await vi.waitFor(() => expect(Buffer.concat(shell.typed).toString()).toBe('yes'));
+    looker.tell({ type: 'end' });
+    client.tell({ type: 'end' });
+    expect(await looker.message('exit')).toMatchObject({ reason: 'ended' });
+  });
+
+  it('have the size of who typed last, and are told', async () => {
+    const { user, shell, client } = await attached('size');
+    const small = { cols: 40, rows: 10 };
+    const phone = await come({ token: await world.token(user, { session: 'size' }), size: small });
+    await phone.message('hello');
+    await vi.waitFor(() => expect(shell.sizes.at(-1)).toEqual(small));
+    expect(await client.message('size')).toMatchObject(small);
+    client.type('x');
+    await vi.waitFor(() => expect(shell.sizes.at(-1)).toEqual({ cols: 80, rows: 24 }));
+    phone.tell({ type: 'resize', cols: 41, rows: 10 });
+    client.tell({ type: 'resize', cols: 81, rows: 24 });
+    await vi.waitFor(() => expect(shell.sizes.at(-1)).toEqual({ cols: 81, rows: 24 }));
+    expect(shell.sizes).not.toContainEqual({ cols: 41, rows: 10 });
+  });
+
+  it('do not wait for one that takes nothing; it is caught up with a screen', async () => {
+    const { user, shell, client } = await attached('stalled');
+    const slow = await come({ token: await world.token(user, { session: 'stalled' }), acks: false });
+    await slow.message('hello');
+    const chunk = 'z'.repeat(64 * 1024);
+    for (let sent = 0; sent < 16; sent += 1) {
+      shell.says(chunk);
+      await vi.waitFor(() => expect(client.output().length).toBe((sent + 1) * chunk.length));
+    }
+    expect(slow.output().length).toBeLessThan(7 * chunk.length);
+    expect(shell.stream.isPaused()).toBe(false);
+    slow.tell({ type: 'ack', bytes: slow.output().length });
+    expect(await slow.message('screen')).toMatchObject({ offset: 16 * chunk.length });
+    shell.says('end');
+    await slow.sees('end');
+  });
+});
+
+describe('another gateway', () => {
+  it('says where a session is that it does not have', async () => {
+    const other = await world.gateway();
+    const { user, client } = await attached('owned');
+    const wrong = await open({ port: other.port, token: await world.token(user, { session: 'owned' }) });
+    expect(await wrong.message('error')).toMatchObject({
+      code: 'elsewhere',
+      address: expect.stringContaining(String(gateway.port)),
+    });
+    expect(await wrong.closed).toMatchObject({ code: 4409 });
+    const { ticket } = await client.message('hello');
+    const back = await open({ port: other.port, ticket: ticket ?? '', offset: 0 });
+    expect(await back.message('error')).toMatchObject({ code: 'elsewhere' });
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toHaveLength(1));
+  });
+
+  it('goes on with a shell that outlives its gateway, and that one lets go', async () => {
+    const first = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const second = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: first.port, token: await world.token(user, { session: 'kept' }) });
+    const { ticket } = await client.message('hello');
+    const shell = latest();
+    exec.resumable.add('kept');
+    await vi.waitFor(async () => expect((await world.store.read(user)).sessions[0]?.tickets).toHaveLength(1));
+    const back = await open({ port: second.port, ticket: ticket ?? '', offset: 5 });
+    expect(await back.message('hello')).toMatchObject({ start: 'screen', received: null, mode: 'rw' });
+    // tmux ends the client that another one replaces.
+    shell.ends({ exitCode: 0 });
+    expect(await client.closed).toMatchObject({ code: 4409 });
+    expect(shell.hangUps).toBe(0);
+    await vi.waitFor(() => expect(first.sessions).toBe(0));
+    expect((await world.store.read(user)).sessions).toMatchObject([{ id: 'kept', gateway: second.id }]);
+    back.socket.close(1000);
+    await vi.waitFor(() => expect(second.sessions).toBe(0));
+    expect(latest().hangUps).toBe(1);
+  });
+
+  it('finds what a drained one has left', async () => {
+    const first = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: first.port, token: await world.token(user, { session: 'drained' }) });
+    const { ticket } = await client.message('hello');
+    const shell = latest();
+    exec.resumable.add('drained');
+    await first.drain(2_000);
+    expect(await client.closed).toMatchObject({ code: 1012 });
+    expect(client.messages.some(({ type }) => type === 'exit')).toBe(false);
+    expect(shell.hangUps).toBe(0);
+    const second = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const back = await open({ port: second.port, ticket: ticket ?? '', offset: 0 });
+    await back.message('hello');
+    back.socket.close(1000);
+    await vi.waitFor(() => expect(second.sessions).toBe(0));
+  });
+});
