@@ -14,7 +14,12 @@ import { type LeaseDeps, type LeaseEvents, TerminalLease } from './lease.ts';
  */
 export class Hold {
   readonly #deps: LeaseDeps;
-  readonly #of: { readonly user: UserName; readonly session: string; readonly holder: string; readonly gateway: string };
+  readonly #of: {
+    readonly user: UserName;
+    readonly session: string;
+    readonly holder: string;
+    readonly gateway: string;
+  };
   readonly #events: LeaseEvents;
   readonly #closed = new AbortController();
   #lease: TerminalLease | null = null;

@@ -18,6 +18,8 @@ export interface GatewayLimits {
   readonly catchUpBytes: number;
   /** screens that are made anew at a time: each costs some megabytes and up to 50 ms */
   readonly screensAtOnce: number;
+  /** line and headers of a request: the words of a command stand in its URL */
+  readonly maxRequestHeadBytes: number;
   /** commands without a terminal */
   readonly jobsPerGateway: number;
   readonly jobsPerUser: number;
@@ -72,6 +74,7 @@ export const defaultLimits: GatewayLimits = {
   ringBytes: 1024 * 1024,
   catchUpBytes: 64 * 1024,
   screensAtOnce: 2,
+  maxRequestHeadBytes: 128 * 1024,
   jobsPerGateway: 500,
   jobsPerUser: 16,
   handshakesAtOnce: 256,

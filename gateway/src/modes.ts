@@ -1,6 +1,7 @@
 const introducer = Buffer.from('\u001b[?');
 /** The longest sequence that is looked for: several modes at once, as programs set them at their start. */
 const longest = 32;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control sequences are what is looked for
 const setting = /^\u001b\[\?([\d;]{1,28})([hl])/;
 
 /**

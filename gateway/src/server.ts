@@ -15,7 +15,14 @@ import {
   terminalProtocol,
 } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims } from '#shared/terminal-token.ts';
-import { type Admission, mustWaitNot, type Refusal, readTerminalRequest, refusedOrigin, type TerminalRequest } from './admission.ts';
+import {
+  type Admission,
+  mustWaitNot,
+  type Refusal,
+  readTerminalRequest,
+  refusedOrigin,
+  type TerminalRequest,
+} from './admission.ts';
 import { TerminalClient } from './client.ts';
 import { addressOf, type ConnectRate } from './connect-rate.ts';
 import { protocolDialect, rawDialect } from './dialect.ts';
@@ -45,7 +52,13 @@ export interface GatewayServer {
 }
 
 /** A browser cannot see why an upgrade was refused; these it must tell apart, to try again, so they are told by a close code. */
-const toldByCloseCode: ReadonlySet<CloseName> = new Set(['try-later', 'restarting', 'too-many-sessions', 'too-fast', 'elsewhere']);
+const toldByCloseCode: ReadonlySet<CloseName> = new Set([
+  'try-later',
+  'restarting',
+  'too-many-sessions',
+  'too-fast',
+  'elsewhere',
+]);
 
 const never = new AbortController().signal;
 
@@ -68,6 +81,7 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     raw: new WebSocketServer({ ...common, maxPayload: limits.maxRawFrameBytes }),
   };
   const http = createServer({
+    maxHeaderSize: limits.maxRequestHeadBytes,
     headersTimeout: limits.helloWithinMs,
     requestTimeout: limits.helloWithinMs,
     // Node looks for late ones every 30 s otherwise.

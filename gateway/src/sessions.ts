@@ -60,7 +60,10 @@ export class Sessions {
       session.attach(client, session.welcome(guest), null);
       return;
     }
-    const made = this.#make({ user, id, mode, directory: directory ?? null, record: claims.record ?? null, isKnown, takeOver: false }, client.size);
+    const made = this.#make(
+      { user, id, mode, directory: directory ?? null, record: claims.record ?? null, isKnown, takeOver: false },
+      client.size,
+    );
     attachFirst(made, client, guest);
   }
 
@@ -81,7 +84,10 @@ export class Sessions {
     const other = await this.#find(user, id, client);
     if (other) throw refusedTicket('it was used');
     this.mustHavePlace(parts);
-    const made = this.#make({ user, id, mode, directory: null, record: null, isKnown: true, takeOver: true }, client.size);
+    const made = this.#make(
+      { user, id, mode, directory: null, record: null, isKnown: true, takeOver: true },
+      client.size,
+    );
     attachFirst(made, client, { mode, name, received: null });
   }
 

@@ -1,16 +1,17 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { ensureBrowser } from './machine/browser.ts';
 import { packaged, runForeground } from './machine/foreground.ts';
 import { places } from './machine/places.ts';
 import { Refusal } from './machine/refusal.ts';
 import { runScript } from './machine/script.ts';
-import { say } from './machine/steps.ts';
+import { say, step } from './machine/steps.ts';
 import { prepareTestMachine } from './machine/test-machine.ts';
 
 const usage = `Usage: npm test [-- VITEST ARGUMENTS]
 
-Installs what the tests need (Docker engine, redis-server, box image), then type check, linter and all tests.
+Installs what the tests need (Docker engine, redis-server, chromium, box image), then type check, linter and all tests.
 Arguments go to vitest: npm test -- test/model
 
   --no-install   install no system packages: refuse instead
@@ -30,8 +31,10 @@ await runScript('npm test', async ({ signal }) => {
     say(usage);
     return 0;
   }
-  const machine = await prepareTestMachine(!args.includes('--no-install'), signal);
+  const mayInstall = !args.includes('--no-install');
+  const machine = await prepareTestMachine(mayInstall, signal);
   try {
+    await step('Browser', (s) => ensureBrowser(mayInstall, s));
     const checks = [
       ['Type check', 'tsc', ['--noEmit', '-p', 'tsconfig.base.json']],
       ['Linter', 'biome', ['check', '--error-on-warnings', '.']],

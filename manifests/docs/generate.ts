@@ -4,6 +4,7 @@ import { BoxClass } from '#shared/box-class.ts';
 import { configTable } from '#shared/config.ts';
 import { problemMediaType, problems } from '#shared/problem.ts';
 import { closeTable, refusalTable, terminalLimits, terminalPath } from '#shared/terminal-protocol.ts';
+import { execPath, execProtocols, execRefusals } from '#shared/exec-protocol.ts';
 import { limitRows } from './limits.ts';
 import { reasonTexts } from './reasons.ts';
 
@@ -26,6 +27,7 @@ export function generatedFiles(): GeneratedFile[] {
     { path: 'manifests/classes/box-class.schema.json', text: `${JSON.stringify(classSchema(), null, 2)}\n` },
     { path: 'README.md', text: withConfiguration(readFileSync(new URL('README.md', root), 'utf8')) },
     { path: 'manifests/docs/terminal-codes.md', text: terminalCodes() },
+    { path: 'manifests/docs/exec-codes.md', text: execCodes() },
     { path: 'manifests/docs/problems.md', text: problemCodes() },
     { path: 'manifests/docs/reasons.md', text: reasons() },
   ];
@@ -74,6 +76,22 @@ What a client can meet. Where a code stands, the socket is closed with it, and a
 was and what to do; without one, nothing is closed.
 
 ${table(['limit', 'default', 'close code', 'what a client is told'], limits)}`,
+  );
+}
+
+function execCodes(): string {
+  const rows = Object.entries(execRefusals).map(([name, { status, text }]) => [code(name), String(status), text]);
+  return page(
+    'How a command ends',
+    `Commands are run at \`${execPath}\`, and where Kubernetes' clients look for them (\`/api/v1/namespaces/{any}/pods/spoon-box-{user}/exec\`),
+with the subprotocol ${execProtocols.map(code).join(' or ')}; \`shared/src/exec-protocol.ts\` is the whole of it. What is refused before there is a
+WebSocket is \`${problemMediaType}\`, with one of the codes of [terminals](terminal-codes.md), or of these:
+
+${table(['code', 'HTTP status', 'meaning'], rows)}
+After that every command ends with one \`Status\` on channel 3, and close code 1000. \`Success\` is exit code 0. \`Failure\` with the reason
+\`NonZeroExitCode\` has the exit code in \`details.causes\`. With any other reason the command was not run, or was ended: \`BoxGone\`,
+\`EngineFailed\`, or a code of terminals in capitals (\`Reaped\`, \`Deleted\`, \`Restarting\`, \`TryLater\`, …).
+`,
   );
 }
 

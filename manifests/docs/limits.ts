@@ -65,8 +65,18 @@ function sessions(): LimitRow[] {
       told: 'the limit; one that nobody is attached to makes room first',
     },
     { limit: 'sockets at one terminal', default: count(defaultLimits.viewersPerSession), close, told: 'the limit' },
-    { limit: 'commands of one user on a gateway', default: count(defaultLimits.jobsPerUser), close, told: 'the limit' },
-    { limit: 'commands on a gateway', default: count(defaultLimits.jobsPerGateway), close, told: 'the limit' },
+    {
+      limit: 'commands (`/v1/exec`) of one user on a gateway',
+      default: count(defaultLimits.jobsPerUser),
+      close: null,
+      told: 'HTTP 429 `too-many-jobs`, before there is a WebSocket',
+    },
+    {
+      limit: 'commands (`/v1/exec`) on a gateway',
+      default: count(defaultLimits.jobsPerGateway),
+      close: null,
+      told: 'the same',
+    },
     {
       limit: 'a terminal without any socket',
       default: humanDuration(defaultLimits.graceMs),

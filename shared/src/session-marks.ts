@@ -6,7 +6,8 @@ export const sessionVariable = 'SPOONBOX_SESSION';
 
 /**
  * $1 session, $2 grace in tenths of a second, $3 1 = spare what was made to outlive its terminal. Ends whatever carries the
- * session's mark: HUP and CONT (a tmux server takes TERM only), then KILL; exit code 1 = some are left.
+ * session's mark: HUP and CONT (a tmux server takes TERM only), then KILL, some times, because what is killed may just have
+ * started another; exit code 1 = some are left.
  *
  * Spared is what ignores HUP (`nohup`), and what is in a session of its own, in the kernel's sense (`setsid`, the user's own
  * tmux): its leader lives, and was not started from outside of the box. Never spared are the session's first process and
@@ -24,7 +25,7 @@ p=$(left); [ -n "$p" ] || exit 0
 kill -HUP $p; kill -CONT $p; i=0
 for t in $p; do grep -qsx 'tmux: server' /proc/$t/comm && kill -TERM $t; done
 while [ $i -lt "$2" ]; do sleep 0.1; p=$(left); [ -n "$p" ] || exit 0; i=$((i+1)); done
-kill -KILL $p; sleep 0.2; [ -z "$(left)" ]`;
+for i in 1 2 3 4 5; do kill -KILL $p; sleep 0.1; p=$(left); [ -n "$p" ] || exit 0; done; exit 1`;
 
 export function endCommand(session: string, graceMs: number, spareDaemons: boolean): string[] {
   return ['/bin/sh', '-c', endScript, 'spoonbox', session, String(Math.ceil(graceMs / 100)), spareDaemons ? '1' : '0'];

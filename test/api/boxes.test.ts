@@ -178,7 +178,7 @@ describe('terminal tokens', () => {
     const answer = await ask({ mode: 'ro', directory: 'src', session: 's-1', ttlMs: 5_000 });
     expect(answer.headers.get('cache-control')).toBe('no-store');
     const reply = TerminalTokenReply.parse(answer.json);
-    expect(reply).toMatchObject({ url: 'ws://127.0.0.1:3921/v1/terminal', session: 's-1' });
+    expect(reply).toMatchObject({ url: 'ws://127.0.0.1:3921/v1/terminal?session=s-1', session: 's-1' });
     expect(reply.expiresAt - Date.now()).toBeLessThanOrEqual(5_000);
     const verified = await verifyTerminalToken(secret, reply.token);
     expect(verified).toMatchObject({ ok: true, claims: { user: 'ann', mode: 'ro', directory: 'src', session: 's-1' } });

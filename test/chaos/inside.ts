@@ -55,10 +55,7 @@ const installation = await createInstallation(
   },
   (part, how) => history.violated(`${part} ended by itself: ${how}`),
 );
-const terminals = new TerminalHistory(
-  history,
-  (name) => installation.gateways.find((gateway) => gateway.name === name)?.life ?? 0,
-);
+const terminals = new TerminalHistory(history);
 const deck: Breaking[] = [];
 const crowds = Array.from({ length: crowdCount }, (_, index) => crowd(index));
 const world: World = {
@@ -105,7 +102,7 @@ async function work(): Promise<void> {
   await goHome();
   await Promise.all([...world.controllers, ...world.gateways].map((part) => isReady(part)));
   await checkShells(world, terminals);
-  await checkRecords(world, terminals);
+  await checkRecords(world);
   await checkHomes(join(installation.corner.workdir, 'homes'), users, terminals, history);
   await checkAllGo(world, users);
   watching.abort();

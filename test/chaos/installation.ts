@@ -16,6 +16,8 @@ const engineDiskMiB = 256;
 const readyWithinMs = 60_000;
 /** Boxes go soon, so that reaps meet faults; everything else is as it is delivered. */
 const idleMs = 20_000;
+/** Short, so that what nobody comes back to is gone before the end is looked at. */
+const terminalGraceMs = 30_000;
 
 export interface Installation {
   readonly engine: OwnEngine;
@@ -57,6 +59,7 @@ export async function createInstallation(
       SPOON_AGENT_WORKER_INTERNAL_TOKEN: apiToken,
       SPOON_AGENT_TERMINAL_SECRET: 'test-terminal-secret-0123456789',
       SPOON_AGENT_BOX_IDLE_MS: String(idleMs),
+      SPOON_TERMINAL_GRACE_MS: String(terminalGraceMs),
       ...(process.env.SPOON_BOX_IMAGE === undefined ? {} : { SPOON_BOX_IMAGE: process.env.SPOON_BOX_IMAGE }),
     };
     return createPart({

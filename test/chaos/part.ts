@@ -10,8 +10,6 @@ export interface Part {
   readonly name: string;
   /** where it serves; '' = it does not */
   readonly url: string;
-  /** counts its starts */
-  readonly life: number;
   readonly isRunning: boolean;
   readonly pid: number | null;
   start(): void;
@@ -39,7 +37,6 @@ export interface PartOptions {
 
 export function createPart(options: PartOptions): Part {
   let child: ChildProcess | null = null;
-  let life = 0;
   let expected = false;
   let exited: Promise<void> = Promise.resolve();
   let lines: string[] = [];
@@ -59,9 +56,6 @@ export function createPart(options: PartOptions): Part {
   return {
     name: options.name,
     url: options.url ?? '',
-    get life() {
-      return life;
-    },
     get isRunning() {
       return child !== null;
     },
@@ -73,7 +67,6 @@ export function createPart(options: PartOptions): Part {
     },
     start() {
       if (child !== null) throw new Error(`${options.name} runs already`);
-      life += 1;
       expected = false;
       const { main, args = [], environment: env, onMessage } = options;
       const started =

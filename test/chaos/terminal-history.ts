@@ -7,8 +7,6 @@ type Of<Is extends Telling['is']> = Extract<Telling, { is: Is }>;
 interface Terminal {
   readonly user: string;
   readonly gateway: string;
-  /** which life of that gateway it was opened in */
-  readonly life: number;
 }
 
 /** A fault explains what clients see for so long after its end. */
@@ -30,15 +28,13 @@ export class TerminalHistory {
   readonly echoed = new Map<string, { user: string; session: string; shell: number; line: number }>();
   readonly closes = new Map<string, number>();
   readonly #history: History;
-  readonly #lifeOf: (gateway: string) => number;
 
-  constructor(history: History, lifeOf: (gateway: string) => number) {
+  constructor(history: History) {
     this.#history = history;
-    this.#lifeOf = lifeOf;
   }
 
   opens({ session, user, gateway }: Of<'opens'>): void {
-    this.terminals.set(session, { user, gateway, life: this.#lifeOf(gateway) });
+    this.terminals.set(session, { user, gateway });
   }
 
   echo({ session, shell, line, user }: Of<'echoed'>): void {

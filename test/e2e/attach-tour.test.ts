@@ -67,6 +67,7 @@ const tour: readonly (readonly [command: string, says: (ran: Ran) => void])[] = 
   ['npx spoonbox release alice job-1', ({ out }) => expect(out).toContain('is given back')],
   ['npx spoonbox reap alice --wait', ({ out }) => expect(out).toContain('is gone; only the home survives')],
   [`echo 'cat ~/note; exit' | npx spoonbox attach alice`, ({ out }) => expect(out).toMatch(/^kept\r?$/m)],
+  [`npx spoonbox exec alice -- sh -c 'cat ~/note'`, ({ out }) => expect(out).toBe('kept\n')],
   ['npx spoonbox token alice', ({ out }) => expect(out).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/m)],
 ];
 

@@ -34,6 +34,27 @@ export interface TerminalPage {
 const Lines = z.array(z.string());
 const Events = z.array(z.looseObject({ type: z.string() }));
 
+/** A box that starts anywhere on the machine is a change of its network, for which the browser breaks off what it loads. */
+const loadsMost = 5;
+const startWithinMs = 10_000;
+
+async function load(page: Page, url: string, broken: readonly string[]): Promise<void> {
+  const failed: string[] = [];
+  page.on('requestfailed', (request) => failed.push(`${request.url()}: ${request.failure()?.errorText}`));
+  for (let loads = 1; ; loads += 1) {
+    const before = failed.length;
+    await page.goto(url);
+    try {
+      await page.waitForFunction('window.spoonbox !== undefined', null, { timeout: startWithinMs, polling: 50 });
+      return;
+    } catch (error) {
+      const isNetwork = failed.slice(before).some((text) => text.includes('ERR_NETWORK_CHANGED'));
+      if (isNetwork && loads < loadsMost) continue;
+      throw new Error(`the page does not start (${error}): ${[...failed, ...broken].join('; ')}`);
+    }
+  }
+}
+
 const readLines = `(() => {
   const { active } = spoonbox.terminal.buffer;
   return Array.from({ length: active.length }, (_, row) => active.getLine(row).translateToString(true));
@@ -43,24 +64,30 @@ export async function openTerminalPage(browser: Browser, url: string): Promise<T
   const page = await browser.newPage();
   const broken: string[] = [];
   page.on('pageerror', (error) => broken.push(String(error)));
-  await page.goto(url);
-  await page.waitForFunction('window.spoonbox !== undefined', null, { timeout: 30_000 }).catch((error: unknown) => {
-    throw new Error(`the page does not start: ${broken.join('; ')} (${error})`);
+  page.on('response', (answer) => {
+    if (answer.status() >= 400 && !answer.url().endsWith('.ico')) broken.push(`${answer.url()}: ${answer.status()}`);
   });
+  await load(page, url, broken);
   await page.locator('.xterm-helper-textarea').focus();
   const lines = async (): Promise<string[]> => Lines.parse(await page.evaluate(readLines));
   return {
     page,
     lines,
-    sees: (line) =>
-      until(`a line ${line} in the terminal`, async () => {
-        if (broken.length > 0) throw new Error(`the page is broken: ${broken.join('; ')}`);
-        for (const text of await lines()) {
-          const found = line.exec(text);
-          if (found) return found;
-        }
-        return null;
-      }),
+    async sees(line) {
+      try {
+        return await until(`a line ${line} in the terminal`, async () => {
+          if (broken.length > 0) throw new Error(`the page is broken: ${broken.join('; ')}`);
+          for (const text of await lines()) {
+            const found = line.exec(text);
+            if (found) return found;
+          }
+          return null;
+        });
+      } catch (error) {
+        const told = String(await page.evaluate('JSON.stringify(spoonbox.events.slice(-5))'));
+        throw new Error(`${error}; the last lines: ${JSON.stringify((await lines()).filter(Boolean).slice(-10))}; told: ${told}`);
+      }
+    },
     type: (text) => page.keyboard.type(text),
     press: (key) => page.keyboard.press(key),
     async events(type) {
@@ -68,4 +95,9 @@ export async function openTerminalPage(browser: Browser, url: string): Promise<T
       return events.filter((event) => event.type === type);
     },
   };
+}
+
+/** The numbers of the counter's lines, in the order in which they are on the screen. */
+export function counted(lines: readonly string[]): number[] {
+  return lines.flatMap((line) => (/^n\d+$/.test(line) ? [Number(line.slice(1))] : []));
 }

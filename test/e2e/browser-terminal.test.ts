@@ -2,7 +2,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { createNetwork, type Network } from './browser-network.ts';
-import { browserProgram, launchBrowser, openTerminalPage } from './browser-page.ts';
+import { browserProgram, counted, launchBrowser, openTerminalPage } from './browser-page.ts';
 import { type Site, serveSite } from './browser-site.ts';
 import { createInstallation, type Installation, until } from './installation.ts';
 
@@ -57,8 +57,12 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
     expect(await terminal.events('input-lost')).toEqual([]);
     expect((await terminal.lines()).filter((line) => line.startsWith('over'))).toHaveLength(1);
     await terminal.type('exit 3\n');
-    await until('the exit', async () => (await terminal.events('exit'))[0]?.code === 3);
-    expect(await terminal.events('closed')).toMatchObject([{ how: 'exit' }]);
+    const [closed] = await until('the end', async () => {
+      const ends = await terminal.events('closed');
+      return ends.length > 0 && ends;
+    });
+    expect(closed).toMatchObject({ how: 'exit' });
+    expect(await terminal.events('exit')).toMatchObject([{ code: 3, reason: 'exited' }]);
     await terminal.page.close();
   }, 120_000);
 
@@ -89,8 +93,3 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
     await terminal.page.close();
   });
 });
-
-/** The numbers of the counter's lines, in the order in which they are on the screen. */
-function counted(lines: readonly string[]): number[] {
-  return lines.flatMap((line) => (/^n\d+$/.test(line) ? [Number(line.slice(1))] : []));
-}

@@ -25,7 +25,7 @@ export interface Installation {
   newUser(name: string): UserName;
   /** Starts a controller. With `standby` it is not waited for until it leads. */
   controller(environment?: Readonly<Record<string, string>>, standby?: 'standby'): Promise<ControllerProcess>;
-  gateway(): Promise<GatewayProcess>;
+  gateway(environment?: Readonly<Record<string, string>>): Promise<GatewayProcess>;
   /** SIGTERM to all of them: a test that failed must not leave the next one a leader, or a port in use. */
   stopProcesses(): Promise<void>;
   /** A folder for SPOON_CLASSES: each class is the default one, with these lines in place of its own. */
@@ -67,8 +67,8 @@ export async function createInstallation(dockerHost?: string): Promise<Installat
       if (standby === undefined) await controller.converged();
       return controller;
     },
-    async gateway() {
-      const gateway = await startGatewayProcess(world.environment, gatewayPort);
+    async gateway(environment = {}) {
+      const gateway = await startGatewayProcess({ ...world.environment, ...environment }, gatewayPort);
       gateways.add(gateway);
       return gateway;
     },

@@ -132,6 +132,17 @@ describe('a client that breaks the protocol', () => {
   });
 });
 
+describe('without the state store', () => {
+  it('nothing is run, and the client is told to try later', async () => {
+    await world.redis.stop();
+    const token = await world.token(world.newUser());
+    expect(await refusal({ command: 'true' }, { bearer: token })).toEqual([503, 'try-later']);
+    const job = await bareJob(gateway.port, world.newUser(), ['true']);
+    expect(await job.status).toMatchObject({ status: 'Failure', reason: 'TryLater' });
+    await world.redis.restart();
+  });
+});
+
 describe('frames of the engine', () => {
   it('are taken apart wherever they are cut, in order, none lost', () => {
     const parts = Array.from({ length: 300 }, (_, i) => ({ stream: 1 + (i % 2), body: randomBytes((i * 37) % 700) }));

@@ -89,21 +89,29 @@ function drop(terminal: Terminal): void {
 
 describe('a shell under tmux', () => {
   it.each([
-    ['exit 7', 7],
-    ['exit', 0],
-    ['kill -9 $$', 137],
-    ['kill -HUP $$', 129],
-  ])('that ends by `%s` tells its exit code, and its last output stays on the screen', async (command, exitCode) => {
-    const terminal = await execOf().open(startOf(), never);
-    const seen = screenOf(terminal);
-    await seen.sees(/\$ $/m);
-    seen.type(`echo last"-"words; ${command}\n`);
-    await seen.closed;
-    expect(await terminal.state()).toEqual({ running: false, exitCode, boxRuns: true });
-    await seen.sees('last-words');
-    expect(seen.text()).not.toMatch(/exited|detached|server|Pane is dead/);
-    expect(seen.screen.buffer.active.cursorY).toBeGreaterThan(seen.lines().indexOf('last-words'));
-  });
+    ['', 'exit 7', 7],
+    ['', 'exit', 0],
+    // More than tmux has drawn by then.
+    ['seq 1 5000; ', 'exit 8', 8],
+    ['', 'kill -9 $$', 137],
+    ['', 'kill -HUP $$', 129],
+  ])(
+    'that ends by `%s%s` tells its exit code, and its last output stays on the screen',
+    async (first, last, exitCode) => {
+      const terminal = await execOf().open(startOf(), never);
+      const seen = screenOf(terminal);
+      await seen.sees(/\$ $/m);
+      seen.type(`${first}echo last"-"words; ${last}\n`);
+      await seen.closed;
+      expect(await terminal.state()).toEqual({ running: false, exitCode, boxRuns: true });
+      await seen.sees('last-words');
+      const { baseY, cursorY } = seen.screen.buffer.active;
+      const words = seen.lines().lastIndexOf('last-words');
+      expect(words).toBeGreaterThanOrEqual(baseY);
+      expect(baseY + cursorY).toBeGreaterThan(words);
+      expect(seen.text()).not.toMatch(/exited|detached|server|Pane is dead/);
+    },
+  );
 
   it('is not felt: no status bar, no key taken, native scroll-back, the environment of a plain shell', async () => {
     const start = startOf();
@@ -119,6 +127,7 @@ describe('a shell under tmux', () => {
     seen.type('keys:\x02c\x02d\x02:\x1b[5~\x1bx\n');
     await seen.sees(/keys:\^Bc\^Bd\^B:\^\[\[5~\^\[x/);
     seen.type('\x03');
+    await seen.sees(/^130 .*\$ $/m);
     seen.type('stty echo; for i in $(seq 1 100); do echo line-$i; sleep 0.002; done\n');
     await seen.sees('line-100');
     const numbered = seen.lines().filter((line) => /^line-\d+$/.test(line));

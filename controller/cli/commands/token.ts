@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import type { TerminalTokenReply } from '#shared/api-schemas.ts';
 import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { print } from '../output.ts';
@@ -45,7 +46,13 @@ Examples
     };
     const reply = await openClient(values).terminalToken(user, wish, signal);
     if (format === 'json') print(JSON.stringify(reply, null, 2));
-    else print(format === 'token' ? reply.token : `${reply.url}?token=${reply.token}`);
+    else print(format === 'token' ? reply.token : withToken(reply));
     return exitCodes.ok;
   },
 };
+
+function withToken({ url, token }: TerminalTokenReply): string {
+  const whole = new URL(url);
+  whole.searchParams.set('token', token);
+  return whole.href;
+}

@@ -151,7 +151,7 @@ function endWhenSilent(socket: WebSocket): () => void {
 }
 
 async function close(socket: WebSocket, closed: Promise<number>): Promise<void> {
-  socket.resume();
+  if (socket.isPaused) socket.resume();
   socket.close(1000);
   const timer = setTimeout(() => socket.terminate(), closeWithinMs);
   await closed;

@@ -17,7 +17,10 @@ export function addOtherRoutes({ app, classes, config, health }: Api): void {
       const { user } = request.params;
       const { token, session, expiresAt } = await signTerminalToken(config.terminalSecret, { user, ...request.body });
       reply.header('cache-control', 'no-store');
-      return { token, url: terminalUrl, session, expiresAt };
+      // By the session in it, proxies send all sockets of one session to one gateway.
+      const url = new URL(terminalUrl);
+      url.searchParams.set('session', session);
+      return { token, url: url.href, session, expiresAt };
     },
   );
 

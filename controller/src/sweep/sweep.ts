@@ -7,7 +7,7 @@ import { eachAtOnce } from './each.ts';
 import { Marks, type RunningBox } from './marks.ts';
 import { goneMs, type StaleSession, staleSessions } from './stale.ts';
 
-/** A round reads one hash for each user, which is empty for most: 10,000 users cost Redis some 0.1 s of a minute. */
+/** A round reads one hash for each user, empty for most: 10,000 cost Redis 0.05 s, and this process 0.2 s, of a minute. */
 export const sweepLimits = {
   everyMs: 60_000,
   /** users whose records are read at once */

@@ -10,9 +10,9 @@ const endWithinMs = 10_000;
 const never = new AbortController().signal;
 
 /**
- * Ends every process (with `spareDaemons`, but those that ignore HUP) in a container that carries a session's mark, by a second exec: HUP and CONT, KILL after a grace. For
- * what outlived the hang-up, and for an exec whose start was cut off. A container that is gone is success; rejects with an
- * EngineError where some are left, or that cannot be told.
+ * Ends every process in a container that carries a session's mark (with `spareDaemons`, but those that were made to outlive
+ * their terminal) by a second exec: HUP and CONT, KILL after a grace. For what outlived the hang-up, and for an exec whose start
+ * was cut off. A container that is gone is success; rejects with an EngineError where some are left, or that cannot be told.
  */
 export async function endMarked(
   docker: Docker,

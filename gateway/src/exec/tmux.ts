@@ -5,8 +5,9 @@ import { loginScript } from './scripts.ts';
  * A shell that outlives its connection runs under a tmux server of its own, `tmux -L spoonbox-<session>`. Nothing of it shall
  * be seen or felt: no status bar, no key of its own, no alternate screen around it, and none of its words.
  *
- * What is not promised: tmux draws what it has understood. Under a flood of output it leaves out lines that were scrolled
- * away before it drew them, in the native scroll-back too (`resume` has them); sequences that it does not know are dropped.
+ * What is not promised: tmux draws what it has understood, and of a burst of output only what is on the screen after each
+ * read of some kilobytes. So the native scroll-back has gaps where a program prints more than a screen at once (of 300 lines,
+ * 20 to 50 were there); `resume` brings all of them. Sequences that it does not know are dropped.
  */
 
 /** The tmux session in that server; there is one. */
@@ -16,8 +17,10 @@ const historyLines = 2_500;
 const replayLines = 2_000;
 /** What the stream of a terminal ends with whose shell goes on elsewhere: as one that was hung up. */
 const takenOver = 129;
+/** How long tmux may take to read the last output. */
+const answerWithinTenths = 20;
 
-/** Options that a tmux before 3.3 does not know make it refuse all of it: then the shell runs without. */
+/** Options that a tmux before 3.2 does not know make it refuse all of it: then the shell runs without. */
 const serverOptions: readonly (readonly string[])[] = [
   ['set', '-s', 'escape-time', '0'],
   ['set', '-s', 'default-terminal', 'tmux-256color'],
@@ -45,33 +48,41 @@ const serverOptions: readonly (readonly string[])[] = [
   ['set', '-g', 'update-environment', ''],
   ['set', '-gw', 'window-size', 'latest'],
   ['set', '-gw', 'automatic-rename', 'off'],
-  ['set', '-gw', 'allow-passthrough', 'on'],
-  // The shell's exit code is known only of a dead pane that is still there.
-  ['set', '-gw', 'remain-on-exit', 'on'],
-  ['set', '-gw', 'remain-on-exit-format', ''],
+  ['set', '-gwq', 'allow-passthrough', 'on'],
   ...['root', 'prefix', 'copy-mode', 'copy-mode-vi'].map((table) => ['unbind', '-aq', '-T', table]),
-  ['set-hook', '-g', 'pane-died', `run-shell -C "${leaveWithExitCode()}" ; kill-server`],
 ];
 
-/** The client becomes a command that puts the cursor below the last output, and ends as the shell did. */
-function leaveWithExitCode(): string {
-  const exitCode = '#{?pane_dead_signal,#{e|+:128,#{pane_dead_signal}},#{pane_dead_status}}';
-  return `detach-client -s ${name} -E 'printf \\"\\\\033[#{cursor_y};1H\\\\n\\" >&0; exit ${exitCode}'`;
-}
+/**
+ * What runs in tmux: $1 a file, $2 what starts the shell, $3 directory. The file is there once it runs, and gets the exit code
+ * (a `pane-died` hook would know it too, but tmux before 3.5 loses one now and then, and the shell's end with it). What is
+ * typed ahead may interrupt, and this is no program to interrupt. The user's own tmux shall start in it.
+ *
+ * tmux lets go of its client without drawing the last output first. So once it has answered, and has read all of that
+ * output, the last screen is kept for the client's end.
+ */
+const insideScript = `: >"$1"; trap : INT QUIT TSTP
+env -u TMUX -u TMUX_PANE -u TERM_PROGRAM -u TERM_PROGRAM_VERSION /bin/sh -c "$2" spoonbox 0 0 "$3"; x=$?
+stty raw -echo min 0 time 0 && cat >/dev/null; stty time ${answerWithinTenths}; printf '\\033[5n'; dd bs=64 count=1 >/dev/null 2>&1
+tmux display-message -p '#{cursor_y}' \\; capture-pane -pe >"$1.screen"; echo $x >"$1"`;
+
+/** After tmux has let go: the exit code of the shell; where it goes on elsewhere or was hung up, that of a hang-up. */
+const exitScript = `if [ -s "$f" ]; then
+{ read -r y; printf '\\033[H\\033[J%s\\033[m\\033[%s;1H' "$(cat)" $((y+1)); } <"$f.screen"
+x=$(cat "$f"); rm -f "$f" "$f.screen"; exit "$x"; fi
+if [ -e "$f" ]; then tmux -L "$n" has-session 2>/dev/null || rm -f "$f"; exit ${takenOver}; fi`;
 
 /**
- * Echo is off until the shell's own terminal does it for what is typed ahead. $1 rows, $2 columns, $3 directory, $4 name of
- * the server, $5 what starts the shell, then the options, each ended by `;`.
+ * $1 rows, $2 columns, $3 directory, $4 name of the server, $5 what starts the shell, $6 what runs in tmux, then the options,
+ * each ended by `;`. Echo is off until the shell's own terminal does it for what is typed ahead.
  */
-const openScript = `r=$1 c=$2 d=$3 n=$4 login=$5; shift 5
-stty rows "$r" cols "$c" -echo 2>/dev/null
-t="tmux -u -L $n -f /dev/null"
-command -v tmux >/dev/null 2>&1 && $t "$@" new-session -d -s ${name} -x "$c" -y "$r" /bin/sh -c "$login" spoonbox 0 0 "$d" >/dev/null 2>&1 &&
-exec $t attach -t ${name} >/dev/null 2>&1
-stty echo 2>/dev/null; exec /bin/sh -c "$login" spoonbox 0 0 "$d"`;
-
-/** So that the user's own tmux starts in it, and nothing takes the terminal for another. */
-const insideScript = `unset TMUX TMUX_PANE TERM_PROGRAM TERM_PROGRAM_VERSION\n${loginScript}`;
+const openScript = `r=$1 c=$2 d=$3 n=$4 login=$5 inside=$6; shift 6
+if command -v tmux >/dev/null 2>&1; then
+stty rows "$r" cols "$c" -echo 2>/dev/null; f=${exitFileOf('$n')}; rm -f "$f"
+tmux -u -L "$n" -f /dev/null "$@" new-session -s ${name} /bin/sh -c "$inside" spoonbox "$f" "$login" "$d" >/dev/null 2>&1
+${exitScript}
+stty echo 2>/dev/null
+fi
+exec /bin/sh -c "$login" spoonbox "$r" "$c" "$d"`;
 
 /** A login shell under a tmux server of its own, or without where the image has none. */
 export function persistentLoginCommand(
@@ -80,7 +91,7 @@ export function persistentLoginCommand(
   directory: string | null,
 ): string[] {
   const options = serverOptions.flatMap((command) => [...command, ';']);
-  const given = [String(rows), String(cols), directory ?? '', serverOf(session), insideScript];
+  const given = [String(rows), String(cols), directory ?? '', serverOf(session), loginScript, insideScript];
   return ['/bin/sh', '-c', openScript, 'spoonbox', ...given, ...options];
 }
 
@@ -88,12 +99,14 @@ export function persistentLoginCommand(
  * $1 rows, $2 columns, $3 name of the server. The history is wrapped for the new size first, printed, and pushed out of the
  * screen, which tmux then draws.
  */
-const resumeScript = `stty rows "$1" cols "$2" -echo 2>/dev/null
-t="tmux -u -L $3 -f /dev/null"
-$t detach-client -s ${name} -E 'exit ${takenOver}' \\; resize-window -t ${name} -x "$2" -y "$1" \\; \\
+const resumeScript = `stty rows "$1" cols "$2" -echo 2>/dev/null; n=$3; f=${exitFileOf('$n')}
+t="tmux -u -L $n -f /dev/null"
+$t detach-client -s ${name} \\; resize-window -t ${name} -x "$2" -y "$1" \\; \\
 if -F '#{history_size}' 'capture-pane -peJ -t ${name} -S -${replayLines} -E -1' 2>/dev/null
 printf '\\033[m'; i=1; while [ $i -lt "$1" ]; do echo; i=$((i+1)); done
-exec $t attach -d -t ${name} \\; set -w window-size latest >/dev/null 2>&1`;
+$t attach -d -t ${name} \\; set -w window-size latest >/dev/null 2>&1
+${exitScript}
+exit ${takenOver}`;
 
 /** Goes on with a shell that was started so. */
 export function resumeCommand(session: string, { rows, cols }: TerminalSize): string[] {
@@ -105,10 +118,15 @@ export function hasServerCommand(session: string): string[] {
   return ['/bin/sh', '-c', `tmux -L "$1" has-session -t ${name}`, 'spoonbox', serverOf(session)];
 }
 
-/** $1 name of the server, $2 tenths of a second. */
+/**
+ * $1 name of the server, $2 tenths of a second. The shell itself is told, too: it is not what leads the kernel's session, and
+ * where it runs a program the kernel tells that one only.
+ */
 const endServerScript = `p=$(tmux -L "$1" list-panes -a -F '#{pane_pid}') || exit 2
-tmux -L "$1" kill-server; i=0
-while [ $i -lt "$2" ]; do kill -0 $p 2>/dev/null || exit 0; sleep 0.1; i=$((i+1)); done; exit 1`;
+p="$p $(cat /proc/$p/task/$p/children 2>/dev/null)"; kill -HUP \${p#* } 2>/dev/null; kill -CONT \${p#* } 2>/dev/null
+tmux -L "$1" kill-server 2>/dev/null; i=0
+lives() { for q in $p; do kill -0 $q 2>/dev/null && return; done; return 1; }
+while [ $i -lt "$2" ]; do lives || exit 0; sleep 0.1; i=$((i+1)); done; exit 1`;
 
 /** Hangs up the shell by ending its server. Exit code 0: the shell is gone; 1: it outlived that; else there was no server. */
 export function endServerCommand(session: string, withinMs: number): string[] {
@@ -118,4 +136,9 @@ export function endServerCommand(session: string, withinMs: number): string[] {
 /** By this name the sweep knows it, too: see `session-marks.ts`. */
 function serverOf(session: string): string {
   return `spoonbox-${session}`;
+}
+
+/** Beside the server's socket, in a directory that tmux makes for its user alone. */
+function exitFileOf(server: string): string {
+  return `"\${TMUX_TMPDIR:-/tmp}/tmux-$(id -u)/${server}.exit"`;
 }

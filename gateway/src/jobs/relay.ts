@@ -17,7 +17,12 @@ import type { JobSocket } from './job-socket.ts';
  */
 export function relay(
   deps: { readonly clock: Clock; readonly limits: GatewayLimits; readonly log: Logger },
-  between: { command: RunningCommand; socket: JobSocket; stdout: boolean; stderr: boolean },
+  between: {
+    command: RunningCommand;
+    socket: Pick<JobSocket, 'send' | 'isFull' | 'onRoom' | 'input'>;
+    stdout: boolean;
+    stderr: boolean;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const { command, socket } = between;
@@ -50,7 +55,7 @@ export function relay(
       for (const frame of frames.take(chunk)) {
         if (frame[0] === channel.stderr ? between.stderr : between.stdout) socket.send(frame);
       }
-      if (ending || stream.isPaused() || socket.isFull() || !socket.isFull()) return;
+      if (ending || stream.isPaused() || !socket.isFull()) return;
       stream.pause();
       cancelCheck();
       checkLater();

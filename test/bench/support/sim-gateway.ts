@@ -6,11 +6,17 @@ import { InstallationId, keysOf } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { runProcess } from '#shared/run-process.ts';
+import { defaultConnectRates } from '../../../gateway/src/connect-rate.ts';
 import { startGateway } from '../../../gateway/src/gateway.ts';
 import { defaultLimits } from '../../../gateway/src/limits.ts';
 import { createSimExec } from './sim-exec.ts';
 
-/** The program of a child process: a gateway with its usual limits, wired as `main.ts` does it, with a simulated engine. */
+/**
+ * The program of a child process: a gateway wired as `main.ts` does it, with a simulated engine, and with its usual limits but
+ * for one: all the clients of a benchmark come from one address.
+ */
+
+const connectRates = { ...defaultConnectRates, address: { burst: 10_000, perSecond: 10_000 } };
 
 await runProcess('gateway', async (signal) => {
   const config = readConfig(process.env);
@@ -22,7 +28,7 @@ await runProcess('gateway', async (signal) => {
     exec: createSimExec(),
     clock: systemClock,
     log,
-    limits: defaultLimits,
+    limits: { ...defaultLimits, connectRates },
     terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
     recordings: null,
     secret: config.terminalSecret,

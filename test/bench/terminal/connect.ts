@@ -4,7 +4,7 @@ import { median, rounded } from '../support/statistics.ts';
 import type { Place } from './place.ts';
 import { type Row, ratioRow } from './rows.ts';
 import { inTurn } from './turns.ts';
-import { leave, type Wire } from './wire.ts';
+import { leave, type Wire, within } from './wire.ts';
 
 const goal = { atMost: 1.15 };
 const usualRounds = 40;
@@ -15,7 +15,7 @@ const users = ['connect-0', 'connect-1', 'connect-2'];
 export async function measureConnect(bench: Bench, place: Place): Promise<Row[]> {
   const one = async (open: () => Promise<Wire>): Promise<number[]> => {
     const wire = await open();
-    const [firstMs] = await Promise.all([wire.firstByteMs, wire.ready]);
+    const [firstMs] = await within(Promise.all([wire.firstByteMs, wire.ready]), 'first byte');
     await leave(wire);
     return [firstMs];
   };

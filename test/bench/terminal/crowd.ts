@@ -17,6 +17,8 @@ export interface Crowd {
   readonly echoMs: readonly number[];
   /** what came to each of them, a second, the least */
   readonly leastBytesPerS: number;
+  /** what each of them has typed, a second: less than 1 where this machine has no time for it */
+  readonly keysPerS: number;
   /** keys that had no echo at the end */
   readonly unanswered: number;
 }
@@ -37,14 +39,18 @@ export async function watchCrowd(wires: readonly Wire[], signal: AbortSignal): P
       wire.parsed(chunk.length);
     });
   });
+  const slotMs = 1_000 / slots;
+  const startedAtMs = performance.now();
   let slot = 0;
   const timer = setInterval(() => {
-    for (let index = slot; index < wires.length; index += slots) {
-      sentAt[index]?.push(performance.now());
-      wires[index]?.send(key);
+    // A timer that comes late does not make fewer keys of it.
+    for (; startedAtMs + slot * slotMs <= performance.now(); slot++) {
+      for (let index = slot % slots; index < wires.length; index += slots) {
+        sentAt[index]?.push(performance.now());
+        wires[index]?.send(key);
+      }
     }
-    slot = (slot + 1) % slots;
-  }, 1_000 / slots);
+  }, slotMs);
   try {
     await sleep(systemClock, settleMs, signal);
     isCounting = true;
@@ -53,9 +59,10 @@ export async function watchCrowd(wires: readonly Wire[], signal: AbortSignal): P
     await sleep(systemClock, watchedMs, signal);
     const tookS = (performance.now() - beginMs) / 1_000;
     const leastBytesPerS = Math.min(...bytes) / tookS;
+    const keysPerS = echoMs.length / tookS / wires.length;
     clearInterval(timer);
     await sleep(systemClock, 1_000, signal);
-    return { echoMs, leastBytesPerS, unanswered: sentAt.reduce((sum, left) => sum + left.length, 0) };
+    return { echoMs, leastBytesPerS, keysPerS, unanswered: sentAt.reduce((sum, left) => sum + left.length, 0) };
   } finally {
     clearInterval(timer);
   }

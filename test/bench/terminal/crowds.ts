@@ -16,7 +16,8 @@ import type { Row } from './rows.ts';
 import { settle } from './wire.ts';
 
 const mib = 1_024 * 1_024;
-const outputGoal = 0.9 * 1_024;
+/** What counts as 1 KiB/s and as a key a second. */
+const servedShare = 0.9;
 const simulated = { sessions: 2_000, perUser: 20, atOnce: 16, goalP99Ms: 50 };
 const real = { sessions: 300, perUser: 30, atOnce: 6 };
 const simGateway = new URL('../support/sim-gateway.ts', import.meta.url).pathname;
@@ -102,15 +103,15 @@ export async function measureRealCrowd(bench: Bench, place: Place): Promise<Row[
 
 function rowOf(what: string, crowd: Crowd, of: { goal: string; isMet: boolean; bytes: number }): Row {
   const { goal, isMet, bytes } = of;
-  const output = `each ≥ ${rounded(crowd.leastBytesPerS)} B/s`;
+  const output = `each ≥ ${rounded(crowd.leastBytesPerS)} B/s, ${rounded(crowd.keysPerS)} keys/s`;
   return { what, baseline: `${output}, ${rounded(bytes / mib)} MiB`, ours: crowdText(crowd), ratio: '', goal, isMet };
 }
 
-function isServed({ leastBytesPerS, unanswered }: Crowd): boolean {
-  return leastBytesPerS >= outputGoal && unanswered === 0;
+function isServed({ leastBytesPerS, keysPerS, unanswered }: Crowd): boolean {
+  return leastBytesPerS >= servedShare * 1_024 && keysPerS >= servedShare && unanswered === 0;
 }
 
-function factsOf({ echoMs, leastBytesPerS, unanswered }: Crowd): object {
+function factsOf({ echoMs, leastBytesPerS, keysPerS, unanswered }: Crowd): object {
   const [p50, p99, max] = [0.5, 0.99, 1].map((p) => percentile(echoMs, p));
-  return { keys: echoMs.length, p50, p99, max, leastBytesPerS, unanswered };
+  return { keys: echoMs.length, p50, p99, max, leastBytesPerS, keysPerS, unanswered };
 }

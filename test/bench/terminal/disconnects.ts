@@ -2,7 +2,7 @@ import { sleep, systemClock } from '#shared/clock.ts';
 import type { Bench } from '../support/bench.ts';
 import { openPatiently, type Place } from './place.ts';
 import type { Row } from './rows.ts';
-import { settle } from './wire.ts';
+import { settle, within } from './wire.ts';
 
 const usualCount = 500;
 const rawCount = 10;
@@ -34,7 +34,7 @@ export async function measureDisconnects(bench: Bench, place: Place): Promise<Ro
       const gone = AbortSignal.timeout(Math.ceil(Math.random() * earlyMs));
       const wire = await place.ours(user, { gateway, signal: gone });
       // Mostly refused by its own end; one that was faster is a terminal that is dropped like others.
-      await Promise.allSettled([wire.ready, wire.ended]);
+      await within(Promise.allSettled([wire.ready, wire.ended]), 'end of a dropped terminal');
       return;
     }
     const wire = await openPatiently(() => place.ours(user, { gateway }), place.signal);

@@ -5,7 +5,7 @@ import { residentBytesOf } from '../support/process-usage.ts';
 import { median, rounded } from '../support/statistics.ts';
 import { openPatiently, type Place } from './place.ts';
 import type { Row } from './rows.ts';
-import { settle, type Wire } from './wire.ts';
+import { settle, type Wire, within } from './wire.ts';
 
 const idle = { terminals: 100, perUser: 25, rounds: 3, restMs: 5_000, goalKib: 50 };
 const stalled = { warmUpMs: 3_000, watchedMs: 15_000, lookMs: 250, goalMib: 8 };
@@ -20,7 +20,7 @@ export async function measureIdle(bench: Bench, place: Place): Promise<Row[]> {
     // Neighbours are of different users, because one user may not open terminals as fast as this.
     const user = `idle-${index % Math.ceil(count / idle.perUser)}`;
     const wire = await openPatiently(() => place.ours(user, { gateway }), place.signal);
-    await wire.firstByteMs;
+    await within(wire.firstByteMs, 'first byte');
     return wire;
   };
   const eachKib: number[] = [];
@@ -64,7 +64,7 @@ export async function measureStalled(bench: Bench, place: Place): Promise<Row[]>
     await settle(wire);
     let healthyBytes = 0;
     const healthy = isAlone ? null : await open();
-    await healthy?.ready;
+    if (healthy !== null) await within(healthy.ready, 'shell');
     healthy?.listen((chunk) => {
       healthyBytes += chunk.length;
       healthy.parsed(chunk.length);

@@ -80,7 +80,8 @@ export function openGateway(port: number, token: string, signal?: AbortSignal): 
       drop: () => socket.terminate(),
       close: () => socket.close(1000),
     };
-    signal?.addEventListener('abort', () => socket.terminate());
+    const drop = (): void => socket.terminate();
+    signal?.addEventListener('abort', drop);
     return new Promise((resolve, reject) => {
       let why = 'it said nothing';
       socket.on('open', () => socket.send(JSON.stringify({ type: 'hello', ...size })));
@@ -93,8 +94,10 @@ export function openGateway(port: number, token: string, signal?: AbortSignal): 
       socket.on('unexpected-response', (request, { statusCode = 0 }) => {
         reject(new RefusedTerminal(statusCode, `the gateway has refused with ${statusCode}`));
         request.destroy();
+        wire.hasEnded();
       });
       socket.on('error', reject);
+      if (signal?.aborted) drop();
       socket.on('close', (code) => {
         wire.hasEnded();
         reject(new RefusedTerminal(code, `the gateway has closed with ${code}: ${why}`));

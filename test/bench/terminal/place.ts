@@ -10,7 +10,7 @@ import { freePort } from '../../support/redis.ts';
 import { createRawDocker, type RawDocker } from '../support/raw-docker.ts';
 import { startBox } from '../support/running-boxes.ts';
 import { benchMark, openGateway, openRaw, openRelay, RefusedTerminal } from './openings.ts';
-import type { Wire } from './wire.ts';
+import { type Wire, within } from './wire.ts';
 
 const relayFile = new URL('../support/relay.ts', import.meta.url).pathname;
 const relayWithinMs = 10_000;
@@ -119,7 +119,7 @@ export async function openPatiently(open: () => Promise<Wire>, signal: AbortSign
     signal.throwIfAborted();
     const wire = await open();
     try {
-      await wire.ready;
+      await within(wire.ready, 'shell');
       return wire;
     } catch (error) {
       const isLater = error instanceof RefusedTerminal && tryLater.includes(error.code);

@@ -63,7 +63,7 @@ export class Wire {
   }
 
   /** Waits for `mark` in what comes from now on, and parses all at once. Answers when it came. */
-  sees(mark: string, withinMs = 30_000): Promise<number> {
+  sees(mark: string, withinMs = usualWithinMs): Promise<number> {
     return this.until((chunk, tail) => Buffer.concat([tail, chunk]).includes(mark), mark, withinMs);
   }
 
@@ -110,7 +110,7 @@ export class Wire {
 
   async close(): Promise<void> {
     this.#sure().close();
-    await this.ended;
+    await within(this.ended, 'end of a closed terminal');
   }
 
   /** From the other side. */
@@ -143,7 +143,7 @@ export const prompt = 'READY> ';
 
 /** A shell whose prompt is `prompt`, and which waits at it. */
 export async function settle(wire: Wire): Promise<void> {
-  await wire.ready;
+  await within(wire.ready, 'shell');
   const seen = wire.sees(prompt);
   wire.send("PS1=READ''Y'> '\r");
   await seen;
@@ -152,5 +152,20 @@ export async function settle(wire: Wire): Promise<void> {
 /** Ends the shell from inside, which every way of reaching it understands. */
 export async function leave(wire: Wire): Promise<void> {
   wire.send('exit\r');
-  await wire.ended;
+  await within(wire.ended, 'end of a shell after `exit`');
 }
+
+/** A shell that should answer and does not is a failure of the part, not a benchmark that hangs. */
+export async function within<T>(what: Promise<T>, name: string, ms = usualWithinMs): Promise<T> {
+  let late: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new Error(`no ${name} within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([what, tooLate]);
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+const usualWithinMs = 30_000;

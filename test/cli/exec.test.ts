@@ -1,0 +1,97 @@
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocketServer } from 'ws';
+import { channel, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
+import { type ApiWorld, createApiWorld, token } from '../api/api-world.ts';
+import { type CliRun, runCli } from './cli-run.ts';
+
+/** How `spoonbox exec` reads its arguments and what it makes of the gateway's words; with boxes it is in test/e2e. */
+let world: ApiWorld;
+const asked: URLSearchParams[] = [];
+/** what the gateway of the test does with the next command */
+let answer: 'echo the words' | 'lose the connection' | 'say why not' | 'refuse' = 'echo the words';
+
+const http = createServer();
+const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'v5.channel.k8s.io' });
+http.on('upgrade', (request, socket, head) => {
+  const url = new URL(request.url ?? '', 'http://gateway');
+  asked.push(url.searchParams);
+  if (answer === 'refuse' || url.pathname !== '/v1/exec') {
+    const body =
+      '{"type":"t","code":"too-many-jobs","title":"t","status":429,"detail":"alice has 16 commands running here"}';
+    socket.end(`HTTP/1.1 429 Too Many Requests\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    return;
+  }
+  sockets.handleUpgrade(request, socket, head, (client) => {
+    const say = (to: number, text: string): void => client.send(Buffer.concat([Buffer.of(to), Buffer.from(text)]));
+    if (answer === 'lose the connection') {
+      say(channel.stdout, 'half');
+      setTimeout(() => client.terminate(), 100);
+      return;
+    }
+    say(channel.stdout, url.searchParams.getAll('command').join('|'));
+    say(
+      channel.status,
+      JSON.stringify(answer === 'say why not' ? failureStatus('reaped', 'an operator did it') : exitStatus(4)),
+    );
+    client.close(1000);
+  });
+});
+
+beforeAll(async () => {
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  const address = http.address();
+  if (typeof address !== 'object' || address === null) throw new Error('the server has no port');
+  world = await createApiWorld({ gatewayPort: address.port });
+});
+afterAll(async () => {
+  await world.close();
+  http.close();
+});
+
+async function exec(...args: string[]): Promise<CliRun> {
+  return await runCli(['exec', ...args], { server: world.url, token });
+}
+
+test('everything after the user is the command, as it is', async () => {
+  answer = 'echo the words';
+  for (const args of [
+    ['alice', 'ls', '-la', '--', 'x'],
+    ['alice', '--', 'ls', '-la', '--', 'x'],
+    ['--server', world.url, '--directory', 'Code', 'alice', 'ls', '-la', '--', 'x'],
+    ['alice', '--directory=Code', '--', 'ls', '-la', '--', 'x'],
+    ['alice', '--directory', 'Code', '--', 'ls', '-la', '--', 'x'],
+  ]) {
+    expect(await exec(...args)).toEqual({ code: 4, out: 'ls|-la|--|x', err: '' });
+    expect(asked.at(-1)?.get('directory')).toBe(args.join(' ').includes('Code') ? 'Code' : null);
+    expect(asked.at(-1)?.get('stdin')).toBe('true');
+  }
+  await exec('-n', 'alice', 'ls');
+  expect(asked.at(-1)?.get('stdin')).toBe('false');
+});
+
+test('wrong use is one line with the way to the help', async () => {
+  for (const args of [[], ['alice'], ['alice', '--'], ['alice', '-x', 'ls'], ['--what', 'alice', 'ls']]) {
+    const { code, out, err } = await exec(...args);
+    expect([args, code, out]).toEqual([args, 2, '']);
+    expect(err).toContain('spoonbox exec --help');
+  }
+});
+
+test('a command without an exit code is 255 and one line that says why', async () => {
+  answer = 'say why not';
+  expect(await exec('alice', 'ls')).toEqual({ code: 255, out: 'ls', err: 'spoonbox: an operator did it\n' });
+  answer = 'lose the connection';
+  const lost = await exec('alice', 'ls');
+  expect(lost).toMatchObject({ code: 255, out: 'half' });
+  expect(lost.err).toContain('the connection to the gateway was lost');
+});
+
+test('a refusal is told in the gateway’s words', async () => {
+  answer = 'refuse';
+  const refused = await exec('alice', 'ls');
+  expect(refused).toMatchObject({ code: 1, out: '' });
+  expect(refused.err).toContain('alice has 16 commands running here');
+});

@@ -1,0 +1,57 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ControllerProcess } from '../support/controller-process.ts';
+import { browserProgram, counted, launchBrowser, openTerminalPage } from './browser-page.ts';
+import { type Site, serveSite } from './browser-site.ts';
+import { createInstallation, type Installation, until } from './installation.ts';
+
+/** A class whose shells outlive their gateway, and a gateway that is killed. */
+describe.skipIf(browserProgram === undefined)('in a browser', () => {
+  let installation: Installation;
+  let controller: ControllerProcess;
+  let classes: { readonly SPOON_CLASSES: string };
+  let site: Site;
+  let browser: Browser;
+  beforeAll(async () => {
+    installation = await createInstallation();
+    // A line of the file with one more below it.
+    const stopGrace = "15s\nterminal: { persist: tmux, record: 'off' }";
+    classes = { SPOON_CLASSES: await installation.classes({ default: { stopGrace } }) };
+    controller = await installation.controller(classes);
+    site = await serveSite(controller, installation.gatewayPort);
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await site?.close();
+    await installation[Symbol.asyncDispose]();
+  });
+
+  test('a terminal goes on with the same shell and its counter behind another gateway after kill -9', async () => {
+    const user = installation.newUser('alice');
+    const killed = await installation.gateway(classes);
+    const terminal = await openTerminalPage(browser, `${site.url}/page/spoonbox.html?user=${user}`);
+    await terminal.sees(/\$$/);
+    await terminal.type('echo "shell $$"\n');
+    const [, shell] = await terminal.sees(/^shell (\d+)$/);
+    await terminal.type('i=0; while :; do i=$((i+1)); echo n$i; sleep 0.05; done\n');
+    await terminal.sees(/^n50$/);
+
+    await killed.kill();
+    await until('the loss is told', async () => (await terminal.events('reconnecting')).length > 0);
+    await installation.gateway(classes);
+    await until('the second hello', async () => (await terminal.events('hello')).length === 2);
+    const atResume = Math.max(...counted(await terminal.lines()));
+    await terminal.sees(new RegExp(`^n${atResume + 50}$`));
+
+    await terminal.press('Control+c');
+    await terminal.type('echo "over $((40+2)) $$"\n');
+    expect((await terminal.sees(/^over (.*)$/))[1]).toBe(`42 ${shell}`);
+    const numbers = counted(await terminal.lines());
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    expect((await terminal.events('hello')).map(({ start }) => start)).toEqual(['new', 'screen']);
+    await terminal.type('exit 3\n');
+    await until('the exit', async () => (await terminal.events('exit'))[0]?.code === 3);
+    await terminal.page.close();
+  }, 120_000);
+});
