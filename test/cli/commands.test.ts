@@ -128,7 +128,7 @@ test('token has three forms', async () => {
   const plain = await run('token', 'alice');
   expect(plain.out.split('.')).toHaveLength(3);
   expect((await run('token', 'alice', '-o', 'url')).out).toMatch(
-    /^ws:\/\/127\.0\.0\.1:3921\/v1\/terminal\?token=\S+\n$/,
+    /^ws:\/\/127\.0\.0\.1:3921\/v1\/terminal\?session=[\w-]+&token=\S+\n$/,
   );
   const json = await run('token', 'alice', '-o', 'json', '--ro', '--session', 's1', '--ttl', '10s');
   expect(TerminalTokenReply.parse(JSON.parse(json.out)).session).toBe('s1');

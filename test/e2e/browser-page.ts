@@ -7,6 +7,8 @@ import { until } from './installation.ts';
 const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 export const browserProgram = programs.find((path) => existsSync(path));
 
+export const prompt = /:~\$ ?$/;
+
 const quiet = [
   ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
   ...['--disable-component-update', '--disable-sync'],
@@ -85,7 +87,9 @@ export async function openTerminalPage(browser: Browser, url: string): Promise<T
         });
       } catch (error) {
         const told = String(await page.evaluate('JSON.stringify(spoonbox.events.slice(-5))'));
-        throw new Error(`${error}; the last lines: ${JSON.stringify((await lines()).filter(Boolean).slice(-10))}; told: ${told}`);
+        throw new Error(
+          `${error}; the last lines: ${JSON.stringify((await lines()).filter(Boolean).slice(-10))}; told: ${told}`,
+        );
       }
     },
     type: (text) => page.keyboard.type(text),

@@ -2,7 +2,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { createNetwork, type Network } from './browser-network.ts';
-import { browserProgram, counted, launchBrowser, openTerminalPage } from './browser-page.ts';
+import { browserProgram, counted, launchBrowser, openTerminalPage, prompt } from './browser-page.ts';
 import { type Site, serveSite } from './browser-site.ts';
 import { createInstallation, type Installation, until } from './installation.ts';
 
