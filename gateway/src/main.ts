@@ -17,7 +17,7 @@ import { startGateway } from './gateway.ts';
 import { defaultLimits } from './limits.ts';
 import { defaultRecordingLimits } from './recording/limits.ts';
 import { Recordings } from './recording/recordings.ts';
-import type { TerminalSettings } from './session.ts';
+import type { TerminalSettings } from './terminal-settings.ts';
 
 /** What is left of the drain for closing sockets and giving back the registration. */
 const closingMs = 2_000;

@@ -1,5 +1,3 @@
-import { sleep } from '#shared/clock.ts';
-import { EngineError } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Persist, Session } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
@@ -8,7 +6,7 @@ import { Audience, type AudienceHost } from './audience.ts';
 import { lookAfterEnd } from './autopsy.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending } from './ending.ts';
-import type { BoxExec, StartTerminal, Terminal } from './exec/port.ts';
+import type { Terminal } from './exec/port.ts';
 import type { StartQueue } from './exec/start-queue.ts';
 import { endingOf, exitOf } from './goodbye.ts';
 import { Hold } from './hold.ts';
@@ -18,12 +16,12 @@ import { Pump } from './pump.ts';
 import type { Recorder } from './recording/recorder.ts';
 import type { Recordings } from './recording/recordings.ts';
 import { SessionRecord } from './session-record.ts';
+import { pauseAfter, type StartDeps, startShell } from './start-shell.ts';
+import { recordedOf, type TerminalSettings } from './terminal-settings.ts';
 import type { Guest } from './tickets.ts';
 import { type WaitDeps, waitReady } from './wait-ready.ts';
 
-export interface SessionDeps extends WaitDeps {
-  readonly exec: BoxExec;
-  readonly starts: StartQueue;
+export interface SessionDeps extends WaitDeps, StartDeps {
   /** screens that are drawn at a time */
   readonly screens: StartQueue;
   /** this gateway's id */
@@ -34,13 +32,6 @@ export interface SessionDeps extends WaitDeps {
   readonly recordings: Pick<Recordings, 'open'> | null;
   /** tells users what became of the box before */
   readonly news: ReapNews;
-}
-
-export interface TerminalSettings {
-  readonly persist: Persist;
-  readonly record: 'off' | 'output' | 'input';
-  /** how long the box lives under an attached terminal in which nothing happens */
-  readonly attachedIdleMs: number;
 }
 
 /** What a session is made for. */
@@ -165,7 +156,7 @@ export class TerminalSession {
       const terminal = await this.#start(containerId);
       if (terminal === null) {
         failures += 1;
-        await this.#pauseAfter(failures);
+        await pauseAfter(this.#deps, failures, signal);
         continue;
       }
       failures = 0;
@@ -183,7 +174,7 @@ export class TerminalSession {
           return exit;
         }
         this.#notice('start-again', `${exit.message}; trying again`);
-        await this.#pauseAfter(neverThere);
+        await pauseAfter(this.#deps, neverThere, signal);
         continue;
       }
       if (this.#audience.count === 0) return new Ending('ended', { message: `${found.why}, and nobody was attached` });
@@ -206,7 +197,7 @@ export class TerminalSession {
     const { clock } = this.#deps;
     const tell = (message: ServerMessage): void => this.#audience.tell(message);
     this.#warning = new IdleWarning({ clock, attachedIdleMs: settings.attachedIdleMs, tell });
-    const record = strongest(settings.record, this.of.record);
+    const record = recordedOf(settings.record, this.of.record);
     if (record !== 'off' && this.#deps.recordings) {
       const { size } = this.#audience;
       this.#recorder = this.#deps.recordings.open({ user, session: this.of.id, size, input: record === 'input' });
@@ -229,41 +220,19 @@ export class TerminalSession {
     }
   }
 
-  /** null: not in this container, or not now; it was told, and is to be tried again. */
+  /** null: it was told why, and is to be tried again. */
   async #start(containerId: string): Promise<Terminal | null> {
     const { user, id, directory } = this.of;
-    const { exec, starts, log } = this.#deps;
-    const start: StartTerminal = {
-      containerId,
-      session: id,
-      size: this.#audience.size,
-      directory,
-      persist: this.#persist,
-    };
-    const signal = this.#over.signal;
-    const open = async (): Promise<Terminal> => {
-      const left = this.#resumes ? await exec.resume(start, signal) : null;
-      const isLost = this.#resumes && left === null;
-      this.#resumes = false;
-      if (left) {
-        // What clients have is of another gateway's count: their screens are made anew.
-        this.#audience.publish(reset);
-        return left;
-      }
-      if (isLost) this.#notice('session-lost', 'the shell of this terminal is no more; this is a new one');
-      return await exec.open(start, signal);
-    };
-    try {
-      this.#terminal = await starts.run(user, open, signal);
-      return this.#terminal;
-    } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
-      log.warn({ user, containerId, error }, 'no shell could be started; trying again');
-      const gone = error.fault.kind === 'not-found' || error.fault.kind === 'conflict';
-      const why = gone ? 'this box does not run any more' : `the shell could not be started (${error.fault.message})`;
-      this.#notice('start-again', `${why}; trying again`);
-      return null;
-    }
+    const { size } = this.#audience;
+    const start = { containerId, session: id, size, directory, persist: this.#persist };
+    const notice = this.#notice.bind(this);
+    const started = await startShell(this.#deps, { user, start, resumes: this.#resumes }, notice, this.#over.signal);
+    if (started === null) return null;
+    this.#resumes = false;
+    this.#terminal = started.terminal;
+    // What clients have is of another gateway's count: their screens are made anew.
+    if (started.isResumed) this.#audience.publish(reset);
+    return started.terminal;
   }
 
   /** The bytes of one shell, until it ends. */
@@ -422,12 +391,6 @@ export class TerminalSession {
     });
   }
 
-  async #pauseAfter(failures: number): Promise<void> {
-    const { restartMinMs, restartMaxMs } = this.#deps.limits;
-    const delayMs = Math.min(restartMaxMs, restartMinMs * 2 ** Math.min(failures - 1, 10));
-    await sleep(this.#deps.clock, delayMs, this.#over.signal);
-  }
-
   #status(message: ServerMessage): void {
     this.#lastStatus = message;
     this.#audience.tell(message);
@@ -438,14 +401,6 @@ export class TerminalSession {
     this.#lastNotice = message;
     this.#audience.tell({ type: 'notice', code, message });
   }
-}
-
-function strongest(
-  byClass: TerminalSettings['record'],
-  byToken: TerminalSettings['record'] | null,
-): TerminalSettings['record'] {
-  if (byClass === 'input' || byToken === 'input') return 'input';
-  return byClass === 'output' || byToken === 'output' ? 'output' : 'off';
 }
 
 const reset = Buffer.from('\u001bc');

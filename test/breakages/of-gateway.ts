@@ -57,7 +57,7 @@ export const ofGateway: readonly Breakage[] = [
     file: 'gateway/src/hold.ts',
     text: '    await this.#underWay;\n    await this.#release();\n',
     replacement: '',
-    caughtBy: { file: terminals, test: 'gives its lease back when the client goes' },
+    caughtBy: { file: resume, test: 'is ended at once where its client said that it is done' },
   },
   {
     name: 'tokens of other algorithms pass',
@@ -108,11 +108,11 @@ export const ofGateway: readonly Breakage[] = [
     caughtBy: { file: resume, test: 'that come first at the same moment share one shell' },
   },
   {
-    name: 'a resume ticket passes twice',
+    name: 'a resume ticket passes that was used, or is of nobody',
     promise: 'a resume ticket is used once',
     file: 'gateway/src/tickets.ts',
-    text: "        guest.hash = '';\n        return guest;",
-    replacement: '        return guest;',
+    text: 'else if (guest.hash === hash) {',
+    replacement: "else if (hash !== '') {",
     caughtBy: { file: resume, test: 'with a ticket that was used, or of nobody, is told to ask for a token' },
   },
   {

@@ -39,10 +39,10 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
 
     await killed.kill();
     await until('the loss is told', async () => (await terminal.events('reconnecting')).length > 0);
+    const seenAtLoss = counted(await terminal.lines()).length;
     await installation.gateway(classes);
     await until('the second hello', async () => (await terminal.events('hello')).length === 2);
-    const atResume = Math.max(...counted(await terminal.lines()));
-    await terminal.sees(new RegExp(`^n${atResume + 50}$`));
+    await terminal.sees(new RegExp(`^n${seenAtLoss + 100}$`));
 
     await terminal.press('Control+c');
     await terminal.type('echo "over $((40+2)) $$"\n');

@@ -34,7 +34,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
   test('a terminal whose network is gone for 20 s goes on without a missing or doubled line', async () => {
     const user = installation.newUser('alice');
     const terminal = await openTerminalPage(browser, `${site.url}/page/spoonbox.html?user=${user}`);
-    await terminal.sees(/\$ $|\$$/);
+    await terminal.sees(prompt);
     await terminal.type('echo "shell $$"\n');
     const [, shell] = await terminal.sees(/^shell (\d+)$/);
     await terminal.type('i=0; while :; do i=$((i+1)); echo n$i; sleep 0.01; done\n');
@@ -69,7 +69,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
   test('a paste goes through whole, and a key answers while much is printed', async () => {
     const user = installation.newUser('bob');
     const terminal = await openTerminalPage(browser, `${site.url}/page/spoonbox.html?user=${user}`);
-    await terminal.sees(/\$ $|\$$/);
+    await terminal.sees(prompt);
     await terminal.type('stty -echo; wc -c; stty echo\n');
     await sleep(300);
     const lines = 20_000;
@@ -87,7 +87,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
   test("xterm.js's own attach addon works in raw mode", async () => {
     const user = installation.newUser('carol');
     const terminal = await openTerminalPage(browser, `${site.url}/page/attach-addon.html?user=${user}`);
-    await terminal.sees(/\$ $|\$$/);
+    await terminal.sees(prompt);
     await terminal.type('echo "raw $((40+2)) — $(stty size)"\n');
     await terminal.sees(/^raw 42 — 30 100$/);
     await terminal.page.close();

@@ -178,9 +178,11 @@ describe('a session without a socket', () => {
   });
 
   it('is ended at once where its client said that it is done', async () => {
-    const { shell, client } = await attached('done');
+    const { user, shell, client } = await attached('done');
     client.socket.close(1000);
-    await vi.waitFor(() => expect(shell.hangUps).toBe(1));
+    await vi.waitFor(() => expect(gateway.sessions).toBe(0));
+    expect(shell.hangUps).toBe(1);
+    expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] });
   });
 
   it('makes room for a new one where the user has too many', async () => {

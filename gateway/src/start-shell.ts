@@ -1,0 +1,57 @@
+import { sleep } from '#shared/clock.ts';
+import { EngineError } from '#shared/faults.ts';
+import type { UserName } from '#shared/identity.ts';
+import type { NoticeCode } from '#shared/terminal-protocol.ts';
+import type { BoxExec, StartTerminal, Terminal } from './exec/port.ts';
+import type { StartQueue } from './exec/start-queue.ts';
+import type { WaitDeps } from './wait-ready.ts';
+
+export interface StartDeps extends Pick<WaitDeps, 'clock' | 'limits' | 'log'> {
+  readonly exec: BoxExec;
+  readonly starts: StartQueue;
+}
+
+export interface Started {
+  readonly terminal: Terminal;
+  /** it is the shell that another gateway has left or lost */
+  readonly isResumed: boolean;
+}
+
+/**
+ * Starts a session's shell in its turn; with `resumes` goes on with the one that is there already. null: not in this container,
+ * or not now; it was told, and is to be tried again.
+ */
+export async function startShell(
+  deps: StartDeps,
+  of: { user: UserName; start: StartTerminal; resumes: boolean },
+  notice: (code: NoticeCode, message: string) => void,
+  signal: AbortSignal,
+): Promise<Started | null> {
+  const { exec, starts, log } = deps;
+  const { user, start } = of;
+  const open = async (): Promise<Started> => {
+    if (of.resumes) {
+      const terminal = await exec.resume(start, signal);
+      if (terminal) return { terminal, isResumed: true };
+      notice('session-lost', 'the shell of this terminal is no more; this is a new one');
+    }
+    return { terminal: await exec.open(start, signal), isResumed: false };
+  };
+  try {
+    return await starts.run(user, open, signal);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    log.warn({ user, containerId: start.containerId, error }, 'no shell could be started; trying again');
+    const gone = error.fault.kind === 'not-found' || error.fault.kind === 'conflict';
+    const why = gone ? 'this box does not run any more' : `the shell could not be started (${error.fault.message})`;
+    notice('start-again', `${why}; trying again`);
+    return null;
+  }
+}
+
+/** Before the next try: longer after each failure. */
+export async function pauseAfter(deps: StartDeps, failures: number, signal: AbortSignal): Promise<void> {
+  const { restartMinMs, restartMaxMs } = deps.limits;
+  const delayMs = Math.min(restartMaxMs, restartMinMs * 2 ** Math.min(failures - 1, 10));
+  await sleep(deps.clock, delayMs, signal);
+}
