@@ -155,15 +155,14 @@ describe('an exec of the engine', () => {
         container,
       );
       expect(pid).toBeGreaterThan(0);
-      expect((await processesOf(container)).filter((args) => /^sleep 400\d/.test(args))).toHaveLength(4);
+      const sleeps = async (): Promise<string[]> =>
+        (await processesOf(container)).filter((args) => /^sleep 400\d/.test(args)).toSorted();
+      // `begun` comes before the last of them is what it becomes.
+      await expect.poll(sleeps, { timeout: 5_000 }).toHaveLength(4);
       stream.write(keys);
       await expect.poll(() => said.closed, { timeout: 5_000 }).toBe(true);
       // The kernel sends HUP to the foreground and to the session's leader; a shell without job control shares its group.
-      await expect
-        .poll(async () => (await processesOf(container)).filter((args) => /^sleep 400\d/.test(args)).toSorted(), {
-          timeout: 5_000,
-        })
-        .toEqual(['sleep 4001', 'sleep 4002']);
+      await expect.poll(sleeps, { timeout: 5_000 }).toEqual(['sleep 4001', 'sleep 4002']);
     });
 
     test('is told as ended with 126 though its shell traps the hang-up and goes on', async () => {

@@ -86,7 +86,11 @@ export async function openTerminalPage(browser: Browser, url: string): Promise<T
           return null;
         });
       } catch (error) {
-        const told = String(await page.evaluate('JSON.stringify(spoonbox.events.slice(-5))'));
+        const told = String(
+          await page.evaluate(
+            'JSON.stringify(spoonbox.events.slice(-6).map((event) => ({ ...event, ticket: undefined })))',
+          ),
+        );
         throw new Error(
           `${error}; the last lines: ${JSON.stringify((await lines()).filter(Boolean).slice(-10))}; told: ${told}`,
         );

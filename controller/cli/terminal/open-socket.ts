@@ -41,7 +41,7 @@ export function unusable(url: string, error: unknown): CliError {
   const message = error instanceof Error ? error.message : String(error);
   const why = error instanceof Error && 'code' in error && message === '' ? String(error.code) : message;
   return new CliError(
-    `the terminal gateway at ${url} cannot be used (${why}): is it running, and reached from here?`,
+    `the terminal gateway at ${url.replace(/\?.*$/, '')} cannot be used (${why}): is it running, and reached from here?`,
     exitCodes.unreachable,
   );
 }
