@@ -110,7 +110,7 @@ export class Admission {
     const verified = await verifyTerminalToken(this.#deps.secret, token);
     if (!verified.ok) throw new Ending('token-refused', { errorCode: verified.code, message: verified.message });
     mustWaitNot(this.#deps.rate.takeUser(verified.claims.user), `terminals of ${verified.claims.user}`);
-    this.#deps.sessions.mustHavePlace(verified.claims);
+    this.#deps.sessions.mustHavePlace(verified.claims, false);
     await this.spend(verified.claims.jti);
     return verified.claims;
   }

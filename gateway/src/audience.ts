@@ -4,6 +4,7 @@ import { type ServerMessage, type TerminalSize, terminalLimits } from '#shared/t
 import type { TerminalMode } from '#shared/terminal-token.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Logger } from '#shared/log.ts';
+import { withoutAnswers } from './answers.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending } from './ending.ts';
 import type { StartQueue } from './exec/start-queue.ts';
@@ -40,6 +41,8 @@ export interface AudienceHost {
   end(ending: Ending): void;
 }
 
+const tellEveryMs = 100;
+
 /**
  * Everybody at one session, and what they see: the output, its ring, the size.
  *
@@ -64,7 +67,9 @@ export class Audience {
   readonly #toldReadOnly = new WeakSet<Viewer>();
   /** of the shell that runs; null = none does */
   #containerId: string | null = null;
+  #lastContainerId = '';
   #typist: Viewer | null = null;
+  #cancelTell: (() => void) | null = null;
   #wereMany = false;
 
   constructor(deps: AudienceDeps, host: AudienceHost, size: TerminalSize) {
@@ -82,6 +87,12 @@ export class Audience {
         if (viewer.guest.mode === 'ro') return;
         const message = `ended by ${viewer.guest.name}`;
         host.end(new Ending('ended', { message, exit: { code: null, reason: 'ended' } }));
+      },
+      failed: (viewer, error) => {
+        const ending = endingOf(error);
+        const { user } = host;
+        if (ending.cause !== undefined) deps.log.error({ user, error }, 'a client could not be served');
+        this.#left(viewer, ending);
       },
       room: () => host.room(),
     };
@@ -102,7 +113,12 @@ export class Audience {
 
   /** For the record, from which another gateway resumes the session. */
   tickets(): StoredTicket[] {
-    return this.#guests.stored();
+    return this.#guests.stored(this.#deps.clock.monotonicMs(), this.#deps.limits.graceMs);
+  }
+
+  /** Those whom another gateway let in may come here. */
+  knows(tickets: readonly StoredTicket[]): void {
+    this.#guests.adopt(tickets, this.#deps.clock.monotonicMs());
   }
 
   /** A socket comes. `has`: how far it has the output; null = it has none. Throws an Ending where there is no place. */
@@ -128,6 +144,7 @@ export class Audience {
   /** A shell runs: all that wait for it are told. */
   shellRuns(containerId: string): void {
     this.#containerId = containerId;
+    this.#lastContainerId = containerId;
     for (const viewer of this.#viewers) this.#greet(viewer, this.#has.get(viewer) ?? null);
     this.#has.clear();
   }
@@ -151,8 +168,11 @@ export class Audience {
   }
 
   /** The shell has ended: nobody is waited for any more. */
-  finish(): void {
-    for (const viewer of this.#viewers) viewer.finish();
+  async finish(): Promise<void> {
+    // Who came back when it had just ended gets what it missed, too.
+    for (const [viewer, has] of this.#has) this.#greet(viewer, has);
+    this.#has.clear();
+    await Promise.all([...this.#viewers].map((viewer) => viewer.finish()));
   }
 
   takeInput(): void {
@@ -165,7 +185,13 @@ export class Audience {
 
   /** The last words to all. `goesOn`: the session does without this gateway. */
   dismiss(ending: Ending | ClientGone, goesOn: boolean): void {
-    for (const { client } of this.#viewers) {
+    this.#cancelTell?.();
+    const nowMs = this.#deps.clock.monotonicMs();
+    const viewers = [...this.#viewers];
+    this.#viewers.clear();
+    for (const viewer of viewers) {
+      const { client } = viewer;
+      viewer.leave(nowMs);
       if (ending instanceof Ending) sayGoodbye(client, ending, goesOn);
       else client.close('ended', ending.message);
     }
@@ -176,7 +202,7 @@ export class Audience {
     const { id: session, user } = this.#host;
     const { guest, client } = viewer;
     const { highBytes, lowBytes, ackEveryBytes } = terminalLimits;
-    const containerId = this.#containerId ?? '';
+    const containerId = this.#lastContainerId;
     const tell = (begin: Begin): void => {
       client.tell({
         type: 'hello',
@@ -196,11 +222,7 @@ export class Audience {
       });
       this.#host.greeted(client);
     };
-    viewer.begin(has, tell).catch((error: unknown) => {
-      const ending = endingOf(error);
-      if (ending.cause !== undefined) this.#deps.log.error({ user, error }, 'a client could not be served');
-      this.#left(viewer, ending);
-    });
+    viewer.begin(has, tell);
   }
 
   #left(viewer: Viewer, reason: Ending | ClientGone): void {
@@ -210,9 +232,9 @@ export class Audience {
       this.#tellWhoIsHere();
       return;
     }
-    const isDone = reason instanceof Ending || (reason.isDone && viewer.guest.mode === 'rw');
-    // Without a shell there is nothing to come back to.
-    this.#host.deserted(reason, isDone || this.#containerId === null);
+    const isDone = reason instanceof ClientGone && reason.isDone && viewer.guest.mode === 'rw';
+    // Before the first shell there is nothing to come back to.
+    this.#host.deserted(reason, isDone || this.#lastContainerId === '');
   }
 
   #remove(viewer: Viewer, reason: Ending | ClientGone): void {
@@ -236,8 +258,12 @@ export class Audience {
       viewer.client.tell({ type: 'notice', code: 'read-only', message: 'this terminal is read-only' });
       return true;
     }
-    if (this.#typist !== viewer) this.#goesBy(viewer);
-    return this.#host.input(bytes);
+    if (this.#typist === viewer) return this.#host.input(bytes);
+    // What was asked is answered by one terminal, and answering is no typing.
+    const typed = this.#typist === null ? bytes : withoutAnswers(bytes);
+    if (typed.length === 0) return true;
+    this.#goesBy(viewer);
+    return this.#host.input(typed);
   }
 
   #resized(viewer: Viewer): void {
@@ -256,9 +282,16 @@ export class Audience {
     }
   }
 
-  /** Somebody who is alone, and always was, knows that. */
+  /** Somebody who is alone, and always was, knows that. Not at once: whoever drags a window would flood the others. */
   #tellWhoIsHere(): void {
     if (this.#viewers.size < 2 && !this.#wereMany) return;
+    this.#cancelTell ??= this.#deps.clock.after(tellEveryMs, () => {
+      this.#cancelTell = null;
+      this.#tellNow();
+    });
+  }
+
+  #tellNow(): void {
     this.#wereMany = this.#viewers.size > 1;
     const now = this.#deps.clock.monotonicMs();
     const viewers = [...this.#viewers].map(({ guest, size, cameAtMs }) => {

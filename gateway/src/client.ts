@@ -186,6 +186,7 @@ export class TerminalClient {
         else this.#breach('a second hello');
         return;
       case 'resize':
+        if (message.cols === this.size.cols && message.rows === this.size.rows) return;
         this.size = { cols: message.cols, rows: message.rows };
         this.#events?.resize(this.size);
         return;

@@ -91,12 +91,11 @@ export class Hold {
 
   #settle(): void {
     if (!this.#hasBegun) return;
-    this.#underWay ??= this.#settleNow().finally(() => {
-      this.#underWay = null;
-    });
+    this.#underWay ??= this.#settleNow();
   }
 
   async #settleNow(): Promise<void> {
+    await null; // `#underWay` is set by then
     while (!this.#closed.signal.aborted && this.#isWanted !== (this.#lease !== null)) {
       if (!this.#isWanted) await this.#release();
       else {
@@ -105,13 +104,15 @@ export class Hold {
         } catch (error) {
           if (error instanceof Ending) {
             this.#events.ended(error);
-            return;
+            break;
           }
           this.#deps.log.warn({ user: this.#of.user, error }, 'lease not taken; the terminal goes on, trying again');
           await sleep(this.#deps.clock, this.#deps.limits.renewRetryMs, this.#closed.signal).catch(() => {});
         }
       }
     }
+    // In the same step as the last look: what is wished for after it begins anew.
+    this.#underWay = null;
   }
 
   async #take(): Promise<TerminalLease> {

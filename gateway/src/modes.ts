@@ -3,6 +3,8 @@ const introducer = Buffer.from('\u001b[?');
 const longest = 32;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control sequences are what is looked for
 const setting = /^\u001b\[\?([\d;]{1,28})([hl])/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control sequences are what is looked for
+const begun = /\u001b(?:\[(?:\?[\d;]{0,28})?)?$/;
 
 /**
  * The terminal modes that output has set (alternate screen, application keys, bracketed paste, mouse), remembered when the
@@ -10,22 +12,17 @@ const setting = /^\u001b\[\?([\d;]{1,28})([hl])/;
  */
 export class ModeTracker {
   readonly #set = new Map<string, 'h' | 'l'>();
-  /** the end of what was looked at, which may hold the beginning of a sequence */
+  /** a sequence that has begun and not ended at the end of what was looked at */
   #tail = '';
 
   look(bytes: Buffer): void {
-    if (this.#tail !== '') {
-      const seam = this.#tail + bytes.toString('latin1', 0, longest);
-      for (let at = seam.indexOf('\u001b'); at !== -1 && at < this.#tail.length; at = seam.indexOf('\u001b', at + 1)) {
-        this.#learn(seam.slice(at));
-      }
-    }
+    const seam = this.#tail === '' ? '' : this.#tail + bytes.toString('latin1', 0, longest);
+    if (seam !== '') this.#learn(seam);
     for (let at = bytes.indexOf(introducer); at !== -1; at = bytes.indexOf(introducer, at + 1)) {
       this.#learn(bytes.toString('latin1', at, at + longest));
     }
-    const end = bytes.toString('latin1', Math.max(0, bytes.length - longest));
-    const open = end.lastIndexOf('\u001b');
-    this.#tail = open === -1 || setting.test(end.slice(open)) ? '' : end.slice(open);
+    const end = this.#tail + bytes.toString('latin1', Math.max(0, bytes.length - longest));
+    this.#tail = begun.exec(end)?.[0] ?? '';
   }
 
   /** What brings a terminal that was just reset into these modes. */

@@ -35,6 +35,7 @@ export class Pump {
   readonly #outlet: Outlet;
   readonly #resizer: Resizer;
   #ending = false;
+  #isOver = false;
   #cancelCheck: () => void = () => {};
 
   constructor(deps: PumpDeps, terminal: Terminal, startedWith: TerminalSize, outlet: Outlet) {
@@ -61,6 +62,7 @@ export class Pump {
       const onDrain = (): void => this.#outlet.drained();
       const settle = (): void => {
         signal.removeEventListener('abort', settle);
+        this.#isOver = true;
         this.#cancelCheck();
         stream.off('data', onData).off('drain', onDrain).off('end', settle).off('close', settle);
         joiner.flush();
@@ -99,7 +101,7 @@ export class Pump {
       if (!stream.isPaused()) return;
       this.#terminal.state().then(
         ({ running }) => {
-          if (!stream.isPaused()) return;
+          if (this.#isOver || !stream.isPaused()) return;
           this.#ending = !running;
           if (this.#ending) {
             this.#outlet.ending();
@@ -108,7 +110,7 @@ export class Pump {
         },
         (error: unknown) => {
           this.#deps.log.debug({ error }, 'a paused terminal cannot be looked at; trying again');
-          if (stream.isPaused()) this.#checkLater();
+          if (!this.#isOver && stream.isPaused()) this.#checkLater();
         },
       );
     });

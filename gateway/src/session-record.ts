@@ -30,8 +30,12 @@ export class SessionRecord {
         address: claimed.address,
       });
     }
-    this.#record = record;
-    return claimed.before;
+    const { before } = claimed;
+    // As the script has it: what outlives its gateway is not forgotten until it is resumed.
+    const { persist, containerId, execId, startedAt, tickets } = before ?? record;
+    this.#record =
+      before?.persist === 'tmux' ? { ...record, persist, containerId, execId, startedAt, tickets } : record;
+    return before;
   }
 
   put(record: Session): void {
@@ -69,8 +73,9 @@ export class SessionRecord {
     }
   }
 
-  /** Leaves it to whoever resumes the session. */
-  async leave(): Promise<void> {
+  /** Leaves it to whoever resumes the session. `detachedAt`: since when nobody is there (Redis TIME, ms); null = as it is. */
+  async leave(detachedAt: number | null): Promise<void> {
+    if (detachedAt !== null && this.#record) this.put({ ...this.#record, detachedAt });
     await this.#written;
     this.#record = null;
   }

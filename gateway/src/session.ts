@@ -70,6 +70,8 @@ export class TerminalSession {
   #persist: Persist = 'none';
   #warning: IdleWarning | null = null;
   #recorder: Recorder | null = null;
+  #recorded: TerminalSettings['record'] = 'off';
+  /** a shell that another gateway has left is to be gone on with; until then it is not this session's to end */
   #resumes = false;
   #terminal: Terminal | null = null;
   /** of the last shell; '' = there was none */
@@ -150,6 +152,7 @@ export class TerminalSession {
       signal.throwIfAborted();
       if (phase !== 'ready' || containerId === '') {
         containerId = await waitReady(this.#deps, this.of.user, (message) => this.#status(message), signal);
+        if (this.#audience.count === 0) return new Ending('ended', { message: 'nobody waited for a new shell' });
       }
       phase = 'absent'; // what the next round finds out by itself
       const { size } = this.#audience;
@@ -170,7 +173,7 @@ export class TerminalSession {
         neverThere = exit.exit?.reason === 'not-started' ? neverThere + 1 : 0;
         this.#terminal = null;
         if (neverThere === 0 || neverThere === startsUntilBelieved) {
-          this.#audience.finish();
+          await this.#audience.finish();
           return exit;
         }
         this.#notice('start-again', `${exit.message}; trying again`);
@@ -189,22 +192,22 @@ export class TerminalSession {
     this.#stopWatching = this.#deps.feed.watch(user, () => void this.#hold.check());
     // At once, because each is a way to Redis and back. Whatever one of them got is given back by `#close`.
     const [claimed, taken] = await Promise.allSettled([this.#claim(takeOver), this.#hold.first()]);
+    const before = claimed.status === 'fulfilled' ? claimed.value : null;
+    if (before?.persist === 'tmux') {
+      this.#resumes = true;
+      this.#audience.knows(before.tickets);
+    }
     if (taken.status === 'rejected') throw taken.reason;
     if (claimed.status === 'rejected') throw claimed.reason;
-    const before = claimed.value;
     const settings = this.#deps.terminalOf(taken.value.class);
-    this.#persist = settings.persist;
+    this.#persist = this.#resumes ? 'tmux' : settings.persist;
     const { clock } = this.#deps;
     const tell = (message: ServerMessage): void => this.#audience.tell(message);
     this.#warning = new IdleWarning({ clock, attachedIdleMs: settings.attachedIdleMs, tell });
-    const record = recordedOf(settings.record, this.of.record);
-    if (record !== 'off' && this.#deps.recordings) {
-      const { size } = this.#audience;
-      this.#recorder = this.#deps.recordings.open({ user, session: this.of.id, size, input: record === 'input' });
-    }
-    if (before?.persist === 'tmux' && before.containerId === taken.value.containerId) {
-      this.#persist = 'tmux';
-      this.#resumes = true;
+    this.#recorded = recordedOf(recordedOf(settings.record, this.of.record), before?.record ?? null);
+    if (this.#recorded !== 'off' && this.#deps.recordings) {
+      const input = this.#recorded === 'input';
+      this.#recorder = this.#deps.recordings.open({ user, session: this.of.id, size: this.#audience.size, input });
     }
     this.#over.signal.throwIfAborted();
     return taken.value;
@@ -244,7 +247,7 @@ export class TerminalSession {
         this.#recorder?.output(bytes);
       },
       isFull: () => this.#audience.isFull(),
-      ending: () => this.#audience.finish(),
+      ending: () => void this.#audience.finish(),
       drained: () => this.#audience.takeInput(),
     });
     this.#pump = pump;
@@ -338,6 +341,7 @@ export class TerminalSession {
       startedAt: this.#startedAt,
       persist: this.#persist,
       detachedAt: isEmpty ? this.#hold.redisNow() : 0,
+      record: this.#recorded,
       tickets: this.#persist === 'tmux' ? this.#audience.tickets() : [],
     };
   }
@@ -353,14 +357,19 @@ export class TerminalSession {
     this.#warning?.stop();
     const goesElsewhere = ending instanceof Ending && ending.close === 'elsewhere';
     const isDrained = ending instanceof Ending && ending.close === 'restarting';
-    let goesOn = goesElsewhere;
+    let goesOn = goesElsewhere || this.#resumes;
     if (goesElsewhere) this.#terminal?.stream.destroy();
-    else if (isDrained && this.#persist === 'tmux') goesOn = await this.#leaveShell();
+    else if (!goesOn && isDrained && this.#persist === 'tmux') goesOn = await this.#leaveShell();
     const [, ended] = await Promise.all([
       Promise.all([this.#hold.close(), this.#recorder?.close()]),
-      goesOn ? this.#record.leave().then(() => true) : this.#endRecordAfterShell(ending),
+      goesOn ? this.#leaveRecord() : this.#endRecordAfterShell(ending),
     ]);
     return ended;
+  }
+
+  async #leaveRecord(): Promise<boolean> {
+    await this.#record.leave(this.#resumes ? this.#hold.redisNow() : null);
+    return true;
   }
 
   async #endRecordAfterShell(ending: Ending | ClientGone): Promise<boolean> {

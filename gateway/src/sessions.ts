@@ -36,17 +36,17 @@ export class Sessions {
     return count;
   }
 
-  /** Throws an Ending where a client with these claims has no place here; of those whom nobody looks at, the oldest goes. */
-  mustHavePlace(of: { user: UserName; session: string }): void {
+  /** Throws an Ending where a client with these claims has no place here. `evicts`: of those whom nobody looks at, the oldest goes. */
+  mustHavePlace(of: { user: UserName; session: string }, evicts = true): void {
     if (this.#closed) throw this.#closed;
     if (this.#open.has(keyOf(of.user, of.session))) return;
     const { limits } = this.#deps;
     const all = [...this.#open.values()].map(({ session }) => session);
     const ofUser = all.filter((session) => session.of.user === of.user);
-    if (ofUser.length >= limits.sessionsPerUser && !makeRoom(ofUser)) {
+    if (ofUser.length >= limits.sessionsPerUser && !makeRoom(ofUser, evicts)) {
       throw new Ending('too-many-sessions', { message: `${of.user} has ${ofUser.length} terminals here; end some` });
     }
-    if (all.length >= limits.sessionsPerGateway && !makeRoom(all)) {
+    if (all.length >= limits.sessionsPerGateway && !makeRoom(all, evicts)) {
       throw new Ending('too-many-sessions', { message: `this gateway has ${limits.sessionsPerGateway} terminals` });
     }
   }
@@ -55,6 +55,7 @@ export class Sessions {
   async enter(claims: TerminalClaims, client: TerminalClient, isKnown: boolean): Promise<void> {
     const { user, session: id, mode, directory } = claims;
     const session = await this.#find(user, id, client);
+    if (!session) this.mustHavePlace(claims);
     const guest = { mode, name: claims.name ?? user, received: 0 };
     if (session) {
       session.attach(client, session.welcome(guest), null);
@@ -80,15 +81,20 @@ export class Sessions {
       return;
     }
     const { mode, name } = await this.#elsewhere(user, id, hash);
-    // The same ticket may have come twice meanwhile.
     const other = await this.#find(user, id, client);
-    if (other) throw refusedTicket('it was used');
+    if (other) {
+      // Another client of it came meanwhile, or the same ticket twice.
+      const guest = other.redeem(hash);
+      if (guest === null) throw refusedTicket('it was used');
+      other.attach(client, guest, null);
+      return;
+    }
     this.mustHavePlace(parts);
     const made = this.#make(
       { user, id, mode, directory: null, record: null, isKnown: true, takeOver: true },
       client.size,
     );
-    attachFirst(made, client, { mode, name, received: null });
+    attachFirst(made, client, { mode, name, received: null }, hash);
   }
 
   /** After Redis may have lost them. */
@@ -133,9 +139,11 @@ export class Sessions {
       const record = (await store.read(user)).sessions.find((session) => session.id === id);
       if (!record) throw refusedTicket('its session is no more');
       const ticket = record.tickets.find((stored) => stored.hash === hash);
-      if (record.persist === 'tmux' && ticket) return ticket;
       const { now, gateways } = await store.gateways();
       const owner = gateways.find((gateway) => gateway.id === record.gateway && gateway.expiresAt > now);
+      // Who may type may also take it from a gateway that seems to live: it may have died just now. Who looks may not.
+      const mayTake = ticket?.mode === 'rw' || !owner || owner.id === this.#deps.gateway || record.detachedAt > 0;
+      if (record.persist === 'tmux' && ticket && mayTake) return ticket;
       if (!owner || owner.id === this.#deps.gateway) throw refusedTicket('the gateway that had its session is gone');
       const message = `the terminal ${id} is on another gateway, ${owner.id}`;
       throw new Ending('elsewhere', { message, address: owner.address });
@@ -172,10 +180,13 @@ export class Sessions {
 function attachFirst(
   session: TerminalSession,
   client: TerminalClient,
-  guest: { mode: TerminalMode; name: string; received: number | null },
+  of: { mode: TerminalMode; name: string; received: number | null },
+  ticketHash = '',
 ): void {
   try {
-    session.attach(client, session.welcome(guest), null);
+    const guest = session.welcome(of);
+    guest.hash = ticketHash;
+    session.attach(client, guest, null);
   } catch (error) {
     session.end(new ClientGone('its client has gone', true));
     throw error;
@@ -183,11 +194,11 @@ function attachFirst(
 }
 
 /** Ends the session that has been without a client for longest; false where each has one. */
-function makeRoom(sessions: readonly TerminalSession[]): boolean {
+function makeRoom(sessions: readonly TerminalSession[], evicts: boolean): boolean {
   const [oldest] = sessions
     .filter(({ isOver, emptySinceMs }) => !isOver && emptySinceMs !== null)
     .toSorted((a, b) => (a.emptySinceMs ?? 0) - (b.emptySinceMs ?? 0));
-  oldest?.end(new ClientGone('its place was needed for another terminal', true));
+  if (evicts) oldest?.end(new ClientGone('its place was needed for another terminal', true));
   return oldest !== undefined;
 }
 

@@ -14,6 +14,8 @@ export interface Guest {
   received: number | null;
   /** of the ticket that lets its next socket in */
   hash: string;
+  /** of the one before, until the client shows that it has got the next: the answer may be lost on its way */
+  previous: string;
   /** monotonic ms since when it has no socket; null = it has one */
   goneAtMs: number | null;
 }
@@ -34,8 +36,8 @@ export function readTicket(ticket: string): TicketParts | null {
 }
 
 /**
- * The clients that a session knows, each with at most one ticket: used once, a new one at each attach, valid while the client is
- * attached and for the grace after it has gone.
+ * The clients that a session knows, each with one ticket: a new one at each attach, valid while the client is attached and for
+ * the grace after it has gone. The one before passes until the client has shown, by any message, that it got the new one.
  */
 export class Guests {
   readonly #most: number;
@@ -49,17 +51,17 @@ export class Guests {
   welcome(of: { mode: TerminalMode; name: string; received: number | null }): Guest {
     if (this.#guests.size >= this.#most) this.#forgetOldest();
     this.#made += 1;
-    const guest: Guest = { ...of, id: `v${this.#made}`, hash: '', goneAtMs: null };
+    const guest: Guest = { ...of, id: `v${this.#made}`, hash: '', previous: '', goneAtMs: null };
     this.#guests.set(guest.id, guest);
     return guest;
   }
 
-  /** The guest whose ticket this is; it has none any more. */
+  /** The guest whose ticket this is. */
   redeem(hash: string, nowMs: number, graceMs: number): Guest | null {
     for (const guest of this.#guests.values()) {
       if (guest.goneAtMs !== null && nowMs - guest.goneAtMs > graceMs) this.#guests.delete(guest.id);
-      else if (guest.hash === hash) {
-        guest.hash = '';
+      else if (guest.hash === hash || guest.previous === hash) {
+        guest.hash = hash;
         return guest;
       }
     }
@@ -68,13 +70,28 @@ export class Guests {
 
   issue(guest: Guest, of: { user: UserName; session: string }): string {
     const secret = randomBytes(secretBytes).toString('base64url');
+    guest.previous = guest.hash;
     guest.hash = hashOf(secret);
     return `${of.user}/${of.session}/${secret}`;
   }
 
   /** For the record, from which another gateway resumes the session. */
-  stored(): StoredTicket[] {
-    return [...this.#guests.values()].flatMap(({ hash, mode, name }) => (hash === '' ? [] : [{ hash, mode, name }]));
+  stored(nowMs: number, graceMs: number): StoredTicket[] {
+    const valid = [...this.#guests.values()].filter(
+      ({ hash, goneAtMs }) => hash !== '' && (goneAtMs === null || nowMs - goneAtMs <= graceMs),
+    );
+    return valid.map(({ hash, mode, name }) => ({ hash, mode, name }));
+  }
+
+  /** Those whom another gateway knew: they may come here now. */
+  adopt(tickets: readonly StoredTicket[], nowMs: number): void {
+    const known = new Set([...this.#guests.values()].map(({ hash }) => hash));
+    for (const { hash, mode, name } of tickets) {
+      if (known.has(hash)) continue;
+      const guest = this.welcome({ mode, name, received: null });
+      guest.hash = hash;
+      guest.goneAtMs = nowMs;
+    }
   }
 
   #forgetOldest(): void {

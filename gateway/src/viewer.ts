@@ -15,6 +15,8 @@ export interface ViewerHost {
   input(from: Viewer, bytes: Buffer): boolean;
   resized(viewer: Viewer): void;
   end(viewer: Viewer): void;
+  /** it cannot be brought up to date */
+  failed(viewer: Viewer, error: unknown): void;
   /** the viewer has room, and has everything */
   room(): void;
 }
@@ -41,6 +43,8 @@ export class Viewer {
   /** of the replay, what the client has not parsed yet: until then its terminal may answer what was asked long ago */
   #replayBytes = 0;
   #isLast = false;
+  /** settles when the screen that is being drawn for it was sent; never rejects */
+  #drawn: Promise<void> = Promise.resolve();
   #confirmed: number;
   #cancelConfirm: (() => void) | null = null;
 
@@ -66,9 +70,13 @@ export class Viewer {
    * Tells it where it begins by `tell`, and sends what it lacks. `from`: what it has already; null = it has nothing, and gets
    * the screen where there has been any output.
    */
-  async begin(from: number | null, tell: (begin: Begin) => void): Promise<void> {
-    const { ring } = this.#host;
+  begin(from: number | null, tell: (begin: Begin) => void): void {
     this.#isLast = false;
+    this.#catchUpTo(this.#begin(from, tell));
+  }
+
+  async #begin(from: number | null, tell: (begin: Begin) => void): Promise<void> {
+    const { ring } = this.#host;
     if (this.#next === null) {
       const isNew = ring.end === 0;
       if (isNew || (from !== null && from >= ring.start && from <= ring.end)) {
@@ -78,14 +86,19 @@ export class Viewer {
         this.#next = offset;
       } else {
         const { bytes, offset } = await this.#host.screen();
+        if (this.client.gone.aborted) return;
         tell({ start: 'screen', replayBytes: bytes.length, offset });
         this.client.send(bytes);
         this.#next = offset;
       }
       this.client.connect({
         input: (bytes) => this.#input(bytes),
-        resize: () => this.#host.resized(this),
+        resize: () => {
+          this.guest.previous = '';
+          this.#host.resized(this);
+        },
         acked: (bytes) => {
+          this.guest.previous = '';
           this.#replayBytes = Math.max(0, this.#replayBytes - bytes);
         },
         end: () => this.#host.end(this),
@@ -115,7 +128,7 @@ export class Viewer {
     while (this.#next !== null && this.#next < ring.end && !this.#mustWait()) {
       const bytes = ring.read(this.#next, this.#deps.limits.catchUpBytes);
       if (bytes === null) {
-        if (!this.#isLast) void this.#redraw();
+        this.#catchUpTo(this.#redraw());
         return;
       }
       this.client.send(bytes);
@@ -125,9 +138,11 @@ export class Viewer {
   }
 
   /** The shell has ended: the rest is sent, as fast as the client takes it or not. It is bounded by what engine and ring hold. */
-  finish(): void {
+  async finish(): Promise<void> {
     this.#isLast = true;
+    await this.#drawn;
     this.catchUp();
+    await this.#drawn;
   }
 
   /** What was received is told, and nothing of it is listened to any more. */
@@ -148,11 +163,16 @@ export class Viewer {
     this.catchUp();
   }
 
+  #catchUpTo(drawn: Promise<void>): void {
+    this.#drawn = drawn.catch((error: unknown) => this.#host.failed(this, error));
+  }
+
   #mustWait(): boolean {
     return !this.#isLast && this.client.isFull();
   }
 
   #input(bytes: Buffer): void {
+    this.guest.previous = '';
     const goesOn = this.#host.input(this, this.#replayBytes > 0 ? withoutAnswers(bytes) : bytes);
     if (!goesOn) this.client.holdInput();
     if (this.guest.received === null) this.guest.received = 0;

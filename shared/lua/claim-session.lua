@@ -7,14 +7,24 @@
 local id, gateway, record, take_over, told = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local now = clock()
 local before = first_call('HGET', SESSIONS, id) or ''
-local other = (decoded(before) or {}).gateway
-if type(other) ~= 'string' or other == gateway then
+local stored = decoded(before) or {}
+local other = stored.gateway
+local outlives = stored.persist == 'tmux'
+if type(other) ~= 'string' or (other == gateway and not outlives) then
   before = '' -- its own, or damaged: as good as lost
-elseif take_over ~= '1' then
+elseif other ~= gateway and take_over ~= '1' then
   local lives = decoded(first_call('HGET', KEYS[11], other) or '') or {}
   if (number(lives.expiresAt) or 0) > now then
     return cjson.encode({ gateway = other, address = type(lives.address) == 'string' and lives.address or '' })
   end
+end
+if outlives and before ~= '' then
+  -- Until the shell is resumed nothing of it is forgotten: whoever fails half-way leaves it to the next.
+  local kept = decoded(record)
+  kept.persist, kept.containerId, kept.execId = stored.persist, stored.containerId, stored.execId
+  kept.startedAt, kept.record = stored.startedAt, stored.record
+  kept.tickets = type(stored.tickets) == 'table' and next(stored.tickets) and stored.tickets or nil
+  record = cjson.encode(kept)
 end
 claim_name()
 redis.call('HSET', SESSIONS, id, record)

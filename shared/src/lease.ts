@@ -87,6 +87,7 @@ export const Session = z.object({
   persist: Persist.default('none'),
   /** when its last socket left (Redis TIME, ms); 0 = somebody is attached */
   detachedAt: z.number().default(0),
+  record: z.enum(['off', 'output', 'input']).default('off'),
   /** with `persist: tmux`, so that another gateway can resume it; the newest last */
   tickets: z.array(StoredTicket).default([]),
 });

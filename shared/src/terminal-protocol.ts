@@ -16,7 +16,7 @@ import type { TokenRefusal } from './terminal-token.ts';
  * SESSIONS. A session outlives its sockets: after the last one has gone it is kept for `graceMs`. A socket that is closed by
  * its client with 1000 is done: where no other is left, the session ends at once. A token that names a session which is
  * there joins it. Every server `hello` carries a new `ticket`, which lets one more socket in, instead of a token, in
- * the place of the one that got it.
+ * the place of the one that got it; the ticket before it passes until the client has sent anything on the new socket.
  *
  * OFFSETS. Output of a session has absolute byte offsets. The bytes after a server `hello` or `screen` are first `replayBytes`
  * bytes that make a screen anew and count nowhere, then the session's bytes from `offset` on. A client that counts them can

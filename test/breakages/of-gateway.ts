@@ -111,7 +111,7 @@ export const ofGateway: readonly Breakage[] = [
     name: 'a resume ticket passes that was used, or is of nobody',
     promise: 'a resume ticket is used once',
     file: 'gateway/src/tickets.ts',
-    text: 'else if (guest.hash === hash) {',
+    text: 'else if (guest.hash === hash || guest.previous === hash) {',
     replacement: "else if (hash !== '') {",
     caughtBy: { file: resume, test: 'with a ticket that was used, or of nobody, is told to ask for a token' },
   },

@@ -65,6 +65,10 @@ export function sessionContract(world: () => World): void {
       await happens(world());
       const next = { ...session, gateway: 'g2', execId: 'e2', tickets: [] };
       expect(await store.claimSession(next, false, '')).toEqual({ ok: true, before: session });
+      // Until the shell is resumed nothing of it is forgotten, also where the answer is lost and the claim comes again.
+      expect((await read()).sessions).toEqual([{ ...session, gateway: 'g2' }]);
+      expect(await store.claimSession(next, false, '')).toMatchObject({ ok: true, before: { tickets: [ticket] } });
+      await store.putSession(next);
       expect((await read()).sessions).toEqual([next]);
     });
 

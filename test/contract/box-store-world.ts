@@ -121,7 +121,7 @@ export function leaseOf(user: UserName, id: string, changes: Partial<Omit<TakeLe
 
 export function sessionOf(user: UserName, changes: Partial<Session> = {}): Session {
   const run = { gateway: 'g1', containerId: 'c1', execId: 'e1', mode: 'rw', startedAt: 1 } as const;
-  return { id: 's1', user, ...run, persist: 'none', detachedAt: 0, tickets: [], ...changes };
+  return { id: 's1', user, ...run, persist: 'none', detachedAt: 0, record: 'off', tickets: [], ...changes };
 }
 
 export function drain(cause: Extract<Intent, { kind: 'drain' }>['cause'], containerId = 'c1'): Intent {

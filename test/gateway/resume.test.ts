@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Gateway } from '../../gateway/src/gateway.ts';
+import { ModeTracker } from '../../gateway/src/modes.ts';
 import type { UserName } from '#shared/identity.ts';
 import { createFakeExec, type FakeTerminal } from './fake-exec.ts';
 import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
@@ -21,6 +22,16 @@ afterEach(async () => {
   await vi.waitFor(() => expect(gateway.sessions).toBe(0));
 });
 afterAll(async () => await world?.close());
+
+describe('modes that output has set', () => {
+  it('are remembered when it is dropped, also where it came in pieces', () => {
+    const modes = new ModeTracker();
+    for (const piece of ['x\u001b[?10', '49', 'h', '\u001b', '[?2004;1', 'h\u001b[?1049l', '\u001b[31m']) {
+      modes.look(Buffer.from(piece));
+    }
+    expect(modes.sequences()).toBe('\u001b[?2004h\u001b[?1h\u001b[?1049l');
+  });
+});
 
 async function come(options: Partial<ConnectOptions> = {}): Promise<TestClient> {
   const client = await open({ port: gateway.port, ...options });
@@ -74,6 +85,7 @@ describe('a client that comes back', () => {
     const resume = await cut(client);
     const lines = Array.from({ length: 1_000 }, (_, index) => `line ${index}\r\n`).join('');
     shell.says(`\u001b[?2004h${lines}\u001b[31mred`);
+    await new Promise((resolve) => setTimeout(resolve, 50)); // it is in the ring
     const back = await come(resume);
     const { start, replayBytes, offset } = await back.message('hello');
     expect({ start, offset }).toEqual({ start: 'screen', offset: 2 + 8 + lines.length + 8 });
@@ -119,11 +131,35 @@ describe('a client that comes back', () => {
     const resume = await cut(client);
     const back = await come(resume);
     await back.message('hello');
+    back.tell({ type: 'resize', cols: 81, rows: 24 }); // it has got the next one
     for (const ticket of [resume.ticket, 'nobody/x/y', 'garbage', `${resume.ticket}/more`]) {
       const again = await come({ ticket, offset: 0 });
       expect(await again.message('error')).toMatchObject({ code: 'ticket-refused' });
       expect(await again.closed).toMatchObject({ code: 4401 });
     }
+  });
+
+  it('whose answer was lost comes back with the same ticket', async () => {
+    const { shell, client } = await attached('lost-answer');
+    const resume = await cut(client);
+    const unheard = await come({ ...resume, acks: false });
+    await unheard.message('hello');
+    unheard.socket.terminate();
+    const back = await come(resume);
+    await back.message('hello');
+    back.type('x');
+    await vi.waitFor(() => expect(Buffer.concat(shell.typed).toString()).toBe('x'));
+  });
+
+  it('when the shell has just ended gets its last words, and the exit code', async () => {
+    const { shell, client } = await attached('last-words');
+    const resume = await cut(client);
+    shell.says('RESULT');
+    shell.ends({ exitCode: 137 }); // it is looked at for a while
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const back = await come(resume);
+    expect(await back.message('exit')).toMatchObject({ code: 137 });
+    expect(back.text()).toBe('RESULT');
   });
 
   it('while its old socket seems to live takes its place', async () => {
@@ -213,7 +249,7 @@ describe('several at one session', () => {
     expect(exec.terminals.length).toBe(before + 1);
     latest().says('hi');
     await Promise.all(all.map((client) => client.sees('hi')));
-    expect(await all[0]?.message('viewers')).toMatchObject({ viewers: [{ mode: 'rw' }, { mode: 'rw' }] });
+    expect(await all[0]?.message('viewers')).toMatchObject({ viewers: [{ mode: 'rw' }, { mode: 'rw' }, { mode: 'rw' }] });
   });
 
   it('see the screen as it is when they join, and a read-only one types nothing', async () => {
@@ -265,6 +301,52 @@ describe('several at one session', () => {
   });
 });
 
+describe('a slow viewer', () => {
+  it('gets the screen before the exit, where it is too far behind for the bytes', async () => {
+    const { user, shell, client } = await attached('slow-exit');
+    const slow = await come({ token: await world.token(user, { session: 'slow-exit' }), acks: false });
+    await slow.message('hello');
+    const chunk = `${'z'.repeat(64 * 1024 - 2)}\r\n`;
+    for (let sent = 0; sent < 8; sent += 1) {
+      shell.says(chunk);
+      await vi.waitFor(() => expect(client.output().length).toBe((sent + 1) * chunk.length));
+    }
+    shell.says('LAST');
+    shell.ends({ exitCode: 0 });
+    await slow.message('exit');
+    expect(slow.text().endsWith('LAST')).toBe(true);
+    expect(slow.messages.map(({ type }) => type).filter((type) => type === 'screen')).toHaveLength(1);
+  });
+
+  it('that wakes up when the session has ended harms nobody', async () => {
+    const { user, shell, client } = await attached('late');
+    const slow = await come({ token: await world.token(user, { session: 'late' }), acks: false });
+    await slow.message('hello');
+    for (let sent = 0; sent < 8; sent += 1) {
+      shell.says('z'.repeat(64 * 1024));
+      await vi.waitFor(() => expect(client.output().length).toBe((sent + 1) * 64 * 1024));
+    }
+    client.tell({ type: 'end' });
+    slow.tell({ type: 'ack', bytes: slow.output().length });
+    await slow.closed;
+    await vi.waitFor(() => expect(gateway.sessions).toBe(0));
+  });
+});
+
+describe('a read-only viewer', () => {
+  it('that breaks the protocol does not end a session whose owner may come back', async () => {
+    const { user, shell, client } = await attached('vandal');
+    const resume = await cut(client);
+    const looker = await come({ token: await world.token(user, { session: 'vandal', mode: 'ro' }) });
+    await looker.message('hello');
+    looker.tell('garbage');
+    expect(await looker.closed).toMatchObject({ code: 4400 });
+    const back = await come(resume);
+    await back.message('hello');
+    expect(shell.hangUps).toBe(0);
+  });
+});
+
 describe('another gateway', () => {
   it('says where a session is that it does not have', async () => {
     const other = await world.gateway();
@@ -302,6 +384,54 @@ describe('another gateway', () => {
     back.socket.close(1000);
     await vi.waitFor(() => expect(second.sessions).toBe(0));
     expect(latest().hangUps).toBe(1);
+  });
+
+  it('that fails half-way leaves the shell to the next', async () => {
+    const first = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: first.port, token: await world.token(user, { session: 'half-way' }) });
+    const other = await open({ port: first.port, token: await world.token(user, { session: 'half-way', mode: 'ro' }) });
+    const { ticket } = await client.message('hello');
+    const { ticket: lookers } = await other.message('hello');
+    exec.resumable.add('half-way');
+    await vi.waitFor(async () => expect((await world.store.read(user)).sessions[0]?.tickets).toHaveLength(2));
+    const shell = latest();
+    await first.drain(2_000);
+    await world.commit(user, { phase: 'provisioning', containerId: 'c1' }); // so that nothing is resumed yet
+    const second = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const hasty = await open({ port: second.port, ticket: ticket ?? '', offset: 0 });
+    await hasty.message('status');
+    hasty.socket.terminate();
+    await vi.waitFor(() => expect(second.sessions).toBe(0));
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const back = await open({ port: second.port, ticket: ticket ?? '', offset: 0 });
+    expect(await back.message('hello')).toMatchObject({ start: 'screen', mode: 'rw' });
+    const looker = await open({ port: second.port, ticket: lookers ?? '', offset: 0 });
+    expect(await looker.message('hello')).toMatchObject({ mode: 'ro' });
+    expect(shell.hangUps).toBe(0);
+    looker.socket.close(1000);
+    await looker.closed;
+    back.socket.close(1000);
+    await vi.waitFor(() => expect(second.sessions).toBe(0));
+  });
+
+  it('gives a ticket to look at a living one nothing', async () => {
+    const first = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const second = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: first.port, token: await world.token(user, { session: 'looked' }) });
+    await client.message('hello');
+    const looker = await open({ port: first.port, token: await world.token(user, { session: 'looked', mode: 'ro' }) });
+    const { ticket } = await looker.message('hello');
+    await vi.waitFor(async () => expect((await world.store.read(user)).sessions[0]?.tickets).toHaveLength(2));
+    const thief = await open({ port: second.port, ticket: ticket ?? '', offset: 0 });
+    expect(await thief.message('error')).toMatchObject({ code: 'elsewhere' });
+    looker.socket.close(1000);
+    await looker.closed;
+    client.socket.close(1000);
+    await vi.waitFor(() => expect(first.sessions).toBe(0));
   });
 
   it('finds what a drained one has left', async () => {
