@@ -249,7 +249,9 @@ describe('several at one session', () => {
     expect(exec.terminals.length).toBe(before + 1);
     latest().says('hi');
     await Promise.all(all.map((client) => client.sees('hi')));
-    expect(await all[0]?.message('viewers')).toMatchObject({ viewers: [{ mode: 'rw' }, { mode: 'rw' }, { mode: 'rw' }] });
+    expect(await all[0]?.message('viewers')).toMatchObject({
+      viewers: [{ mode: 'rw' }, { mode: 'rw' }, { mode: 'rw' }],
+    });
   });
 
   it('see the screen as it is when they join, and a read-only one types nothing', async () => {
