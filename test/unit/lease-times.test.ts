@@ -31,10 +31,10 @@ test('the words of a lease, which Redis and the API know too', () => {
   expect(holds.map((hold) => Hold.parse(hold))).toEqual(holds);
   expect(Hold.safeParse({ by: '', holder: 'agent-7', untilMs: 5 }).success).toBe(false);
   const session = { id: 's', user: 'alice', gateway: 'g', containerId: 'c', execId: 'e', startedAt: 5 };
-  const written = { persist: 'tmux', detachedAt: 7, tickets: [{ hash: 'h', mode: 'ro', name: 'bob' }] };
+  const written = { persist: 'tmux', detachedAt: 7, record: 'off', tickets: [{ hash: 'h', mode: 'ro', name: 'bob' }] };
   const mode = 'rw';
   expect(Session.parse({ ...session, mode, ...written })).toEqual({ ...session, mode, ...written });
-  const unwritten = { persist: 'none', detachedAt: 0, tickets: [] };
+  const unwritten = { persist: 'none', detachedAt: 0, record: 'off', tickets: [] };
   expect(Session.parse({ ...session, mode: 'ro' })).toEqual({ ...session, mode: 'ro', ...unwritten });
   expect(Session.safeParse({ ...session, mode: '' }).success).toBe(false);
 });
