@@ -109,3 +109,12 @@ export async function openTerminalPage(browser: Browser, url: string): Promise<T
 export function counted(lines: readonly string[]): number[] {
   return lines.flatMap((line) => (/^n\d+$/.test(line) ? [Number(line.slice(1))] : []));
 }
+
+/**
+ * Counts until Ctrl-C. By a trap, because bash goes on with its loop where the program that it waits for ends by itself at
+ * just that moment.
+ */
+export function counter(everySeconds: number): string {
+  const step = `i=$((i+1)); echo n$i; sleep ${everySeconds}`;
+  return `trap s=1 INT; s=; i=0; while [ -z "$s" ]; do ${step}; done; trap - INT\n`;
+}

@@ -2,7 +2,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { createNetwork, type Network } from './browser-network.ts';
-import { browserProgram, counted, launchBrowser, openTerminalPage, prompt } from './browser-page.ts';
+import { browserProgram, counted, counter, launchBrowser, openTerminalPage, prompt } from './browser-page.ts';
 import { type Site, serveSite } from './browser-site.ts';
 import { createInstallation, type Installation, until } from './installation.ts';
 
@@ -37,7 +37,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
     await terminal.sees(prompt);
     await terminal.type('echo "shell $$"\n');
     const [, shell] = await terminal.sees(/^shell (\d+)$/);
-    await terminal.type('i=0; while :; do i=$((i+1)); echo n$i; sleep 0.01; done\n');
+    await terminal.type(counter(0.01));
     await terminal.sees(/^n100$/);
 
     network.lose();
