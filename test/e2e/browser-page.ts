@@ -111,10 +111,12 @@ export function counted(lines: readonly string[]): number[] {
 }
 
 /**
- * Counts until Ctrl-C. By a trap, because bash goes on with its loop where the program that it waits for ends by itself at
- * just that moment.
+ * Counts until a line is typed. Not until Ctrl-C: that goes to the program in the foreground alone, and where it meets one that
+ * is just ending, to nobody.
  */
 export function counter(everySeconds: number): string {
-  const step = `i=$((i+1)); echo n$i; sleep ${everySeconds}`;
-  return `trap s=1 INT; s=; i=0; while [ -z "$s" ]; do ${step}; done; trap - INT\n`;
+  return `i=0; while ! read -rt ${everySeconds} s; do i=$((i+1)); echo n$i; done\n`;
 }
+
+/** What ends the counter. */
+export const stopCounter = 'stop\n';

@@ -2,7 +2,15 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { createNetwork, type Network } from './browser-network.ts';
-import { browserProgram, counted, counter, launchBrowser, openTerminalPage, prompt } from './browser-page.ts';
+import {
+  browserProgram,
+  counted,
+  counter,
+  stopCounter,
+  launchBrowser,
+  openTerminalPage,
+  prompt,
+} from './browser-page.ts';
 import { type Site, serveSite } from './browser-site.ts';
 import { createInstallation, type Installation, until } from './installation.ts';
 
@@ -44,7 +52,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
     const seenAtLoss = counted(await terminal.lines()).length;
     await sleep(awayMs / 2);
     // Typed into nothing: it must arrive once, and after all of it the loop ends.
-    await terminal.press('Control+c');
+    await terminal.type(stopCounter);
     await terminal.type('echo "over $((40+2)) $$"\n');
     await sleep(awayMs / 2);
     network.comeBack();
