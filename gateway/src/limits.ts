@@ -85,7 +85,7 @@ export const defaultLimits: GatewayLimits = {
   bufferedLowBytes: 256 * 1024,
   typeAheadBytes: 64 * 1024,
   joinMs: 4,
-  joinBytes: 64 * 1024,
+  joinBytes: 16 * 1024,
   startsAtOnce: 6,
   leaseTtlMs: 30_000,
   renewEveryMs: 10_000,
