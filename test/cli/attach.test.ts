@@ -171,7 +171,7 @@ describe('with pipes', () => {
   });
 
   test.each([
-    [409, 'session-in-use', 'this session has a terminal already; use another session', 1],
+    [409, 'class-held', 'alice has the box with class small until 12:00; end that first', 1],
     [401, 'token-signature', 'the terminal token is refused: it was made with another secret, or changed', 77],
   ])('why the gateway refuses one with %i is told in its own words', async (status, code, detail, exitCode) => {
     const refusing = createServer().on('upgrade', (_request, socket) => {
