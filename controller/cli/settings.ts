@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { parseJson } from '#shared/json.ts';
 import { CliError, exitCodes } from './command.ts';
 
 /** Where the API is, and what to show it. */
@@ -61,14 +62,6 @@ function readClientFile(cwd: string): z.infer<typeof ClientFile> | null {
 function upward(from: string): string[] {
   const parent = dirname(from);
   return parent === from ? [from] : [from, ...upward(parent)];
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function checkedServer(server: string): string {

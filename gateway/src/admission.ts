@@ -1,18 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
+import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
-import {
-  type TerminalErrorCode,
-  TerminalSize,
-  terminalPath,
-  terminalProtocol,
-  tokenProtocolPrefix,
-} from '#shared/terminal-protocol.ts';
+import { TerminalSize, terminalPath, terminalProtocol, tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
 import { type TerminalClaims, verifyTerminalToken } from '#shared/terminal-token.ts';
-import type { ConnectRate } from './connect-rate.ts';
-import { Ending } from './ending.ts';
+import { addressOf, type ConnectRate } from './connect-rate.ts';
+import { Ending, storeIsSilent } from './ending.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { Refusal } from './refusal.ts';
 import type { Sessions } from './sessions.ts';
 
 /** What a request for a terminal says, before anything of it is believed. */
@@ -21,12 +17,6 @@ export interface TerminalRequest {
   /** null: it comes with the first message (only with the protocol) */
   readonly token: string | null;
   readonly size: TerminalSize;
-}
-
-/** A refusal before the upgrade: a plain HTTP answer with problem details. */
-export interface Refusal {
-  readonly code: TerminalErrorCode;
-  readonly detail: string;
 }
 
 const defaultSize: TerminalSize = { cols: 80, rows: 24 };
@@ -109,7 +99,7 @@ export class Admission {
   async admit(token: string): Promise<TerminalClaims> {
     const verified = await verifyTerminalToken(this.#deps.secret, token);
     if (!verified.ok) throw new Ending('token-refused', { errorCode: verified.code, message: verified.message });
-    mustWaitNot(this.#deps.rate.takeUser(verified.claims.user), `terminals of ${verified.claims.user}`);
+    countUser(this.#deps.rate, verified.claims.user);
     this.#deps.sessions.mustHavePlace(verified.claims, false);
     await this.spend(verified.claims.jti);
     return verified.claims;
@@ -133,7 +123,7 @@ export class Admission {
       // Whether it is spent is unknown; Redis knows when the same token comes again.
       this.#used.delete(jti);
       log.warn({ error }, 'no terminal opened: Redis does not answer');
-      throw new Ending('try-later', { message: 'the state store does not answer; try again later' });
+      throw storeIsSilent();
     }
     if (!unused) throw usedToken();
   }
@@ -142,10 +132,19 @@ export class Admission {
 /** Longer than any token is valid, with both clocks' tolerance. */
 const rememberMs = 120_000;
 
-/** Throws the Ending of a connect that comes too early by this many ms. */
-export function mustWaitNot(waitMs: number, what: string): void {
+/** Counts a connect of a terminal or a command for its address. Throws an Ending where it comes too early. */
+export function countAddress(rate: ConnectRate, request: IncomingMessage): void {
+  mustWaitNot(rate.takeAddress(addressOf(request)), 'connects from one address');
+}
+
+/** The same for its user, once that is certain. */
+export function countUser(rate: ConnectRate, user: UserName): void {
+  mustWaitNot(rate.takeUser(user), `connects of ${user}`);
+}
+
+function mustWaitNot(waitMs: number, what: string): void {
   if (waitMs === 0) return;
-  const message = `too many ${what} are opened in a short time; try again in ${Math.ceil(waitMs / 1_000)} s`;
+  const message = `too many ${what} in a short time; try again in ${Math.ceil(waitMs / 1_000)} s`;
   throw new Ending('too-fast', { message });
 }
 

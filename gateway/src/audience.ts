@@ -12,6 +12,7 @@ import { endingOf, sayGoodbye } from './goodbye.ts';
 import type { GatewayLimits } from './limits.ts';
 import { ModeTracker } from './modes.ts';
 import { Ring } from './ring.ts';
+import type { RingBudget } from './ring-budget.ts';
 import { drawScreen } from './screen.ts';
 import { type Guest, Guests } from './tickets.ts';
 import { type Begin, Viewer, type ViewerHost } from './viewer.ts';
@@ -22,6 +23,7 @@ export interface AudienceDeps {
   readonly log: Logger;
   /** screens that are drawn at a time */
   readonly screens: StartQueue;
+  readonly rings: RingBudget;
 }
 
 /** What the session does for those who look at it. */
@@ -76,7 +78,7 @@ export class Audience {
     this.#deps = deps;
     this.#host = host;
     this.size = size;
-    this.#ring = new Ring(deps.limits.ringBytes, (bytes) => this.#modes.look(bytes));
+    this.#ring = new Ring(deps.limits.ringBytes, (bytes) => this.#modes.look(bytes), deps.rings);
     this.#guests = new Guests(deps.limits.guestsPerSession);
     this.#viewerHost = {
       ring: this.#ring,
@@ -141,11 +143,13 @@ export class Audience {
     else this.#greet(viewer, has);
   }
 
-  /** A shell runs: all that wait for it are told. */
-  shellRuns(containerId: string): void {
+  /** A shell runs: all are told; where it is the one that ran before, all that came since. */
+  shellRuns(containerId: string, isSame: boolean): void {
     this.#containerId = containerId;
     this.#lastContainerId = containerId;
-    for (const viewer of this.#viewers) this.#greet(viewer, this.#has.get(viewer) ?? null);
+    for (const viewer of this.#viewers) {
+      if (!isSame || this.#has.has(viewer)) this.#greet(viewer, this.#has.get(viewer) ?? null);
+    }
     this.#has.clear();
   }
 
@@ -155,9 +159,9 @@ export class Audience {
   }
 
   publish(bytes: Buffer): void {
-    const at = this.#ring.end;
+    // First to those who look, then to those who may come: a key's echo waits for nothing.
+    for (const viewer of this.#viewers) viewer.offer(bytes, this.#ring.end);
     this.#ring.append(bytes);
-    for (const viewer of this.#viewers) viewer.offer(bytes, at);
   }
 
   /** True: the shell has to wait; the host hears of room. */
@@ -195,6 +199,7 @@ export class Audience {
       if (ending instanceof Ending) sayGoodbye(client, ending, goesOn);
       else client.close('ended', ending.message);
     }
+    this.#ring.free();
   }
 
   /** Tells a viewer that the shell runs, and brings it up to date. */

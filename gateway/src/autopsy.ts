@@ -2,12 +2,15 @@ import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
-import type { ProcessState, Terminal } from './exec/port.ts';
+import type { Terminal } from './exec/port.ts';
 import type { TerminalLease } from './lease.ts';
 import type { GatewayLimits } from './limits.ts';
 
-/** How a terminal ended: its shell by itself, or its box under it. */
-export type Found = { readonly is: 'exited'; readonly code: number } | { readonly is: 'lost'; readonly why: string };
+/** How a terminal ended: its shell by itself, its box under it, or only its connection with a shell that goes on. */
+export type Found =
+  | { readonly is: 'exited'; readonly code: number }
+  | { readonly is: 'outlived'; readonly code: number }
+  | { readonly is: 'lost'; readonly why: string };
 
 /** Exit codes that a box which stops or is killed leaves its shells with: HUP, KILL, TERM. */
 const boxMayHaveDied = new Set([129, 137, 143]);
@@ -17,7 +20,8 @@ const believeAfterMs = 3_000;
 
 /**
  * Looks at a terminal whose stream has ended. An ordinary exit code in a running box is believed at once; one that a dying
- * box leaves is believed when the box still runs 3 s later and the reconciler still calls it ready. Where a reap ended
+ * box leaves is believed when the box still runs 3 s later and the reconciler still calls it ready; unless the shell is there
+ * without its connection, whose client was killed. Where a reap ended
  * the lease, the lease's own ending arrives by `signal`. Takes `autopsyMs` and those 3 s at most, whatever the engine does.
  */
 export async function lookAfterEnd(
@@ -25,7 +29,7 @@ export async function lookAfterEnd(
   ended: {
     user: UserName;
     containerId: string;
-    terminal: Pick<Terminal, 'state'>;
+    terminal: Pick<Terminal, 'state'> & Partial<Pick<Terminal, 'outlives'>>;
     lease: Pick<TerminalLease, 'check'>;
   },
   signal: AbortSignal,
@@ -35,7 +39,7 @@ export async function lookAfterEnd(
   let isSeen = false;
   let badCode: number | null = null;
   while (clock.monotonicMs() < until) {
-    const state = await stateOf(deps, ended.terminal, until, signal);
+    const state = await answerOf(deps, () => ended.terminal.state(), until, signal);
     badCode = null;
     if (state && !state.running && state.exitCode !== null && state.boxRuns) {
       if (!boxMayHaveDied.has(state.exitCode)) return { is: 'exited', code: state.exitCode };
@@ -46,6 +50,8 @@ export async function lookAfterEnd(
       await ended.lease.check();
       signal.throwIfAborted();
       if (!(await boxIsReady(deps, ended))) return { is: 'lost', why: 'the box was stopped' };
+      const outlives = async (): Promise<boolean> => (await ended.terminal.outlives?.()) ?? false;
+      if (await answerOf(deps, outlives, until, signal)) return { is: 'outlived', code: state.exitCode };
     }
     if (state && !state.boxRuns) {
       await ended.lease.check();
@@ -59,16 +65,16 @@ export async function lookAfterEnd(
 }
 
 /** null: the engine does not answer, or not by then. */
-async function stateOf(
+async function answerOf<T>(
   { clock, log }: { clock: Clock; log: Logger },
-  terminal: Pick<Terminal, 'state'>,
+  ask: () => Promise<T>,
   until: number,
   signal: AbortSignal,
-): Promise<ProcessState | null> {
+): Promise<T | null> {
   const answered = new AbortController();
   const limit = sleep(clock, until - clock.monotonicMs(), AbortSignal.any([signal, answered.signal]));
   try {
-    return await Promise.race([terminal.state(), limit.then(() => null)]);
+    return await Promise.race([ask(), limit.then(() => null)]);
   } catch (error) {
     signal.throwIfAborted();
     log.debug({ error }, 'a terminal that ended cannot be looked at; trying again');

@@ -17,14 +17,15 @@ export interface ConnectRateLimits {
 }
 
 export const defaultConnectRates: ConnectRateLimits = {
-  user: { burst: 20, perSecond: 2 },
-  address: { burst: 60, perSecond: 20 },
+  // An agent runs many short commands; what is too much for the engine waits in the queue of starts.
+  user: { burst: 60, perSecond: 10 },
+  address: { burst: 200, perSecond: 50 },
   remembered: 10_000,
 };
 
 /**
- * How fast terminals may be opened, by one user and from one address. Each `take…` answers 0, and the connect is counted; or
- * how long to wait in ms, and it is not.
+ * How fast terminals and commands, together, may be opened by one user and from one address. Each `take…` answers 0, and the
+ * connect is counted; or how long to wait in ms, and it is not.
  *
  * INVARIANT: what is forgotten for want of room is what was not used for longest. A bucket that has filled up again says
  * nothing, so only more than `remembered` of them in `burst / perSecond` seconds make the limit softer, never harder.

@@ -15,11 +15,16 @@ export type TextFrame =
   | { readonly is: 'message'; readonly message: ClientMessage }
   | { readonly is: 'refused'; readonly why: string };
 
+/** As every client of ours writes it: these come for each 32 KiB, and need neither a parser nor a schema. */
+const ack = /^\{"type":"ack","bytes":([1-9]\d{0,8})\}$/;
+
 /** Text frames are JSON control messages, checked. */
 export const protocolDialect: Dialect = {
   name: 'spoonbox.v1',
   acks: true,
   read(text) {
+    const [, bytes] = ack.exec(text) ?? [];
+    if (bytes !== undefined) return { is: 'message', message: { type: 'ack', bytes: Number(bytes) } };
     let json: unknown;
     try {
       json = JSON.parse(text);

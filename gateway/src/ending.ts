@@ -39,3 +39,8 @@ export class ClientGone extends Error {
 export function endedBy(reason: 'reaped' | 'deleted' | 'idle' | 'released' | 'restarting'): Ending {
   return new Ending(reason, { exit: { code: null, reason } });
 }
+
+/** Nothing can be begun without Redis. */
+export function storeIsSilent(): Ending {
+  return new Ending('try-later', { message: 'the state store does not answer; try again later' });
+}

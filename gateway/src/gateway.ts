@@ -14,6 +14,7 @@ import { createJobServer } from './jobs/job-server.ts';
 import type { GatewayLimits } from './limits.ts';
 import { ReapNews } from './last-reap.ts';
 import { Registration } from './registration.ts';
+import { RingBudget } from './ring-budget.ts';
 import { createGatewayServer } from './server.ts';
 import type { SessionDeps } from './session.ts';
 import { Sessions } from './sessions.ts';
@@ -57,9 +58,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const feed = await openStatusFeed(store, log, () => onGap());
   const starts = new StartQueue(limits.startsAtOnce);
   const screens = new StartQueue(limits.screensAtOnce);
+  const rings = new RingBudget(limits.ringsBytes);
   const { terminalOf, recordings } = options;
   const news = new ReapNews();
-  const deps = { store, feed, clock, limits, log, exec, starts, screens, gateway: id, terminalOf, recordings, news };
+  const deps = {
+    store,
+    feed,
+    clock,
+    limits,
+    log,
+    exec,
+    starts,
+    screens,
+    rings,
+    gateway: id,
+    terminalOf,
+    recordings,
+    news,
+  };
   const sessions = new Sessions(deps);
   onGap = () => {
     sessions.recordAgain();
@@ -72,6 +88,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     options.jobs &&
     createJobServer({
       ...deps,
+      rate,
       allowedOrigins,
       commands: options.jobs.commands,
       secrets: { apiToken: options.jobs.apiToken, tokenSecret: options.secret },

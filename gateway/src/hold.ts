@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { sleep } from '#shared/clock.ts';
 import type { TakenLease } from '#shared/box-store.ts';
 import { LeaseId, type UserName } from '#shared/identity.ts';
-import { Ending } from './ending.ts';
+import { Ending, storeIsSilent } from './ending.ts';
 import { type LeaseDeps, type LeaseEvents, TerminalLease } from './lease.ts';
 
 /**
@@ -49,7 +49,7 @@ export class Hold {
     } catch (error) {
       if (error instanceof Ending) throw error;
       this.#deps.log.warn({ user: this.#of.user, error }, 'no lease for a terminal: Redis does not answer');
-      throw new Ending('try-later', { message: 'the state store does not answer; try again later' });
+      throw storeIsSilent();
     }
   }
 

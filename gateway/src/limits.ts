@@ -3,7 +3,7 @@ import { terminalLimits } from '#shared/terminal-protocol.ts';
 
 /** Every bound of the gateway, in one place; tests turn some of them. What a client is promised is in `terminal-protocol.ts`. */
 export interface GatewayLimits {
-  /** how fast terminals may be opened */
+  /** how fast terminals and commands may be opened */
   readonly connectRates: ConnectRateLimits;
   readonly sessionsPerGateway: number;
   readonly sessionsPerUser: number;
@@ -14,6 +14,8 @@ export interface GatewayLimits {
   readonly graceMs: number;
   /** output of a session that is kept, so that a client can come back to it */
   readonly ringBytes: number;
+  /** the same of all sessions together */
+  readonly ringsBytes: number;
   /** what a client that is behind gets of it at a time */
   readonly catchUpBytes: number;
   /** screens that are made anew at a time: each costs some megabytes and up to 50 ms */
@@ -72,6 +74,7 @@ export const defaultLimits: GatewayLimits = {
   guestsPerSession: 32,
   graceMs: 300_000,
   ringBytes: 1024 * 1024,
+  ringsBytes: 512 * 1024 * 1024,
   catchUpBytes: 64 * 1024,
   screensAtOnce: 2,
   maxRequestHeadBytes: 128 * 1024,

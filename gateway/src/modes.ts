@@ -1,4 +1,5 @@
-const introducer = Buffer.from('\u001b[?');
+const esc = 0x1b;
+const questionMark = 0x3f;
 /** The longest sequence that is looked for: several modes at once, as programs set them at their start. */
 const longest = 32;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control sequences are what is looked for
@@ -18,8 +19,9 @@ export class ModeTracker {
   look(bytes: Buffer): void {
     const seam = this.#tail === '' ? '' : this.#tail + bytes.toString('latin1', 0, longest);
     if (seam !== '') this.#learn(seam);
-    for (let at = bytes.indexOf(introducer); at !== -1; at = bytes.indexOf(introducer, at + 1)) {
-      this.#learn(bytes.toString('latin1', at, at + longest));
+    // For a single byte, because that is four times as fast as for several.
+    for (let at = bytes.indexOf(esc); at !== -1; at = bytes.indexOf(esc, at + 1)) {
+      if (bytes[at + 2] === questionMark) this.#learn(bytes.toString('latin1', at, at + longest));
     }
     const end = this.#tail + bytes.toString('latin1', Math.max(0, bytes.length - longest));
     this.#tail = begun.exec(end)?.[0] ?? '';

@@ -58,7 +58,10 @@ export class Registration {
     const { store, gateway, limits, sessions, log, clock } = this.#deps;
     try {
       const leaders = await store.registerGateway(gateway, limits.registrationTtlMs);
-      this.#lastOkMs = clock.monotonicMs();
+      const nowMs = clock.monotonicMs();
+      // Others may have taken this gateway for dead, and its sessions over: writing their records again tells.
+      if (this.#lastOkMs !== null && nowMs - this.#lastOkMs >= limits.registrationTtlMs) sessions.recordAgain();
+      this.#lastOkMs = nowMs;
       this.#failing = false;
       this.#compare(leaders);
       await sessions.endLeftRecords();
@@ -87,5 +90,5 @@ export interface RegistrationDeps {
   readonly limits: GatewayLimits;
   readonly log: Logger;
   readonly gateway: GatewayRecord;
-  readonly sessions: Sessions;
+  readonly sessions: Pick<Sessions, 'recordAgain' | 'endLeftRecords'>;
 }

@@ -1,22 +1,26 @@
+import { type BudgetedRing, halfOf, type RingBudget } from './ring-budget.ts';
+
 const smallest = 4 * 1024;
 
 /**
- * The last output of a session, by absolute offset. Its memory grows with what is in it, up to the bound; then the oldest
- * bytes go, each shown to `onEvict` first.
+ * The last output of a session, by absolute offset. Its memory grows with what is in it, up to the bound and to what the budget
+ * of all rings has; then the oldest bytes go, each shown to `onEvict` first.
  *
  * INVARIANT: holds exactly the bytes from `start` to `end`, and `end` never goes back.
  */
-export class Ring {
+export class Ring implements BudgetedRing {
   readonly #mostBytes: number;
   readonly #onEvict: (bytes: Buffer) => void;
+  readonly #budget: RingBudget;
   /** the byte of offset `o` is at `o % length` */
   #memory = Buffer.alloc(0);
   #start = 0;
   #end = 0;
 
-  constructor(mostBytes: number, onEvict: (bytes: Buffer) => void) {
+  constructor(mostBytes: number, onEvict: (bytes: Buffer) => void, budget: RingBudget) {
     this.#mostBytes = mostBytes;
     this.#onEvict = onEvict;
+    this.#budget = budget;
   }
 
   get start(): number {
@@ -50,6 +54,24 @@ export class Ring {
     return Buffer.concat(this.#parts(from, Math.min(this.#end, from + mostBytes)));
   }
 
+  /** For the budget, which asks for it where a smaller ring needs the memory. */
+  halve(): void {
+    const length = halfOf(this.#memory.length);
+    const evictTo = this.#end - length;
+    if (evictTo > this.#start) {
+      for (const part of this.#parts(this.#start, evictTo)) this.#onEvict(part);
+      this.#start = evictTo;
+    }
+    this.#moveTo(length);
+  }
+
+  /** Nothing is appended any more, and nothing can be read: its session has ended. */
+  free(): void {
+    this.#budget.takeBack(this, this.#memory.length);
+    this.#memory = Buffer.alloc(0);
+    this.#start = this.#end;
+  }
+
   #parts(from: number, to: number): Buffer[] {
     if (from >= to) return [];
     const at = from % this.#memory.length;
@@ -63,6 +85,11 @@ export class Ring {
     while (length < wanted && length < this.#mostBytes) length *= 2;
     length = Math.min(length, this.#mostBytes);
     if (length === this.#memory.length) return;
+    const granted = this.#budget.grant(this, this.#memory.length, length);
+    if (granted > this.#memory.length) this.#moveTo(granted);
+  }
+
+  #moveTo(length: number): void {
     const stored = this.read(this.#start, this.#end - this.#start) ?? Buffer.alloc(0);
     this.#memory = Buffer.allocUnsafeSlow(length);
     const at = this.#start % length;

@@ -1,36 +1,22 @@
-import { createServer, type IncomingMessage, type Server, STATUS_CODES, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { sleep } from '#shared/clock.ts';
 import { execPath } from '#shared/exec-protocol.ts';
-import { type Problem, problemMediaType } from '#shared/problem.ts';
-import {
-  closeTable,
-  type CloseName,
-  isCloseName,
-  refusalTable,
-  type TerminalErrorCode,
-  terminalLimits,
-  terminalPath,
-  terminalProtocol,
-} from '#shared/terminal-protocol.ts';
+import { problemMediaType } from '#shared/problem.ts';
+import { type CloseName, terminalLimits, terminalPath, terminalProtocol } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims } from '#shared/terminal-token.ts';
-import {
-  type Admission,
-  mustWaitNot,
-  type Refusal,
-  readTerminalRequest,
-  refusedOrigin,
-  type TerminalRequest,
-} from './admission.ts';
+import { type Admission, countAddress, readTerminalRequest, refusedOrigin, type TerminalRequest } from './admission.ts';
 import { TerminalClient } from './client.ts';
-import { addressOf, type ConnectRate } from './connect-rate.ts';
+import type { ConnectRate } from './connect-rate.ts';
 import { protocolDialect, rawDialect } from './dialect.ts';
 import { ClientGone, Ending } from './ending.ts';
 import { sayGoodbye } from './goodbye.ts';
 import type { JobServer } from './jobs/job-server.ts';
+import { problemOf, refuse } from './refusal.ts';
 import type { SessionDeps } from './session.ts';
 import type { Sessions } from './sessions.ts';
+import { upgrade } from './upgrade.ts';
 
 export interface ServerDeps extends SessionDeps {
   readonly sessions: Sessions;
@@ -121,7 +107,7 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       refuse(socket, { code: admitted.errorCode, detail: admitted.message });
       return;
     }
-    const client = await upgrade(request, socket, head, asked);
+    const client = await upgrade(servers[asked.protocol], request, socket, head, (ws) => clientOf(ws, socket, asked));
     if (client !== null) await serve(client, asked, admitted);
   }
 
@@ -129,7 +115,7 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
   async function admit(request: IncomingMessage, token: string | null): Promise<TerminalClaims | Ending | null> {
     try {
       if (draining) throw new Ending('restarting');
-      mustWaitNot(deps.rate.takeAddress(addressOf(request)), 'terminals from one address');
+      countAddress(deps.rate, request);
       if (token !== null) return await deps.admission.admit(token);
       if (handshakes >= limits.handshakesAtOnce) throw new Ending('try-later');
       return null;
@@ -139,28 +125,10 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     }
   }
 
-  /** null: it was no WebSocket handshake, and ws has answered so; or the client has gone. */
-  function upgrade(
-    request: IncomingMessage,
-    socket: Duplex,
-    head: Buffer,
-    { protocol, size }: TerminalRequest,
-  ): Promise<TerminalClient | null> {
-    return new Promise((resolve) => {
-      if (socket.destroyed) {
-        resolve(null);
-        return;
-      }
-      const failed = (): void => resolve(null);
-      socket.once('close', failed);
-      servers[protocol].handleUpgrade(request, socket, head, (ws) => {
-        socket.off('close', failed);
-        sockets.add(ws);
-        ws.once('close', () => sockets.delete(ws));
-        // At once: frames may have come with the handshake, and an error that nobody hears would end the process.
-        resolve(new TerminalClient(ws, protocol === 'raw' ? rawDialect() : protocolDialect, size, deps));
-      });
-    });
+  function clientOf(ws: WebSocket, wire: Duplex, { protocol, size }: TerminalRequest): TerminalClient {
+    sockets.add(ws);
+    ws.once('close', () => sockets.delete(ws));
+    return new TerminalClient(ws, wire, protocol === 'raw' ? rawDialect() : protocolDialect, size, deps);
   }
 
   async function serve(
@@ -225,6 +193,9 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       '# HELP spoonbox_gateway_sessions Terminals that are open.',
       '# TYPE spoonbox_gateway_sessions gauge',
       `spoonbox_gateway_sessions ${deps.sessions.count}`,
+      '# HELP spoonbox_gateway_ring_bytes Memory that keeps output of terminals for who comes back.',
+      '# TYPE spoonbox_gateway_ring_bytes gauge',
+      `spoonbox_gateway_ring_bytes ${deps.rings.usedBytes}`,
       '# HELP spoonbox_gateway_sessions_opened_total Terminals that were let in.',
       '# TYPE spoonbox_gateway_sessions_opened_total counter',
       `spoonbox_gateway_sessions_opened_total ${deps.sessions.opened}`,
@@ -262,30 +233,6 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
 
 function pathOf(request: IncomingMessage): string {
   return URL.parse(request.url ?? '', 'http://gateway')?.pathname ?? '';
-}
-
-function refuse(socket: Duplex, refusal: Refusal): void {
-  const problem = problemOf(refusal);
-  const body = JSON.stringify(problem);
-  const head = [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}`,
-    'Connection: close',
-    `Content-Type: ${problemMediaType}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
-  ];
-  socket.once('finish', () => socket.destroy());
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-}
-
-function problemOf({ code, detail }: Refusal): Problem {
-  const { status, text } = refusedBy(code);
-  return { type: `urn:spoonbox:problem:${code}`, code, title: text, status, detail };
-}
-
-/** What the close table has is no fault of the request. */
-function refusedBy(code: TerminalErrorCode): { status: number; text: string } {
-  if (!isCloseName(code)) return refusalTable[code];
-  return { status: 503, text: closeTable[code].text };
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {

@@ -24,6 +24,10 @@ export class SessionRecord {
   /** Makes the session this gateway's; answers what another one left. Throws an Ending where another one has it. */
   async claim(record: Session, takeOver: boolean): Promise<Session | null> {
     const claimed = await this.#deps.store.claimSession(record, takeOver, `terminal ${record.id} (${record.mode})`);
+    if (!claimed.ok && claimed.refused === 'ending') {
+      const message = `what an earlier gateway left of the terminal ${record.id} is just being ended; try again`;
+      throw new Ending('try-later', { message });
+    }
     if (!claimed.ok) {
       throw new Ending('elsewhere', {
         message: `the terminal ${record.id} is on another gateway, ${claimed.gateway}`,

@@ -1,29 +1,29 @@
 import type { UserName } from '#shared/identity.ts';
-import type { Persist, Session } from '#shared/lease.ts';
+import type { Session } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
 import type { TerminalMode } from '#shared/terminal-token.ts';
 import { Audience, type AudienceHost } from './audience.ts';
-import { lookAfterEnd } from './autopsy.ts';
 import type { TerminalClient } from './client.ts';
-import { ClientGone, Ending } from './ending.ts';
-import type { Terminal } from './exec/port.ts';
+import { ClientGone, Ending, storeIsSilent } from './ending.ts';
 import type { StartQueue } from './exec/start-queue.ts';
-import { endingOf, exitOf } from './goodbye.ts';
+import { endingOf } from './goodbye.ts';
 import { Hold } from './hold.ts';
 import { IdleWarning } from './idle-warning.ts';
 import type { ReapNews } from './last-reap.ts';
-import { Pump } from './pump.ts';
-import type { Recorder } from './recording/recorder.ts';
 import type { Recordings } from './recording/recordings.ts';
+import type { RingBudget } from './ring-budget.ts';
 import { SessionRecord } from './session-record.ts';
-import { pauseAfter, type StartDeps, startShell } from './start-shell.ts';
-import { recordedOf, type TerminalSettings } from './terminal-settings.ts';
+import { SessionRecording } from './session-recording.ts';
+import { SessionShell, type ShellHost } from './session-shell.ts';
+import type { StartDeps } from './start-shell.ts';
+import type { TerminalSettings } from './terminal-settings.ts';
 import type { Guest } from './tickets.ts';
-import { type WaitDeps, waitReady } from './wait-ready.ts';
+import type { WaitDeps } from './wait-ready.ts';
 
 export interface SessionDeps extends WaitDeps, StartDeps {
   /** screens that are drawn at a time */
   readonly screens: StartQueue;
+  readonly rings: RingBudget;
   /** this gateway's id */
   readonly gateway: string;
   /** how terminals of a class behave */
@@ -50,8 +50,8 @@ export interface SessionOf {
 }
 
 /**
- * One terminal from its first client to its end: record and lease → ready → shell → bytes; a shell whose box died is followed by
- * a new one. Clients come and go; when the last one has gone, the shell is kept for the grace, and the box is not held by it.
+ * One terminal from its first client to its end: record and lease → shell → its end. Clients come and go; when the last one has
+ * gone, the shell is kept for the grace, and the box is not held by it.
  *
  * INVARIANTS
  * - At most one shell of it runs.
@@ -67,17 +67,11 @@ export class TerminalSession {
   readonly #hold: Hold;
   readonly #record: SessionRecord;
   readonly #over = new AbortController();
-  #persist: Persist = 'none';
+  readonly #recording: SessionRecording;
+  readonly #shell: SessionShell;
   #warning: IdleWarning | null = null;
-  #recorder: Recorder | null = null;
-  #recorded: TerminalSettings['record'] = 'off';
-  /** a shell that another gateway has left is to be gone on with; until then it is not this session's to end */
-  #resumes = false;
-  #terminal: Terminal | null = null;
-  /** of the last shell; '' = there was none */
-  #containerId = '';
+  /** of the last shell, Redis TIME in ms; 0 = there was none */
   #startedAt = 0;
-  #pump: Pump | null = null;
   #cancelGrace: () => void = () => {};
   #stopWatching: () => void = () => {};
   #lastStatus: ServerMessage | null = null;
@@ -95,6 +89,13 @@ export class TerminalSession {
       { user, session: id, holder, gateway: deps.gateway },
       { ended: (ending) => this.end(ending), renewed: (at) => this.#warning?.renewed(at) },
     );
+    this.#recording = new SessionRecording(deps.recordings, {
+      user,
+      session: id,
+      size: () => this.#audience.size,
+    });
+    this.#recording.ask(of.record);
+    this.#shell = new SessionShell(deps, of, this.#shellHost());
   }
 
   get isOver(): boolean {
@@ -117,8 +118,16 @@ export class TerminalSession {
     this.#cancelGrace();
     this.emptySinceMs = null;
     this.#hold.attach();
-    if (this.#pump === null && this.#lastStatus) client.tell(this.#lastStatus);
-    if (this.#pump !== null && wasEmpty) this.#putRecord();
+    if (this.#lastStatus) client.tell(this.#lastStatus);
+    if (this.#shell.isRunning && wasEmpty) this.#putRecord();
+  }
+
+  /** Somebody who is let in asks for it. */
+  record(what: SessionOf['record']): void {
+    if (!this.#recording.ask(what) || !this.#shell.isRunning) return;
+    const notice = this.#recording.notice();
+    if (notice) this.#audience.tell(notice);
+    this.#putRecord();
   }
 
   end(ending: Ending | ClientGone): void {
@@ -134,56 +143,15 @@ export class TerminalSession {
   async run(): Promise<boolean> {
     let ending: Ending | ClientGone;
     try {
-      ending = await this.#live();
+      ending = await this.#shell.run(await this.#begin(), this.#over.signal);
     } catch (error) {
       ending = endingOf(error);
       if (ending.cause !== undefined) this.#deps.log.error({ user: this.of.user, error }, 'a terminal failed');
     }
     this.end(ending);
-    const staysForOthers = ending instanceof Ending && ending.close === 'restarting' && this.#persist === 'tmux';
+    const staysForOthers = ending instanceof Ending && ending.close === 'restarting' && this.#shell.persist === 'tmux';
     this.#audience.dismiss(ending, staysForOthers);
     return await this.#close(ending);
-  }
-
-  async #live(): Promise<Ending> {
-    const signal = this.#over.signal;
-    let { phase, containerId } = await this.#begin();
-    for (let failures = 0, neverThere = 0; ; ) {
-      signal.throwIfAborted();
-      if (phase !== 'ready' || containerId === '') {
-        containerId = await waitReady(this.#deps, this.of.user, (message) => this.#status(message), signal);
-        if (this.#audience.count === 0) return new Ending('ended', { message: 'nobody waited for a new shell' });
-      }
-      phase = 'absent'; // what the next round finds out by itself
-      const { size } = this.#audience;
-      const terminal = await this.#start(containerId);
-      if (terminal === null) {
-        failures += 1;
-        await pauseAfter(this.#deps, failures, signal);
-        continue;
-      }
-      failures = 0;
-      const startedAtMs = this.#deps.clock.monotonicMs();
-      await this.#serve(terminal, containerId, size);
-      if (this.#persist === 'tmux' && !(await this.#record.isOurs())) throw new Ending('elsewhere');
-      const { user } = this.of;
-      const found = await lookAfterEnd(this.#deps, { user, containerId, terminal, lease: this.#hold }, signal);
-      if (found.is === 'exited') {
-        const exit = exitOf(found.code, this.#deps.clock.monotonicMs() - startedAtMs);
-        neverThere = exit.exit?.reason === 'not-started' ? neverThere + 1 : 0;
-        this.#terminal = null;
-        if (neverThere === 0 || neverThere === startsUntilBelieved) {
-          await this.#audience.finish();
-          return exit;
-        }
-        this.#notice('start-again', `${exit.message}; trying again`);
-        await pauseAfter(this.#deps, neverThere, signal);
-        continue;
-      }
-      if (this.#audience.count === 0) return new Ending('ended', { message: `${found.why}, and nobody was attached` });
-      this.#notice('box-gone', `${found.why}; waiting for a new shell. Only the home survives a box.`);
-      await this.#endShell();
-    }
   }
 
   /** The session is this gateway's, and the box is held for it. */
@@ -194,21 +162,19 @@ export class TerminalSession {
     const [claimed, taken] = await Promise.allSettled([this.#claim(takeOver), this.#hold.first()]);
     const before = claimed.status === 'fulfilled' ? claimed.value : null;
     if (before?.persist === 'tmux') {
-      this.#resumes = true;
+      this.#shell.resumes = true;
       this.#audience.knows(before.tickets);
     }
     if (taken.status === 'rejected') throw taken.reason;
     if (claimed.status === 'rejected') throw claimed.reason;
     const settings = this.#deps.terminalOf(taken.value.class);
-    this.#persist = this.#resumes ? 'tmux' : settings.persist;
+    this.#shell.persist = this.#shell.resumes ? 'tmux' : settings.persist;
     const { clock } = this.#deps;
     const tell = (message: ServerMessage): void => this.#audience.tell(message);
     this.#warning = new IdleWarning({ clock, attachedIdleMs: settings.attachedIdleMs, tell });
-    this.#recorded = recordedOf(recordedOf(settings.record, this.of.record), before?.record ?? null);
-    if (this.#recorded !== 'off' && this.#deps.recordings) {
-      const input = this.#recorded === 'input';
-      this.#recorder = this.#deps.recordings.open({ user, session: this.of.id, size: this.#audience.size, input });
-    }
+    this.#recording.ask(settings.record);
+    this.#recording.ask(before?.record ?? null);
+    this.#recording.begin();
     this.#over.signal.throwIfAborted();
     return taken.value;
   }
@@ -219,57 +185,41 @@ export class TerminalSession {
     } catch (error) {
       if (error instanceof Ending) throw error;
       this.#deps.log.warn({ user: this.of.user, error }, 'no session for a terminal: Redis does not answer');
-      throw new Ending('try-later', { message: 'the state store does not answer; try again later' });
+      throw storeIsSilent();
     }
   }
 
-  /** null: it was told why, and is to be tried again. */
-  async #start(containerId: string): Promise<Terminal | null> {
-    const { user, id, directory } = this.of;
-    const { size } = this.#audience;
-    const start = { containerId, session: id, size, directory, persist: this.#persist };
-    const notice = this.#notice.bind(this);
-    const started = await startShell(this.#deps, { user, start, resumes: this.#resumes }, notice, this.#over.signal);
-    if (started === null) return null;
-    this.#resumes = false;
-    this.#terminal = started.terminal;
-    // What clients have is of another gateway's count: their screens are made anew.
-    if (started.isResumed) this.#audience.publish(reset);
-    return started.terminal;
-  }
-
-  /** The bytes of one shell, until it ends. */
-  async #serve(terminal: Terminal, containerId: string, startedWith: TerminalSize): Promise<void> {
-    const pump = new Pump(this.#deps, terminal, startedWith, {
+  #shellHost(): ShellHost {
+    return {
+      audience: this.#audience,
+      lease: this.#hold,
+      runs: (isSame) => this.#shellRuns(isSame),
       output: (bytes) => {
         if (this.emptySinceMs === null) this.#hold.output();
         this.#audience.publish(bytes);
-        this.#recorder?.output(bytes);
+        this.#recording.output(bytes);
       },
-      isFull: () => this.#audience.isFull(),
-      ending: () => void this.#audience.finish(),
-      drained: () => this.#audience.takeInput(),
-    });
-    this.#pump = pump;
-    this.#containerId = containerId;
+      isOurs: () => this.#record.isOurs(),
+      status: (message) => {
+        this.#lastStatus = message;
+        this.#audience.tell(message);
+      },
+      notice: (code, message) => this.#notice(code, message),
+    };
+  }
+
+  #shellRuns(isSame: boolean): void {
     const isFirst = this.#startedAt === 0;
+    this.#startedAt = this.#hold.redisNow();
     this.#lastNotice = '';
     this.#lastStatus = null;
-    this.#startedAt = this.#hold.redisNow();
-    this.#audience.shellRuns(containerId);
-    if (isFirst && this.of.isKnown && this.#persist === 'none') {
+    this.#audience.shellRuns(this.#shell.containerId, isSame);
+    if (isFirst && this.of.isKnown && this.#shell.persist === 'none') {
       this.#notice('session-lost', 'the shell of this terminal is no more; this is a new one');
     }
     if (isFirst) void this.#tellLastReap();
     if (this.#audience.count === 0) this.#beginGrace();
     else this.#putRecord();
-    pump.resize(this.#audience.size);
-    try {
-      await pump.run(this.#over.signal);
-    } finally {
-      this.#pump = null;
-      this.#audience.shellIsGone();
-    }
   }
 
   /** Who comes to a new box is told what became of the one before. */
@@ -290,15 +240,17 @@ export class TerminalSession {
       signal: this.#over.signal,
       input: (bytes) => this.#input(bytes),
       sized: (size) => {
-        this.#pump?.resize(size);
-        this.#recorder?.resize(size);
+        this.#shell.resize(size);
+        this.#recording.resize(size);
       },
       greeted: (client) => {
         const warning = this.#warning?.current();
         if (warning) client.tell(warning);
-        if (this.#persist === 'tmux') this.#putRecord();
+        const recorded = this.#recording.notice();
+        if (recorded) client.tell(recorded);
+        if (this.#shell.persist === 'tmux') this.#putRecord();
       },
-      room: () => this.#pump?.room(),
+      room: () => this.#shell.room(),
       deserted: (reason, isDone) => {
         if (this.isOver) return;
         if (isDone) this.end(new ClientGone(reason.message, true));
@@ -323,9 +275,8 @@ export class TerminalSession {
   /** False: no more until the shell has taken it. */
   #input(bytes: Buffer): boolean {
     this.#hold.input();
-    this.#recorder?.input(bytes);
-    // What is typed between two shells was meant for the one that is gone.
-    return this.#pump === null || bytes.length === 0 || this.#pump.write(bytes);
+    this.#recording.input(bytes);
+    return this.#shell.write(bytes);
   }
 
   #asRecord(): Session {
@@ -335,14 +286,14 @@ export class TerminalSession {
       id,
       user,
       gateway: this.#deps.gateway,
-      containerId: this.#containerId,
-      execId: this.#terminal?.execId ?? '',
+      containerId: this.#shell.containerId,
+      execId: this.#shell.execId,
       mode,
       startedAt: this.#startedAt,
-      persist: this.#persist,
+      persist: this.#shell.persist,
       detachedAt: isEmpty ? this.#hold.redisNow() : 0,
-      record: this.#recorded,
-      tickets: this.#persist === 'tmux' ? this.#audience.tickets() : [],
+      record: this.#recording.asked,
+      tickets: this.#shell.persist === 'tmux' ? this.#audience.tickets() : [],
     };
   }
 
@@ -355,54 +306,27 @@ export class TerminalSession {
     this.#stopWatching();
     this.#cancelGrace();
     this.#warning?.stop();
-    const goesElsewhere = ending instanceof Ending && ending.close === 'elsewhere';
-    const isDrained = ending instanceof Ending && ending.close === 'restarting';
-    let goesOn = goesElsewhere || this.#resumes;
-    if (goesElsewhere) this.#terminal?.stream.destroy();
-    else if (!goesOn && isDrained && this.#persist === 'tmux') goesOn = await this.#leaveShell();
-    const [, ended] = await Promise.all([
-      Promise.all([this.#hold.close(), this.#recorder?.close()]),
-      goesOn ? this.#leaveRecord() : this.#endRecordAfterShell(ending),
-    ]);
+    const [ended] = await Promise.all([this.#endShellAndRecord(ending), this.#hold.close(), this.#recording.close()]);
     return ended;
   }
 
-  async #leaveRecord(): Promise<boolean> {
-    await this.#record.leave(this.#resumes ? this.#hold.redisNow() : null);
-    return true;
-  }
-
-  async #endRecordAfterShell(ending: Ending | ClientGone): Promise<boolean> {
-    await this.#endShell();
+  async #endShellAndRecord(ending: Ending | ClientGone): Promise<boolean> {
+    const close = ending instanceof Ending ? ending.close : null;
+    if (close === 'elsewhere') await this.#shell.letGo();
+    const goesOn = this.#shell.resumes || (close === 'restarting' && (await this.#leaveShell()));
+    if (close === 'elsewhere' || goesOn) {
+      await this.#record.leave(this.#shell.resumes ? this.#hold.redisNow() : null);
+      return true;
+    }
+    await this.#shell.end();
     return await this.#record.end(`terminal ${this.of.id} ended: ${ending.message}`);
   }
 
   async #leaveShell(): Promise<boolean> {
-    const terminal = this.#terminal;
+    if (this.#shell.persist === 'none') return false;
     this.emptySinceMs ??= this.#deps.clock.monotonicMs();
     this.#putRecord();
-    try {
-      const goesOn = (await terminal?.leave()) ?? false;
-      this.#terminal = null;
-      return goesOn;
-    } catch (error) {
-      this.#deps.log.warn({ user: this.of.user, error }, 'a terminal could not be left to another gateway');
-      return false;
-    }
-  }
-
-  async #endShell(): Promise<void> {
-    const terminal = this.#terminal;
-    this.#terminal = null;
-    await terminal?.hangUp().catch((error: unknown) => {
-      const { user, id: session } = this.of;
-      this.#deps.log.error({ user, session, error }, 'the processes of a terminal may be left in the box');
-    });
-  }
-
-  #status(message: ServerMessage): void {
-    this.#lastStatus = message;
-    this.#audience.tell(message);
+    return await this.#shell.leave();
   }
 
   #notice(code: NoticeCode, message: string): void {
@@ -411,7 +335,3 @@ export class TerminalSession {
     this.#audience.tell({ type: 'notice', code, message });
   }
 }
-
-const reset = Buffer.from('\u001bc');
-/** So often nothing could be started before that is believed: an engine or a box that is just ending says the same as an image without a shell. */
-const startsUntilBelieved = 3;

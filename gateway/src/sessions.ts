@@ -3,7 +3,7 @@ import type { StoredTicket } from '#shared/lease.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims, TerminalMode } from '#shared/terminal-token.ts';
 import type { TerminalClient } from './client.ts';
-import { ClientGone, Ending } from './ending.ts';
+import { ClientGone, Ending, storeIsSilent } from './ending.ts';
 import { type SessionDeps, type SessionOf, TerminalSession } from './session.ts';
 import { readTicket } from './tickets.ts';
 
@@ -29,13 +29,6 @@ export class Sessions {
     return this.#open.size;
   }
 
-  /** Sockets that are attached. */
-  get attached(): number {
-    let count = 0;
-    for (const { session } of this.#open.values()) if (session.emptySinceMs === null) count += 1;
-    return count;
-  }
-
   /** Throws an Ending where a client with these claims has no place here. `evicts`: of those whom nobody looks at, the oldest goes. */
   mustHavePlace(of: { user: UserName; session: string }, evicts = true): void {
     if (this.#closed) throw this.#closed;
@@ -58,6 +51,7 @@ export class Sessions {
     if (!session) this.mustHavePlace(claims);
     const guest = { mode, name: claims.name ?? user, received: 0 };
     if (session) {
+      session.record(claims.record ?? null);
       session.attach(client, session.welcome(guest), null);
       return;
     }
@@ -150,7 +144,7 @@ export class Sessions {
     } catch (error) {
       if (error instanceof Ending) throw error;
       log.warn({ user, error }, 'no terminal resumed: Redis does not answer');
-      throw new Ending('try-later', { message: 'the state store does not answer; try again later' });
+      throw storeIsSilent();
     }
   }
 

@@ -50,7 +50,11 @@ export async function startShell(
 }
 
 /** Before the next try: longer after each failure. */
-export async function pauseAfter(deps: StartDeps, failures: number, signal: AbortSignal): Promise<void> {
+export async function pauseAfter(
+  deps: Pick<WaitDeps, 'clock' | 'limits'>,
+  failures: number,
+  signal: AbortSignal,
+): Promise<void> {
   const { restartMinMs, restartMaxMs } = deps.limits;
   const delayMs = Math.min(restartMaxMs, restartMinMs * 2 ** Math.min(failures - 1, 10));
   await sleep(deps.clock, delayMs, signal);

@@ -19,11 +19,16 @@ export function limitRows(): LimitRow[] {
 }
 
 function connecting({ user, address }: ConnectRateLimits): LimitRow[] {
-  const told = 'how long to wait';
+  const told = 'how long to wait; a command: HTTP 503 `too-fast`, before there is a WebSocket';
   return [
-    { limit: 'connects of one user', default: rate(user), close: 'too-fast', told },
     {
-      limit: 'connects from one address (IPv6: one /64; behind a proxy on this machine, as it says)',
+      limit: 'connects of one user, for terminals and commands together',
+      default: rate(user),
+      close: 'too-fast',
+      told,
+    },
+    {
+      limit: 'connects from one address, likewise (IPv6: one /64; behind a proxy on this machine, as it says)',
       default: rate(address),
       close: 'too-fast',
       told,
@@ -105,6 +110,12 @@ function bytes(): LimitRow[] {
       default: size(defaultLimits.ringBytes),
       close: null,
       told: 'a client that is further behind gets a `screen` instead',
+    },
+    {
+      limit: 'the same, of all terminals of a gateway',
+      default: size(defaultLimits.ringsBytes),
+      close: null,
+      told: 'the same: whose output takes most gives up the older half',
     },
     {
       limit: 'what is typed before the shell is there',

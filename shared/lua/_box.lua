@@ -16,6 +16,7 @@ local OUTPUT_COUNTS_MS = 43200000 -- output is activity for this long after the 
 -- No lease can end later than this from now; one that does was written while Redis' clock was ahead.
 local LONGEST_MS = { terminal = 300000, job = 300000, pin = 2592000000 }
 local END_REASONS = { released = true, expired = true, reaped = true, deleted = true, ['attached-idle'] = true }
+local ENDING_MS = 30000 -- longer than the sweep takes to end a session; a crash in between costs so long
 local PHASES = { absent = true, provisioning = true, ready = true, reaping = true, failed = true }
 
 local function log_event(reason, message, by)
@@ -224,6 +225,12 @@ local function latest(holds)
     wanted_until = math.max(wanted_until, hold.untilMs)
   end
   return wanted_until
+end
+
+-- Whether the sweep is just ending a terminal session: whoever began it anew would be ended with it.
+local function is_ending(session, now)
+  local ending_until = number(session.endingUntil) or 0
+  return ending_until > now and ending_until <= now + ENDING_MS
 end
 
 -- A generation is larger than every one before it, also than those that a container's label still carries after Redis

@@ -1,13 +1,16 @@
 -- Makes a terminal session a gateway's, by writing its record. A record never creates desired state.
 -- KEYS 11 gateways
 -- ARGV 4 session id  5 gateway  6 record as JSON  7 '1' = also from a gateway that lives  8 what happened, for the events ('' = nothing to tell)
--- Returns JSON {before}: the record that another gateway left, as it was stored ('' = none); or {gateway, address} where that one lives
+-- Returns JSON {before}: the record that another gateway left, as it was stored ('' = none); or {gateway, address} where that one lives; or {ending} while the sweep ends it
 -- @include _box
 
 local id, gateway, record, take_over, told = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local now = clock()
 local before = first_call('HGET', SESSIONS, id) or ''
 local stored = decoded(before) or {}
+if is_ending(stored, now) then
+  return cjson.encode({ ending = true })
+end
 local other = stored.gateway
 local outlives = stored.persist == 'tmux'
 if type(other) ~= 'string' or (other == gateway and not outlives) then

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type ClassName, type Keys, type LeaseId, UserName } from './identity.ts';
+import { parseJson } from './json.ts';
 import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Session } from './lease.ts';
 import type { RedisPort, ScriptName } from './redis-port.ts';
 import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
@@ -68,7 +69,11 @@ export interface GatewayRecord {
 
 export type SessionClaim =
   | { readonly ok: true; readonly before: Session | null }
-  | { readonly ok: false; readonly gateway: string; readonly address: string };
+  | { readonly ok: false; readonly refused: 'elsewhere'; readonly gateway: string; readonly address: string }
+  | { readonly ok: false; readonly refused: 'ending' };
+
+/** As whose a session is recorded while the sweep ends it. */
+export const sweeper = 'sweep';
 
 /**
  * What lease holders, operators and readers do to the state in Redis. Every method is one script, so one atomic step;
@@ -91,13 +96,18 @@ export interface BoxStore {
   useToken(jti: string, rememberMs: number): Promise<boolean>;
   /**
    * Makes a session this gateway's, by writing its record. Refused where another gateway has it whose own lease lives,
-   * unless `takeOver`. `before`: the record that another gateway left. `told` becomes an event of the box when it is not empty.
+   * unless `takeOver`, and while the sweep ends it. `before`: the record that another gateway left. `told` becomes an event of the box when it is not empty.
    */
   claimSession(session: Session, takeOver: boolean, told: string): Promise<SessionClaim>;
   /** Writes the record again; false where another gateway has taken the session over. */
   putSession(session: Session): Promise<boolean>;
   /** Removes the record where it is still that gateway's; false where another one has it, or nobody. */
   endSession(of: { user: UserName; id: string; gateway: string }, told: string, by?: string): Promise<boolean>;
+  /**
+   * Makes a session the sweep's, so that nobody begins it while it is ended; `endSession` as `sweeper` is to follow, and it can be
+   * asked for again half a minute later. False where it is not `session.gateway`'s any more ('' = it has no record).
+   */
+  sweepSession(session: Session): Promise<boolean>;
   /** The records of a user's sessions alone: much cheaper than `read`, where there are none. */
   sessions(user: UserName): Promise<Session[]>;
   /** All gateways that have registered in the last day, with the end of their own leases (Redis TIME, ms). */
@@ -164,7 +174,9 @@ export function createBoxStore(options: {
       const reply = ClaimReply.parse(
         fromJson(await redis.run('claim-session', scriptKeys, [...args, takeOver ? '1' : '0', told])),
       );
-      return 'gateway' in reply ? { ok: false, ...reply } : { ok: true, before: sessionOf(reply.before)[0] ?? null };
+      if ('ending' in reply) return { ok: false, refused: 'ending' };
+      if ('gateway' in reply) return { ok: false, refused: 'elsewhere', ...reply };
+      return { ok: true, before: sessionOf(reply.before)[0] ?? null };
     },
     async putSession(session) {
       const args = [session.id, session.gateway, JSON.stringify(session)];
@@ -173,12 +185,16 @@ export function createBoxStore(options: {
     async endSession({ user, id, gateway }, told, by = 'gateway') {
       return (await runFor(user, 'end-session', [id, gateway, told, by])) === 1;
     },
+    async sweepSession(session) {
+      const args = [session.id, session.gateway, JSON.stringify(session)];
+      return (await runFor(session.user, 'sweep-session', args)) === 1;
+    },
     async sessions(user) {
       return (await redis.hashValues(keys.user(user).sessions)).flatMap(sessionOf);
     },
     async gateways() {
       const [now, lines] = GatewaysReply.parse(await redis.run('read-gateways', [keys.gateways], []));
-      return { now, gateways: lines.flatMap((line) => Gateway.safeParse(parsedOrNull(line)).data ?? []) };
+      return { now, gateways: lines.flatMap((line) => Gateway.safeParse(parseJson(line)).data ?? []) };
     },
     async registerGateway(gateway, ttlMs) {
       const args = [gateway.id, ttlMs, JSON.stringify(gateway)];
@@ -248,7 +264,11 @@ const WishReply = z.union([
   z.object({ generation: z.number() }),
   z.object({ refused: z.string(), detail: z.string().default('') }),
 ]);
-const ClaimReply = z.union([z.object({ gateway: z.string(), address: z.string() }), z.object({ before: z.string() })]);
+const ClaimReply = z.union([
+  z.object({ gateway: z.string(), address: z.string() }),
+  z.object({ ending: z.literal(true) }),
+  z.object({ before: z.string() }),
+]);
 const Gateway = z.object({ id: z.string(), address: z.string(), fingerprint: z.string(), expiresAt: z.number() });
 const RegisterReply = z.object({ fingerprint: z.string() });
 const EventEntry = z.object({ reason: z.string(), message: z.string(), by: z.string() });
@@ -296,22 +316,14 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
 
 /** One damaged record must not hide the user's other state: it is as good as lost. Its gateway writes it again. */
 function sessionOf(line: string): Session[] {
-  const parsed = Session.safeParse(parsedOrNull(line));
+  const parsed = Session.safeParse(parseJson(line));
   return parsed.success ? [parsed.data] : [];
 }
 
 /** History that somebody wrote by hand is shown as it is. */
 function eventOf(fields: readonly string[]): z.infer<typeof EventEntry> {
-  const parsed = EventEntry.safeParse(parsedOrNull(fields[1] ?? ''));
+  const parsed = EventEntry.safeParse(parseJson(fields[1] ?? ''));
   return parsed.success ? parsed.data : { reason: 'Unreadable', message: fields.join(' '), by: '' };
-}
-
-function parsedOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function statusOf(fields: Record<string, string>): BoxStatus {
@@ -321,7 +333,7 @@ function statusOf(fields: Record<string, string>): BoxStatus {
 
 /** A body that cannot be read costs history and backoff, nothing else: the reconciler rebuilds it from the facts. */
 function bodyOf(text: string): StatusBody {
-  const parsed = StatusBody.safeParse(parsedOrNull(text));
+  const parsed = StatusBody.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   return {
     value: null,

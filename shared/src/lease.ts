@@ -90,5 +90,7 @@ export const Session = z.object({
   record: z.enum(['off', 'output', 'input']).default('off'),
   /** with `persist: tmux`, so that another gateway can resume it; the newest last */
   tickets: z.array(StoredTicket).default([]),
+  /** the sweep ends it; until then (Redis TIME, ms) nobody else can have it */
+  endingUntil: z.number().optional(),
 });
 export type Session = z.infer<typeof Session>;

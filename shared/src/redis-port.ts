@@ -15,6 +15,7 @@ export type ScriptName =
   | 'claim-session'
   | 'put-session'
   | 'end-session'
+  | 'sweep-session'
   | 'register-gateway'
   | 'read-gateways'
   | 'claim-installation';

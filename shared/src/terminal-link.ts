@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import { parseJson } from './json.ts';
 import { type ClientMessage, ServerMessage } from './terminal-protocol.ts';
 
 /** What is used of the standard WebSocket. */
@@ -160,12 +161,4 @@ export class Link {
 function errorOf(event: unknown): Error | null {
   if (typeof event !== 'object' || event === null || !('error' in event)) return null;
   return event.error instanceof Error ? event.error : null;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

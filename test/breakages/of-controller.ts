@@ -293,6 +293,14 @@ export const ofController: readonly Breakage[] = [
     caughtBy: { file: sweep, test: 'recorded nowhere when it was seen twice' },
   },
   {
+    name: 'a dead gateway’s job is looked for in its turn only',
+    promise: 'what a gateway that was killed leaves is swept minutes later, however many boxes there are',
+    file: 'controller/src/sweep/marks.ts',
+    text: 'watched.dueMs = 0;\n    });',
+    replacement: 'return;\n    });',
+    caughtBy: { file: sweep, test: 'looks for a dead gateway’s job at once, where its lease has expired' },
+  },
+  {
     name: 'the sweep ends the sessions of a gateway whose lease has only just expired',
     promise: 'a session ends only if its gateway has been gone for a minute',
     file: 'controller/src/sweep/stale.ts',
@@ -303,9 +311,9 @@ export const ofController: readonly Breakage[] = [
   {
     name: 'the sweep goes on without a record that another gateway has taken over meanwhile',
     promise: 'a session is ended only while it still is the gateway’s that was judged',
-    file: 'controller/src/sweep/sweep.ts',
-    text: "if (!(await store.endSession({ user, id, gateway }, told, 'spoonbox'))) return;",
-    replacement: "await store.endSession({ user, id, gateway }, told, 'spoonbox');",
+    file: 'controller/src/sweep/end-session.ts',
+    text: 'if (!(await store.sweepSession(session))) return false;',
+    replacement: 'await store.sweepSession(session);',
     caughtBy: { file: sweep, test: 'leaves a session that another gateway took over' },
   },
 ];

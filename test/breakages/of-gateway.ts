@@ -3,6 +3,7 @@ import type { Breakage } from './breakages.ts';
 const admission = 'test/gateway/admission.test.ts';
 const session = 'test/gateway/session.test.ts';
 const resume = 'test/gateway/resume.test.ts';
+const lost = 'test/gateway/lost-session.test.ts';
 const docker = 'test/gateway/terminal.docker.test.ts';
 const terminals = 'test/breakages/terminals.test.ts';
 
@@ -39,7 +40,7 @@ export const ofGateway: readonly Breakage[] = [
     name: 'the shell stays when its session ends',
     promise: 'a session ends by a real hang-up; never a leaked exec',
     file: 'gateway/src/session.ts',
-    text: '    await this.#endShell();\n    return await this.#record.end(',
+    text: '    await this.#shell.end();\n    return await this.#record.end(',
     replacement: '    return await this.#record.end(',
     caughtBy: { file: 'test/gateway/session.test.ts', test: 'is cut after two rounds of pings, and its shell hung up' },
   },
@@ -150,10 +151,58 @@ export const ofGateway: readonly Breakage[] = [
   {
     name: 'a gateway ends the shell that another one has taken over',
     promise: 'after a takeover the same shell goes on',
-    file: 'gateway/src/session.ts',
-    text: "if (this.#persist === 'tmux' && !(await this.#record.isOurs())) throw new Ending('elsewhere');",
+    file: 'gateway/src/session-shell.ts',
+    text: "if (this.persist === 'tmux' && !(await this.#host.isOurs())) throw new Ending('elsewhere');",
     replacement: '',
     caughtBy: { file: resume, test: 'goes on with a shell that outlives its gateway, and that one lets go' },
+  },
+  {
+    name: 'a gateway leaves the shell of a session that it has lost',
+    promise: 'with persist: none the processes are ended, not leaked',
+    file: 'gateway/src/session-shell.ts',
+    text: "if (this.persist === 'none') await this.#hangUp('anothers');\n    else ",
+    replacement: '',
+    caughtBy: { file: lost, test: 'without tmux ends with its own shell, and nothing of the other’s' },
+  },
+  {
+    name: 'a gateway that lost a session ends by the mark, which the next one’s shell carries too',
+    promise: 'of two gateways one has a session',
+    file: 'gateway/src/session-shell.ts',
+    text: "await this.#hangUp('anothers');",
+    replacement: "await this.#hangUp('ours');",
+    caughtBy: { file: lost, test: 'without tmux ends with its own shell, and nothing of the other’s' },
+  },
+  {
+    name: 'a gateway that was taken for dead does not ask what it has lost',
+    promise: 'gateways register their sessions again at every reconnect',
+    file: 'gateway/src/registration.ts',
+    text: 'nowMs - this.#lastOkMs >= limits.registrationTtlMs) sessions.recordAgain();',
+    replacement: 'nowMs < this.#lastOkMs) sessions.recordAgain();',
+    caughtBy: { file: lost, test: 'that was taken for dead for a while writes its records again' },
+  },
+  {
+    name: 'a token that joins a session begins no recording',
+    promise: 'a session is recorded where its class or a token asks for it',
+    file: 'gateway/src/sessions.ts',
+    text: '      session.record(claims.record ?? null);\n',
+    replacement: '',
+    caughtBy: { file: 'test/gateway/session-recording.test.ts', test: 'is recorded from where somebody joins' },
+  },
+  {
+    name: 'rings take what they like, however many there are',
+    promise: 'every buffer has a named limit',
+    file: 'gateway/src/ring-budget.ts',
+    text: 'if (ring === undefined || largest < fromBytes) return false;',
+    replacement: 'if (ring === undefined || largest < fromBytes) return true;',
+    caughtBy: { file: 'test/gateway/ring-budget.test.ts', test: 'is never more than there is' },
+  },
+  {
+    name: 'a session that has ended keeps its part of the memory',
+    promise: 'every buffer has a named limit',
+    file: 'gateway/src/audience.ts',
+    text: '    this.#ring.free();\n',
+    replacement: '',
+    caughtBy: { file: 'test/gateway/rings.test.ts', test: 'all terminals of a gateway keep so much output together' },
   },
   {
     name: 'a terminal is closed without a reason',

@@ -245,6 +245,14 @@ if false then
     caughtBy: { file: store, test: 'of a gateway that lives is refused to another one' },
   },
   {
+    name: 'a session is begun anew while the sweep ends it',
+    promise: 'the sweep ends what nobody owns, and nothing of the next one',
+    file: 'shared/lua/claim-session.lua',
+    text: 'if is_ending(stored, now) then',
+    replacement: 'if false then',
+    caughtBy: { file: store, test: 'is nobody’s while the sweep ends it, for so long at most' },
+  },
+  {
     name: 'a gateway that lost a session ends the record of the next one',
     promise: 'an end that comes late ends nothing of the next one’s',
     file: 'shared/lua/end-session.lua',

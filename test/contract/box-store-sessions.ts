@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { sweeper } from '#shared/box-store.ts';
 import { minute, pairs, sessionOf, type World } from './box-store-world.ts';
 
 /** Whose a terminal session is: one gateway's, until it lets go, dies, or is asked to hand it over. */
@@ -38,7 +39,7 @@ export function sessionContract(world: () => World): void {
       await store.registerGateway(g1, minute);
       await store.claimSession(session, false, '');
       const refused = await store.claimSession({ ...session, gateway: 'g2' }, false, 'never');
-      expect(refused).toEqual({ ok: false, gateway: 'g1', address: '127.0.0.1:1' });
+      expect(refused).toEqual({ ok: false, refused: 'elsewhere', gateway: 'g1', address: '127.0.0.1:1' });
       expect((await read()).sessions).toEqual([session]);
       expect(await events()).toEqual([]);
       // Its own gateway may claim it again: a claim whose answer was lost is sent again.
@@ -84,6 +85,49 @@ export function sessionContract(world: () => World): void {
       expect(await store.endSession(session, 'too late')).toBe(false);
       expect((await read()).sessions).toEqual([next]);
       expect(await events()).toEqual([]);
+    });
+
+    test('is nobody’s while the sweep ends it, for so long at most', async () => {
+      const { store, user, read, command, own } = world();
+      const session = sessionOf(user, { persist: 'tmux', tickets: [ticket] });
+      await store.claimSession(session, false, '');
+      expect(await store.sweepSession({ ...session, gateway: 'g2' })).toBe(false);
+      expect(await store.sweepSession(session)).toBe(true);
+      expect(await store.sweepSession({ ...session, gateway: sweeper })).toBe(false);
+      for (const takeOver of [false, true]) {
+        for (const gateway of ['g1', 'g2']) {
+          const refused = await store.claimSession({ ...session, gateway }, takeOver, 'never');
+          expect(refused).toEqual({ ok: false, refused: 'ending' });
+        }
+      }
+      expect(await store.putSession(session)).toBe(false);
+      expect(await store.endSession(session, 'never')).toBe(false);
+      const [swept] = (await read()).sessions;
+      expect(swept).toMatchObject({ id: 's1', gateway: sweeper, containerId: session.containerId });
+      // Whoever ended it has died; and Redis' clock was set back.
+      for (const endingUntil of [1, (swept?.endingUntil ?? 0) + 10 * minute]) {
+        await command('HSET', own.sessions, 's1', JSON.stringify({ ...swept, endingUntil }));
+        expect(await store.sweepSession({ ...session, gateway: sweeper })).toBe(true);
+        await command('HSET', own.sessions, 's1', JSON.stringify({ ...swept, endingUntil }));
+        expect(await store.claimSession(session, false, '')).toMatchObject({ ok: true });
+        expect((await read()).sessions[0]?.endingUntil).toBe(undefined);
+      }
+      await store.sweepSession(session);
+      expect(await store.endSession({ ...session, gateway: sweeper }, 'swept', 'spoonbox')).toBe(true);
+      expect((await read()).sessions).toEqual([]);
+      expect(await events()).toEqual(['SessionEnded spoonbox']);
+    });
+
+    test('without a record is the sweep’s only as long as it has none', async () => {
+      const { store, user, read, command, own } = world();
+      const session = sessionOf(user);
+      const lost = { ...session, gateway: '' };
+      await store.claimSession(session, false, '');
+      expect(await store.sweepSession(lost)).toBe(false);
+      await command('DEL', own.sessions);
+      expect(await store.sweepSession(lost)).toBe(true);
+      expect(await store.claimSession(session, true, '')).toEqual({ ok: false, refused: 'ending' });
+      expect((await read()).sessions).toMatchObject([{ id: 's1', gateway: sweeper }]);
     });
 
     test('whose record Redis lost, or cannot be read, is written again by its gateway', async () => {

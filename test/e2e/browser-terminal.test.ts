@@ -1,61 +1,35 @@
-import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ControllerProcess } from '../support/controller-process.ts';
-import { createNetwork, type Network } from './browser-network.ts';
-import {
-  browserProgram,
-  counted,
-  counter,
-  stopCounter,
-  launchBrowser,
-  openTerminalPage,
-  prompt,
-} from './browser-page.ts';
-import { type Site, serveSite } from './browser-site.ts';
-import { createInstallation, type Installation, until } from './installation.ts';
+import { browserProgram, counted, counter, prompt, stopCounter } from './browser-page.ts';
+import { type BrowserWorld, createBrowserWorld } from './browser-world.ts';
+import { until } from './installation.ts';
 
 const awayMs = 20_000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Real pages in a real browser, against real processes and real boxes. Skipped, and counted as such, where there is no browser. */
 describe.skipIf(browserProgram === undefined)('in a browser', () => {
-  let installation: Installation;
-  let controller: ControllerProcess;
-  let network: Network;
-  let site: Site;
-  let browser: Browser;
+  let world: BrowserWorld;
   beforeAll(async () => {
-    installation = await createInstallation();
-    await installation.gateway();
-    controller = await installation.controller();
-    network = await createNetwork(installation.gatewayPort);
-    site = await serveSite(controller, network.port);
-    browser = await launchBrowser();
+    world = await createBrowserWorld();
+    await world.startGateway();
   });
   afterAll(async () => {
-    await browser?.close();
-    await site?.close();
-    await network?.close();
-    await installation[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
   });
 
   test('a terminal whose network is gone for 20 s goes on without a missing or doubled line', async () => {
-    const user = installation.newUser('alice');
-    const terminal = await openTerminalPage(browser, `${site.url}/page/spoonbox.html?user=${user}`);
-    await terminal.sees(prompt);
-    await terminal.type('echo "shell $$"\n');
-    const [, shell] = await terminal.sees(/^shell (\d+)$/);
+    const { terminal, shell } = await world.openShell(world.installation.newUser('alice'));
     await terminal.type(counter(0.01));
     await terminal.sees(/^n100$/);
 
-    network.lose();
+    world.network.lose();
     const seenAtLoss = counted(await terminal.lines()).length;
     await sleep(awayMs / 2);
     // Typed into nothing: it must arrive once, and after all of it the loop ends.
     await terminal.type(stopCounter);
     await terminal.type('echo "over $((40+2)) $$"\n');
     await sleep(awayMs / 2);
-    network.comeBack();
+    world.network.comeBack();
 
     expect((await terminal.sees(/^over (.*)$/))[1]).toBe(`42 ${shell}`);
     const numbers = counted(await terminal.lines());
@@ -75,8 +49,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
   }, 120_000);
 
   test('a paste goes through whole, and a key answers while much is printed', async () => {
-    const user = installation.newUser('bob');
-    const terminal = await openTerminalPage(browser, `${site.url}/page/spoonbox.html?user=${user}`);
+    const terminal = await world.openPage(world.installation.newUser('bob'));
     await terminal.sees(prompt);
     await terminal.type('stty -echo; wc -c; stty echo\n');
     await sleep(300);
@@ -93,8 +66,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
   });
 
   test("xterm.js's own attach addon works in raw mode", async () => {
-    const user = installation.newUser('carol');
-    const terminal = await openTerminalPage(browser, `${site.url}/page/attach-addon.html?user=${user}`);
+    const terminal = await world.openPage(world.installation.newUser('carol'), 'attach-addon');
     await terminal.sees(prompt);
     await terminal.type('echo "raw $((40+2)) — $(stty size)"\n');
     await terminal.sees(/^raw 42 — 30 100$/);

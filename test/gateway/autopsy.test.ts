@@ -26,7 +26,7 @@ async function found(
     {
       user: UserName.parse('alice'),
       containerId: 'c1',
-      terminal: { state: async () => stateAt(afterMs()) },
+      terminal: { state: async () => stateAt(afterMs()), outlives: () => Promise.resolve(false) },
       lease: { check: () => Promise.resolve() },
     },
     signal,

@@ -1,14 +1,20 @@
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { addressOf, ConnectRate, defaultConnectRates } from '../../gateway/src/connect-rate.ts';
+import { addressOf, ConnectRate, type ConnectRateLimits } from '../../gateway/src/connect-rate.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+
+const rates: ConnectRateLimits = {
+  user: { burst: 20, perSecond: 2 },
+  address: { burst: 60, perSecond: 20 },
+  remembered: 100,
+};
 
 let clock: FakeClock;
 let rate: ConnectRate;
 beforeEach(() => {
   clock = new FakeClock();
-  rate = new ConnectRate(clock, defaultConnectRates);
+  rate = new ConnectRate(clock, rates);
 });
 
 function times(count: number, take: () => number): number[] {
@@ -51,7 +57,7 @@ describe('the rate of connects', () => {
   });
 
   test('memory is bounded: who was not seen for longest is forgotten first', () => {
-    rate = new ConnectRate(clock, { ...defaultConnectRates, remembered: 3, user: { burst: 1, perSecond: 1 } });
+    rate = new ConnectRate(clock, { ...rates, remembered: 3, user: { burst: 1, perSecond: 1 } });
     for (const user of ['a', 'b', 'c']) expect(rate.takeUser(user)).toBe(0);
     expect(rate.takeUser('a')).toBe(1_000);
     expect(rate.takeUser('d')).toBe(0);

@@ -9,6 +9,10 @@ export class FakeTerminal implements Terminal {
   readonly stream: Duplex;
   readonly typed: Buffer[] = [];
   hangUps = 0;
+  /** its shell goes on without it */
+  isOutlived = false;
+  /** of the last hang-up */
+  whose: 'ours' | 'anothers' | null = null;
   /** every size that was asked for */
   readonly sizes: TerminalSize[] = [];
   /** thrown by the next resizes, in this order */
@@ -37,8 +41,13 @@ export class FakeTerminal implements Terminal {
     return Promise.resolve(this.now);
   }
 
-  hangUp(): Promise<void> {
+  outlives(): Promise<boolean> {
+    return Promise.resolve(this.isOutlived);
+  }
+
+  hangUp(whose: 'ours' | 'anothers' = 'ours'): Promise<void> {
     this.hangUps += 1;
+    this.whose = whose;
     this.stream.destroy();
     return Promise.resolve();
   }

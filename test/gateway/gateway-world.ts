@@ -12,7 +12,7 @@ import { boxNameOf, InstallationId, keysOf, label, UserName } from '#shared/iden
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import type { BoxStatus } from '#shared/status.ts';
-import { signTerminalToken, type TerminalMode } from '#shared/terminal-token.ts';
+import { signTerminalToken, type TerminalClaims } from '#shared/terminal-token.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 /** A gateway over a real Redis, and over the engine that it is given; the tests play the controller. */
@@ -20,6 +20,8 @@ export const secret = 'a-long-random-secret-of-the-tests';
 export const boxImage = process.env.SPOON_BOX_IMAGE ?? 'spoonbox/box:latest';
 
 const unlimited = { ...defaultConnectRates, user: { burst: 1_000_000, perSecond: 1_000_000 } };
+
+type TokenMore = Partial<Pick<TerminalClaims, 'session' | 'mode' | 'directory' | 'record'>>;
 
 export interface GatewayWorld {
   readonly redis: TestRedis;
@@ -34,9 +36,10 @@ export interface GatewayWorld {
     origins?: string[];
     persist?: 'none' | 'tmux';
     jobs?: GatewayOptions['jobs'];
+    recordings?: GatewayOptions['recordings'];
     secret?: string;
   }): Promise<Gateway>;
-  token(user: UserName, more?: { session?: string; mode?: TerminalMode; directory?: string }): Promise<string>;
+  token(user: UserName, more?: TokenMore): Promise<string>;
   /** What the leading controller would commit. */
   commit(user: UserName, status: Partial<BoxStatus>): Promise<void>;
   /** Takes the lead, as the controller with this fingerprint. */
@@ -84,7 +87,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
         log,
         limits: { ...defaultLimits, connectRates: unlimited, graceMs: 20, ...options.limits },
         terminalOf: () => ({ persist: options.persist ?? 'none', record: 'off', attachedIdleMs: 28_800_000 }),
-        recordings: null,
+        recordings: options.recordings ?? null,
         secret: options.secret ?? secret,
         jobs: options.jobs ?? null,
         allowedOrigins: options.origins ?? [],

@@ -8,6 +8,7 @@ import { signTerminalToken } from '#shared/terminal-token.ts';
 import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
 import { apiToken, type BareOptions, bareExec, bareJob } from './jobs-world.ts';
 import { createFakeExec } from './fake-exec.ts';
+import { open } from './test-client.ts';
 
 /** What is refused before anything runs; there is no engine here. */
 let world: GatewayWorld;
@@ -99,6 +100,33 @@ describe('a request for a command', () => {
     for (const { socket } of [...jobs, third]) socket.terminate();
     await vi.waitFor(() => expect(gateway.jobs).toBe(0));
     await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
+  });
+
+  it('is refused where its user or its address comes too often, and told how long to wait; terminals count with it', async () => {
+    // The buckets do not fill up again while the test runs.
+    const few = { burst: 2, perSecond: 0.001 };
+    const jobs = { commands: noCommands, apiToken };
+    const strict = await world.gateway({ jobs, limits: { connectRates: { user: few, address: few, remembered: 10 } } });
+    const [user, other, third] = [world.newUser(), world.newUser(), world.newUser()];
+    const from = (address: string): Record<string, string> => ({ 'x-forwarded-for': address });
+    const tooFast = { status: 503, code: 'too-fast', detail: expect.stringMatching(/try again in \d+ s$/) };
+    const ask = (options: BareOptions): ReturnType<typeof bareExec> =>
+      bareExec(strict.port, [['command', 'true']], options);
+
+    await bareJob(strict.port, user, ['true']);
+    const terminal = await open({ port: strict.port, token: await world.token(user) });
+    const token = await world.token(user);
+    expect(await ask({ bearer: token })).toMatchObject(tooFast);
+    const terminalToo = await open({ port: strict.port, token: await world.token(user) });
+    expect(await terminalToo.closed).toMatchObject({ code: 4430 });
+    const elsewhere = await bareExec(gateway.port, [['command', 'true']], { bearer: token });
+    if ('code' in elsewhere) throw new Error(`a connect that was too early has spent its token: ${elsewhere.code}`);
+    const ofOther = await bareJob(strict.port, other, ['true'], {}, { headers: from('10.0.0.1') });
+
+    expect(await ask({ bearer: `${apiToken}x`, headers: from('10.0.0.2') })).toMatchObject({ code: 'token-wrong' });
+    expect(await ask({ bearer: `${apiToken}x`, headers: from('10.0.0.2') })).toMatchObject({ code: 'token-wrong' });
+    expect(await ask({ bearer: await world.token(third), headers: from('10.0.0.2') })).toMatchObject(tooFast);
+    for (const { socket } of [terminal, elsewhere, ofOther]) socket.terminate();
   });
 
   it('is told what a WebSocket would be, where it is none', async () => {

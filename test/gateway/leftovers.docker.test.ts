@@ -60,6 +60,30 @@ it('a shell that could not be hung up is ended once the engine can be reached, a
   await back.close();
 }, 60_000);
 
+it('the shell of a session that another gateway has is hung up, and nothing that carries the mark is signalled', async () => {
+  const user = UserName.parse(`lost-${process.pid}`);
+  const containerId = await boxes.start(user);
+  const size = { cols: 80, rows: 24 };
+  const start = { containerId, session: 'sTaken', size, directory: null, persist: 'none' as const };
+  const typed = ['sleep 601\n', 'trap "" HUP; sleep 602\n', 'sleep 603\n'];
+  const [obeys, deaf, others] = await Promise.all(
+    typed.map(async (input) => {
+      const terminal = await boxes.exec.open(start, never);
+      terminal.stream.write(input);
+      return terminal;
+    }),
+  );
+  const sleeps = async (): Promise<string[]> =>
+    (await boxes.processes(containerId)).filter((command) => command.startsWith('sleep')).toSorted();
+  const all = ['sleep 601', 'sleep 602', 'sleep 603'];
+  await vi.waitFor(async () => expect(await sleeps()).toEqual(all), { timeout: 10_000 });
+  await Promise.all([obeys?.hangUp('anothers'), deaf?.hangUp('anothers')]);
+  expect(await sleeps()).toEqual(['sleep 602', 'sleep 603']);
+  // What outlived it is the sweep’s, once nobody has the session any more.
+  await others?.hangUp();
+  expect(await sleeps()).toEqual(['sleep 602']);
+}, 60_000);
+
 describe.skipIf(why !== null)('an engine with live restore', () => {
   it('that was restarted has forgotten its shells: they are ended all the same', async () => {
     const engine = await createOwnEngine();

@@ -6,7 +6,8 @@ import { UserName } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 import { createDockerExec } from '../../gateway/src/exec/docker-exec.ts';
 import type { BoxExec, StartTerminal, Terminal } from '../../gateway/src/exec/port.ts';
-import { type Boxes, createBoxes } from './gateway-world.ts';
+import { type Boxes, createBoxes, createGatewayWorld } from './gateway-world.ts';
+import { open } from './test-client.ts';
 
 /** Shells that outlive their gateway: tmux in the box, seen by a real screen. */
 
@@ -36,8 +37,8 @@ function execOf(): BoxExec {
 }
 
 /** What a person sees of a terminal: xterm.js draws it, and answers what it is asked. */
-function screenOf(terminal: Terminal) {
-  const screen = new xterm.Terminal({ ...size, scrollback: 5_000, allowProposedApi: true });
+function screenOf(terminal: Terminal, ofSize = size) {
+  const screen = new xterm.Terminal({ ...ofSize, scrollback: 5_000, allowProposedApi: true });
   let raw = '';
   terminal.stream.on('data', (bytes: Buffer) => {
     raw += bytes.toString('latin1');
@@ -71,16 +72,18 @@ function screenOf(terminal: Terminal) {
 const processesOf = async (session: string): Promise<string[]> => {
   const script =
     'for f in $(grep -lszFx "SPOONBOX_SESSION=$1" /proc/[0-9]*/environ); do tr "\\0" " " < $(dirname $f)/cmdline; echo; done';
-  const exec = await boxes.docker.getContainer(containerId).exec({
-    Cmd: ['sh', '-c', script, 'look', session],
-    AttachStdout: true,
-    Tty: true,
-  });
+  const text = await run(['sh', '-c', script, 'look', session]);
+  return text.split('\r\n').filter((line) => line.trim() !== '');
+};
+
+/** What a command in the box prints. */
+async function run(command: string[]): Promise<string> {
+  const exec = await boxes.docker.getContainer(containerId).exec({ Cmd: command, AttachStdout: true, Tty: true });
   const output = await exec.start({ Tty: true });
   let text = '';
   for await (const chunk of output) text += String(chunk);
-  return text.split('\r\n').filter((line) => line.trim() !== '');
-};
+  return text;
+}
 
 /** As a gateway that is killed: nobody hangs anything up. */
 function drop(terminal: Terminal): void {
@@ -188,11 +191,66 @@ describe('a shell under tmux', () => {
     const lines = after.lines().filter((line) => /^(history|count)-\d+$/.test(line));
     const counted = lines.filter((line) => line.startsWith('count')).map((line) => Number(line.slice(6)));
     expect(counted).toEqual(counted.map((_, i) => i + 1));
-    expect(lines.filter((line) => line.startsWith('history')).length).toBeGreaterThan(270);
+    const history = lines.filter((line) => line.startsWith('history'));
+    expect(history).toEqual(Array.from({ length: 300 }, (_, i) => `history-${i + 1}`));
     after.type('exit 5\n');
     await after.closed;
     expect(await second.state()).toMatchObject({ running: false, exitCode: 5 });
     await vi.waitFor(async () => expect(await processesOf(start.session)).toEqual([]), { timeout: 10_000 });
+  });
+
+  it('gives who comes back every line once, at any size, while it goes on printing', async () => {
+    const start = startOf();
+    const first = await execOf().open(start, never);
+    const before = screenOf(first);
+    await before.sees(/\$ $/m);
+    // A long line every now and then: it is wrapped anew for each size.
+    before.type(
+      'n=0; while ! read -rt 0.01 s; do n=$((n+1)); echo count-$n; ((n % 9)) || printf "%0190d\\n" 0; done\n',
+    );
+    await before.sees('count-60');
+    drop(first);
+    const sizes = [size, { cols: 100, rows: 30 }, { cols: 61, rows: 11 }, { cols: 132, rows: 43 }, size];
+    for (const [i, now] of sizes.entries()) {
+      const resumed = await execOf().resume({ ...start, size: now }, never);
+      if (resumed === null) throw new Error('there is no shell');
+      const after = screenOf(resumed, now);
+      const countedOf = (): number[] =>
+        after
+          .lines()
+          .flatMap((line) => /^count-(\d+)$/.exec(line)?.[1] ?? [])
+          .map(Number);
+      await vi.waitFor(() => expect(countedOf().length).toBeGreaterThan(0), { timeout: 10_000 });
+      const seen = countedOf().at(-1) ?? 0;
+      await after.sees(`count-${seen + 30}`);
+      expect(countedOf()).toEqual(Array.from({ length: countedOf().at(-1) ?? 0 }, (_, i) => i + 1));
+      if (i < sizes.length - 1) drop(resumed);
+      else await resumed.hangUp();
+    }
+  });
+
+  it('goes on where only its connection is killed, and its exit code arrives', async () => {
+    const world = await createGatewayWorld(boxes.exec);
+    try {
+      const gateway = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+      const user = world.newUser();
+      await world.commit(user, { phase: 'ready', containerId });
+      const session = `killed-${process.pid}`;
+      const client = await open({ port: gateway.port, token: await world.token(user, { session }) });
+      client.type('echo "pid=$$."\n');
+      await client.sees(/pid=\d+\./);
+      const pid = /pid=(\d+)\./.exec(client.text())?.[1];
+      await run(['pkill', '-KILL', '-x', 'tmux: client']);
+      await client.sees('\x1bc');
+      client.type('echo "still=$$."\n');
+      await client.sees(`still=${pid}.`);
+      expect(client.messages.filter(({ type }) => type === 'hello')).toHaveLength(1);
+      client.type('exit 9\n');
+      expect(await client.message('exit')).toMatchObject({ code: 9, reason: 'exited' });
+      await vi.waitFor(async () => expect(await processesOf(session)).toEqual([]), { timeout: 10_000 });
+    } finally {
+      await world.close();
+    }
   });
 
   it('that is taken over ends at its old gateway as one that was hung up', async () => {

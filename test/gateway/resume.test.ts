@@ -388,6 +388,50 @@ describe('another gateway', () => {
     expect(latest().hangUps).toBe(1);
   });
 
+  it('goes on with its own where only the connection is killed: what was typed meanwhile arrives, nobody is greeted again', async () => {
+    const gateway = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: gateway.port, token: await world.token(user, { session: 'cut' }) });
+    await client.message('hello');
+    const killed = latest();
+    killed.isOutlived = true;
+    exec.resumable.add('cut');
+    killed.ends({ exitCode: 129 });
+    client.type('typed meanwhile');
+    await vi.waitFor(() => expect(latest()).not.toBe(killed));
+    await vi.waitFor(() =>
+      expect(Buffer.concat([...killed.typed, ...latest().typed]).toString()).toBe('typed meanwhile'),
+    );
+    expect(latest().start).toMatchObject({ session: 'cut', containerId: 'c1' });
+    latest().says('the same screen');
+    await client.sees('\x1bcthe same screen');
+    expect(client.messages.filter(({ type }) => type === 'hello')).toHaveLength(1);
+    latest().ends({ exitCode: 3 });
+    expect(await client.message('exit')).toMatchObject({ code: 3, reason: 'exited' });
+    expect(killed.hangUps).toBe(0);
+  });
+
+  it('gives one up whose connection is killed again and again, and ends it', async () => {
+    const gateway = await world.gateway({
+      persist: 'tmux',
+      limits: { graceMs: 60_000, restartMinMs: 1, restartMaxMs: 1 },
+    });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    exec.resumable.add('killer');
+    const before = exec.terminals.length;
+    const client = await open({ port: gateway.port, token: await world.token(user, { session: 'killer' }) });
+    for (let shells = 1; shells <= 6; shells += 1) {
+      await vi.waitFor(() => expect(exec.terminals.length).toBe(before + shells), { timeout: 5_000 });
+      latest().isOutlived = true;
+      latest().ends({ exitCode: 129 });
+    }
+    expect(await client.message('exit')).toMatchObject({ code: 129 });
+    expect(exec.terminals.length).toBe(before + 6);
+    expect(latest().hangUps).toBe(1);
+  });
+
   it('that fails half-way leaves the shell to the next', async () => {
     const first = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
     const user = world.newUser();

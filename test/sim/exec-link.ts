@@ -124,6 +124,7 @@ export function createExecLink(options: {
             const boxRuns = shell.container.state === 'running' && shell.container.run === shell.run;
             return { running: shells.runs(shell), exitCode: shell.exitCode ?? (boxRuns ? null : 137), boxRuns };
           }),
+        outlives: () => Promise.resolve(false),
         hangUp,
         async leave() {
           await hangUp();

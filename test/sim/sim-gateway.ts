@@ -11,6 +11,7 @@ import { StartQueue } from '../../gateway/src/exec/start-queue.ts';
 import { defaultLimits } from '../../gateway/src/limits.ts';
 import { ReapNews } from '../../gateway/src/last-reap.ts';
 import { Registration } from '../../gateway/src/registration.ts';
+import { RingBudget } from '../../gateway/src/ring-budget.ts';
 import type { SessionDeps } from '../../gateway/src/session.ts';
 import { Sessions } from '../../gateway/src/sessions.ts';
 import { openStatusFeed } from '../../gateway/src/status-feed.ts';
@@ -54,6 +55,7 @@ export async function startSimGateway(options: {
     exec,
     starts,
     screens,
+    rings: new RingBudget(limits.ringsBytes),
     gateway: name,
     terminalOf,
     recordings: null,
@@ -77,7 +79,7 @@ export async function startSimGateway(options: {
       } catch {
         return null;
       }
-      const client = new TerminalClient(socket.asWebSocket(), protocolDialect, { cols: 80, rows: 24 }, deps);
+      const client = new TerminalClient(socket.asWebSocket(), null, protocolDialect, { cols: 80, rows: 24 }, deps);
       sessions.enter(claims, client, false).catch(() => socket.terminate());
       return socket;
     },

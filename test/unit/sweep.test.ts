@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { BoxStore } from '#shared/box-store.ts';
+import { type BoxStore, sweeper } from '#shared/box-store.ts';
 import { EngineError } from '#shared/faults.ts';
 import { UserName } from '#shared/identity.ts';
 import { Lease, Session } from '#shared/lease.ts';
@@ -69,11 +69,14 @@ describe('the sweep', () => {
   /** Redis */
   let sessions: Session[];
   let leases: Lease[];
+  let tombstones: Lease[];
   let gateways: Record<string, number>;
   let trustedForMs: number;
   let storeIsDown: boolean;
   /** in order */
   let ended: string[];
+  /** whose the sessions were when processes were ended */
+  let owners: string[];
   /** what runs, by container */
   let marks: Record<string, string[]>;
   let looks: string[];
@@ -86,10 +89,11 @@ describe('the sweep', () => {
     clock = new FakeClock();
     sessions = [];
     leases = [];
+    tombstones = [];
     gateways = { g1: now + 24 * 60 * minute };
     trustedForMs = 10 * minute;
     [storeIsDown, engineFails] = [false, false];
-    [ended, looks, marks] = [[], [], {}];
+    [ended, owners, looks, marks] = [[], [], [], {}];
     beforeEnd = () => {};
     const store = fakePort<BoxStore>({
       users: async () => [...new Set([alice, ...sessions.map(({ user }) => user)])],
@@ -99,15 +103,21 @@ describe('the sweep', () => {
       },
       read: async (user) => {
         const own = sessions.filter((session) => session.user === user);
-        const none = { desired: null, ended: [], status: null, holds: [], wantedUntil: 0 };
+        const none = { desired: null, ended: tombstones, status: null, holds: [], wantedUntil: 0 };
         return { ...none, user, now: redisNow(), leases, sessions: own };
       },
       gateways: async () => ({
         now: redisNow(),
         gateways: Object.entries(gateways).map(([id, expiresAt]) => ({ id, address: '', fingerprint: '', expiresAt })),
       }),
-      endSession: async ({ user, id, gateway }) => {
+      sweepSession: async (session) => {
         beforeEnd();
+        const now = sessions.find(({ user, id }) => user === session.user && id === session.id);
+        if ((now?.gateway ?? '') !== session.gateway) return false;
+        sessions = [...sessions.filter((one) => one !== now), { ...session, gateway: sweeper }];
+        return true;
+      },
+      endSession: async ({ user, id, gateway }) => {
         const before = sessions.length;
         sessions = sessions.filter((one) => one.user !== user || one.id !== id || one.gateway !== gateway);
         if (sessions.length < before) ended.push(`record ${id}`);
@@ -122,6 +132,7 @@ describe('the sweep', () => {
       endSession: async (id, session) => {
         if (engineFails)
           throw new EngineError({ operation: 'endSession', kind: 'timeout', status: null, message: 'no' });
+        owners.push(sessions.find((one) => one.id === session)?.gateway ?? '');
         ended.push(`${session} in ${id}`);
         marks[id] = (marks[id] ?? []).filter((mark) => mark !== session);
       },
@@ -137,11 +148,11 @@ describe('the sweep', () => {
     }
   }
 
-  test('ends what a dead gateway left, its record first, and nothing of one that lives', async () => {
+  test('ends what a dead gateway left, so that nobody begins it meanwhile, and nothing of one that lives', async () => {
     gateways = { g1: now - 2 * minute, g2: now + 60 * minute };
     sessions = [sessionOf(), sessionOf({ id: 's2', gateway: 'g2', detachedAt: now })];
     await rounds(1);
-    expect(ended).toEqual(['record s1', 's1 in c1']);
+    expect([ended, owners]).toEqual([['s1 in c1', 'record s1'], [sweeper]]);
     expect(sessions.map(({ id }) => id)).toEqual(['s2']);
   });
 
@@ -159,7 +170,7 @@ describe('the sweep', () => {
     await rounds(1);
     expect(ended).toEqual([]);
     await rounds(1);
-    expect(ended).toEqual(['record s1', 's1 in c1']);
+    expect(ended).toEqual(['s1 in c1', 'record s1']);
   });
 
   test.each([
@@ -176,7 +187,7 @@ describe('the sweep', () => {
     await rounds(1);
     expect(ended).toEqual([]);
     await rounds(1);
-    expect(ended).toEqual(['record s1', 's1 in c1']);
+    expect(ended).toEqual(['s1 in c1', 'record s1']);
   });
 
   test('looks twice at a session that its gateway does not know', async () => {
@@ -188,7 +199,7 @@ describe('the sweep', () => {
     await rounds(1);
     expect(ended).toEqual([]);
     await rounds(1);
-    expect(ended).toEqual(['record s1', 's1 in c1']);
+    expect(ended).toEqual(['s1 in c1', 'record s1']);
   });
 
   test('does nothing while Redis is not trusted, and leaves users whose records cannot be read', async () => {
@@ -216,13 +227,27 @@ describe('the sweep', () => {
     expect(ended).toEqual([]);
     marks.c1 = marks.c1?.filter((mark) => mark !== 'sNew') ?? [];
     await rounds(1);
-    expect(ended).toEqual(['sLost in c1']);
+    expect([ended, owners]).toEqual([['sLost in c1', 'record sLost'], [sweeper]]);
     expect(looks.toSorted()).toEqual(['c1', 'c1', 'c2']);
     marks = {};
     await rounds(8);
     expect(looks.filter((id) => id === 'c2')).toEqual(['c2']);
     await rounds(1);
     expect(looks.filter((id) => id === 'c2')).toEqual(['c2', 'c2']);
+  });
+
+  test.each([
+    ['has expired', 'exec:sJob', 'expired', 1, ['sJob in c1', 'record sJob']],
+    ['was given back', 'exec:sJob', 'released', 1, []],
+    ['was a terminal’s', 'terminal:sJob:a', 'expired', 1, []],
+    ['expired long ago', 'exec:sJob', 'expired', -3 * minute, []],
+  ] as const)('looks for a dead gateway’s job at once, where its lease %s', async (_how, id, endReason, at, wanted) => {
+    sweep.listed([{ user: alice, id: 'c1' }]);
+    await rounds(1);
+    marks = { c1: ['sJob'] };
+    tombstones = [{ ...leaseOf(id), endReason, endedAt: redisNow() + at }];
+    await rounds(2);
+    expect(ended).toEqual(wanted);
   });
 
   test('does not look into boxes before Redis was trusted for five minutes', async () => {
@@ -242,17 +267,29 @@ describe('the sweep', () => {
     expect(new Set(looks).size).toBe(100);
   });
 
-  test('tries again by the mark where the record is gone and the engine did not answer', async () => {
+  test('tries again where the engine did not answer, and keeps the session to itself until then', async () => {
     gateways = { g1: now - 2 * minute };
     sessions = [sessionOf()];
     sweep.listed([{ user: alice, id: 'c1' }]);
-    marks = { c1: ['s1'] };
+    marks = { c1: ['s1', 'sLost'] };
     engineFails = true;
     await rounds(2);
-    expect(ended).toEqual(['record s1']);
+    expect(sessions.map(({ id, gateway }) => [id, gateway])).toEqual([
+      ['s1', sweeper],
+      ['sLost', sweeper],
+    ]);
     engineFails = false;
-    await rounds(2);
-    expect(ended).toEqual(['record s1', 's1 in c1']);
+    sessions = sessions.filter(({ id }) => id === 's1');
+    marks = {};
+    await rounds(1);
+    expect(ended).toEqual(['s1 in c1', 'record s1']);
+  });
+
+  test('asks nothing of the engine for a session that never had a shell', async () => {
+    gateways = { g1: now - 2 * minute };
+    sessions = [sessionOf({ containerId: '' })];
+    await rounds(1);
+    expect(ended).toEqual(['record s1']);
   });
 
   test('runs every minute until its term ends, whatever fails, and leaves no timer', async () => {
@@ -264,7 +301,7 @@ describe('the sweep', () => {
     storeIsDown = false;
     sessions = [sessionOf()];
     await clock.advance(sweepLimits.everyMs);
-    expect(ended).toEqual(['record s1', 's1 in c1']);
+    expect(ended).toEqual(['s1 in c1', 'record s1']);
     abort.abort();
     await running;
     expect(clock.pending).toBe(0);

@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws';
 import { channel, ExecStatus, execPath, execProtocols, exitCodeOf } from '#shared/exec-protocol.ts';
+import { parseJson } from '#shared/json.ts';
 import { terminalLimits, terminalPath, tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
 import { CliError, exitCodes } from '../command.ts';
 import { hint, printable } from '../output.ts';
@@ -160,12 +161,4 @@ async function close(socket: WebSocket, closed: Promise<number>): Promise<void> 
 
 function messageOf({ message, reason }: ExecStatus): string {
   return message === '' ? `the command ended without an exit code (${reason})` : message;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

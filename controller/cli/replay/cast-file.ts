@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { z } from 'zod';
+import { parseJson } from '#shared/json.ts';
 import { CliError } from '../command.ts';
 
 /** https://docs.asciinema.org/manual/asciicast/v2/; fields that are not played are not looked at. */
@@ -42,7 +43,7 @@ async function* eventsOf(path: string, lines: AsyncGenerator<string>): AsyncGene
   for await (const line of lines) {
     number += 1;
     if (line.trim() === '') continue;
-    const parsed = Event.safeParse(json(line));
+    const parsed = Event.safeParse(parseJson(line));
     if (!parsed.success) {
       throw refused(
         path,
@@ -56,7 +57,7 @@ async function* eventsOf(path: string, lines: AsyncGenerator<string>): AsyncGene
 }
 
 function headOf(path: string, line: string): CastHead {
-  const value = json(line);
+  const value = parseJson(line);
   const version = z.object({ version: z.number() }).safeParse(value);
   if (!version.success)
     throw refused(path, 1, 'does not begin an asciicast file: {"version": 2, "width": …, "height": …} does');
@@ -89,14 +90,6 @@ async function* linesOf(path: string, signal: AbortSignal): AsyncGenerator<strin
     throw new CliError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (rest !== '') yield rest;
-}
-
-function json(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return null;
-  }
 }
 
 function refused(path: string, line: number, why: string): CliError {

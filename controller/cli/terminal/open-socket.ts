@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
+import { parseJson } from '#shared/json.ts';
 import { Problem } from '#shared/problem.ts';
 import type { LinkSocket } from '#shared/terminal-link.ts';
 import { terminalLimits } from '#shared/terminal-protocol.ts';
@@ -44,12 +45,4 @@ export function unusable(url: string, error: unknown): CliError {
     `the terminal gateway at ${url.replace(/\?.*$/, '')} cannot be used (${why}): is it running, and reached from here?`,
     exitCodes.unreachable,
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -1,3 +1,4 @@
+import { sweeper } from '#shared/box-store.ts';
 import type { Lease, Session } from '#shared/lease.ts';
 
 /** What decides about sessions; times are Redis TIME, ms. */
@@ -21,6 +22,8 @@ export interface StaleSession {
 
 /** Before that what is missing in Redis means nothing: its owner may not have written it again. */
 export const trustNeededMs = 5 * 60_000;
+/** What the id of a command's lease begins with; its mark follows. */
+export const jobLease = 'exec:';
 /** What is gone for so long does not come back by itself. */
 export const goneMs = 60_000;
 
@@ -33,6 +36,10 @@ export function staleSessions(sessions: readonly Session[], facts: SweepFacts): 
   const stale: StaleSession[] = [];
   if (trustedForMs < goneMs) return stale;
   for (const session of sessions) {
+    if (session.gateway === sweeper) {
+      stale.push({ session, why: 'its end was not finished', lookTwice: false });
+      continue;
+    }
     const goneFor = goneForMs(session.gateway);
     if (goneFor > 0) {
       if (goneFor < goneMs + (session.persist === 'none' ? 0 : graceMs)) continue;
@@ -57,9 +64,9 @@ function isWithin(agoMs: number, ms: number): boolean {
 export function isOwned(
   mark: string,
   of: { readonly sessions: readonly Session[]; readonly leases: readonly Lease[] },
-) {
+): boolean {
   return (
     of.sessions.some(({ id }) => id === mark) ||
-    of.leases.some(({ id }) => id === mark || id === `exec:${mark}` || id.startsWith(`terminal:${mark}:`))
+    of.leases.some(({ id }) => id === mark || id === `${jobLease}${mark}` || id.startsWith(`terminal:${mark}:`))
   );
 }

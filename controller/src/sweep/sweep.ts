@@ -4,6 +4,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import { eachAtOnce } from './each.ts';
+import { endSession } from './end-session.ts';
 import { Marks, type RunningBox } from './marks.ts';
 import { goneMs, type StaleSession, staleSessions } from './stale.ts';
 
@@ -17,7 +18,7 @@ export const sweepLimits = {
 } as const;
 
 export interface SweepOptions {
-  readonly store: Pick<BoxStore, 'users' | 'sessions' | 'read' | 'gateways' | 'endSession'>;
+  readonly store: Pick<BoxStore, 'users' | 'sessions' | 'read' | 'gateways' | 'sweepSession' | 'endSession'>;
   readonly runtime: Pick<BoxRuntime, 'sessionMarks' | 'endSession'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -28,8 +29,8 @@ export interface SweepOptions {
 }
 
 /**
- * Ends the terminals that nobody owns: first the record, so that a gateway which comes back late finds it gone, then what runs
- * in the box. What runs there without a record is found by its mark. One term's; the next one begins anew.
+ * Ends the terminals that nobody owns, as `end-session.ts` says. What runs in a box without a record is found by its mark. One
+ * term's; the next one begins anew.
  *
  * INVARIANT: nothing is ended while Redis is not trusted, and a record only while it still is the gateway's that was judged.
  */
@@ -127,18 +128,14 @@ export class Sweep {
   }
 
   async #end({ session, why }: StaleSession, signal: AbortSignal): Promise<void> {
-    const { store, runtime, log } = this.#options;
-    const { user, id, gateway, containerId } = session;
-    const told = `terminal ${id}: ${why}`;
+    const { log } = this.#options;
+    const { user, id, gateway } = session;
     try {
-      if (!(await store.endSession({ user, id, gateway }, told, 'spoonbox'))) return;
+      if (!(await endSession(this.#options, session, `terminal ${id}: ${why}`, signal))) return;
       log.info({ user, session: id, gateway, why }, 'a session that nobody owns is ended');
-      await runtime.endSession(containerId, id, signal);
     } catch (error) {
       if (signal.aborted) return;
       log.warn({ user, session: id, error }, 'a session that nobody owns could not be ended; trying again');
-      // Where its record is gone already, it is found by its mark.
-      this.#marks.failed(containerId, id);
     }
   }
 

@@ -1,48 +1,35 @@
 import { randomInt } from 'node:crypto';
-import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import type { Clock } from '#shared/clock.ts';
-import { engineCall, engineErrorOf } from '#shared/docker.ts';
-import { EngineError } from '#shared/faults.ts';
+import { engineCall } from '#shared/docker.ts';
 import type { Logger } from '#shared/log.ts';
-import { endMarked } from './end-marked.ts';
+import { connectOnce } from './connect-once.ts';
+import { endNowOrLater } from './end-marked.ts';
+import { joinHistory } from './join-history.ts';
 import { Leftovers } from './leftovers.ts';
-import { openExecStream } from './exec-stream.ts';
+import { callTimeoutMs } from './limits.ts';
 import type { BoxExec, StartTerminal } from './port.ts';
 import { ContainerTurns } from './container-turns.ts';
 import { DockerTerminal } from './docker-terminal.ts';
 import { runScript } from './run-script.ts';
 import { loginCommand } from './scripts.ts';
-import { hasServerCommand, persistentLoginCommand, resumeCommand } from './tmux.ts';
+import { startExec } from './start-exec.ts';
+import { persistentLoginCommand } from './tmux.ts';
+import { freeCommand, resumeCommand } from './tmux-resume.ts';
 
 /** A shell of its own, or the one that is there under tmux. */
 type Start = 'new' | 'resume';
 
-const callTimeoutMs = 10_000;
 /** From this API version on, the engine gives a terminal its size before its first byte. */
 const consoleSizeApi = 42;
 const detachKeyCount = 16;
 
-/**
- * Connects at the first use, and again until it succeeds once: a gateway may start before its engine, and answers until then
- * that it is unreachable.
- */
 export function createDockerExec(options: { connect: () => Promise<Docker>; clock: Clock; log: Logger }): BoxExec {
   const { clock, log } = options;
   const turns = new ContainerTurns(clock);
   const leftovers = new Leftovers(clock, log);
-  let connected: Docker | null = null;
-
-  async function engine(): Promise<Docker> {
-    try {
-      connected ??= await options.connect();
-      return connected;
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      throw new EngineError({ operation: 'connect', kind: 'unreachable', status: null, message }, { cause: error });
-    }
-  }
+  const engine = connectOnce(options.connect);
 
   async function startInTurn(start: StartTerminal, how: Start, signal: AbortSignal): Promise<DockerTerminal> {
     const docker = await engine();
@@ -72,13 +59,18 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
       leftovers.mustBeNone(start);
       const docker = await engine();
       const { containerId, session } = start;
-      const look = { containerId, command: hasServerCommand(session), withinMs: callTimeoutMs };
+      const look = { containerId, command: freeCommand(session), withinMs: callTimeoutMs };
       if ((await runScript(docker, look, signal)) !== 0) {
-        const left = { containerId, session };
-        await leftovers.end(left, () => endMarked(docker, { ...left, spareDaemons: true }));
+        await endNowOrLater({ docker, leftovers }, { containerId, session, spareDaemons: true });
         return null;
       }
       const terminal = await startInTurn(start, 'resume', signal);
+      try {
+        await joinHistory({ docker, clock, log }, start, terminal.stream, signal);
+      } catch (error) {
+        await terminal.leave();
+        throw error;
+      }
       if (signal.aborted) {
         await terminal.leave();
         throw signal.reason;
@@ -98,46 +90,19 @@ async function startTerminal(
   how: Start,
   signal: AbortSignal,
 ): Promise<DockerTerminal> {
-  const { docker } = deps;
+  const { docker, log } = deps;
+  const { containerId, session } = start;
   const detachKeys = privateKeys();
   const hasConsoleSize = apiMinorOf(docker) >= consoleSizeApi;
-  const settings = terminalOptions(start, how, hasConsoleSize, detachKeys);
-  const exec = await engineCall(
-    'exec-create',
-    callTimeoutMs,
-    (abortSignal) => docker.getContainer(start.containerId).exec({ ...settings, abortSignal }),
-    signal,
-  );
+  const create = terminalOptions(start, how, hasConsoleSize, detachKeys);
   const consoleSize = hasConsoleSize ? { ConsoleSize: [start.size.rows, start.size.cols] } : {};
-  const stream = await startOrEnd(deps, start, how, exec.id, { Detach: false, Tty: true, ...consoleSize });
-  return new DockerTerminal(deps, { execId: exec.id, stream, detachKeys, start });
-}
-
-/**
- * A start is never given up half-way, because its shell would be left behind: it has a time limit, and where it broke off
- * without an answer, whatever it may have started is ended.
- */
-async function startOrEnd(
-  { docker, log, leftovers }: { docker: Docker; log: Logger; leftovers: Leftovers },
-  { containerId, session }: StartTerminal,
-  how: Start,
-  execId: string,
-  body: Readonly<Record<string, unknown>>,
-): Promise<Duplex> {
-  try {
-    return await openExecStream(docker, execId, body, AbortSignal.timeout(callTimeoutMs));
-  } catch (error) {
-    const refused = error instanceof EngineError && error.fault.status !== null;
+  const body = { Detach: false, Tty: true, ...consoleSize };
+  const endStarted = async (): Promise<void> => {
     // A shell that was there before goes on: it is resumed again.
-    if (!refused && how === 'new') {
-      const left = { containerId, session };
-      const end = (): Promise<void> => endMarked(docker, { ...left, spareDaemons: false });
-      await leftovers.end(left, end).catch((failure: unknown) => {
-        log.error({ ...left, error: failure }, 'a start broke off and what it may have started is not ended');
-      });
-    }
-    throw engineErrorOf('exec-start', error);
-  }
+    if (how === 'new') await endNowOrLater(deps, { containerId, session, spareDaemons: false });
+  };
+  const started = await startExec(docker, log, { containerId, create, start: body, endStarted }, signal);
+  return new DockerTerminal(deps, { ...started, detachKeys, start });
 }
 
 function terminalOptions(

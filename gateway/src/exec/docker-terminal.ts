@@ -1,39 +1,30 @@
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import { z } from 'zod';
-import { type Clock, sleep } from '#shared/clock.ts';
+import type { Clock } from '#shared/clock.ts';
 import { engineCall } from '#shared/docker.ts';
 import type { Logger } from '#shared/log.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import type { ContainerTurns } from './container-turns.ts';
-import { endMarked, isGone } from './end-marked.ts';
+import { endNowOrLater, isGone } from './end-marked.ts';
+import { ExecLook, processTakesMs, looks } from './exec-state.ts';
 import type { Leftovers } from './leftovers.ts';
+import { callTimeoutMs } from './limits.ts';
 import { runScript } from './run-script.ts';
 import { endServerCommand, hasServerCommand } from './tmux.ts';
 import type { ProcessState, StartTerminal, Terminal } from './port.ts';
 
-const callTimeoutMs = 10_000;
-/** The engine answers a start before the process exists; so long it is waited for before it is hung up. */
-const processWithinMs = 10_000;
 /** How soon the engine lets go of a terminal that is hung up; a second try follows. */
 const detachWithinMs = 250;
 const detachAttempts = 2;
 /** How long a shell may take to end after the hang-up, before its processes are signalled. */
 const endWithinMs = 1_000;
-const lookEveryMs = { first: 5, most: 200 };
 
 /** A shell must be ended, and looked at, whatever else was given up. */
 const never = new AbortController().signal;
 
 /** What outlived a hang-up; with the shell, all of it. */
 type Left = 'nothing' | 'programs' | 'shell';
-
-interface ExecState {
-  readonly running: boolean;
-  readonly exitCode: number | null;
-  /** as the engine's host counts them; 0 = there is no process yet */
-  readonly pid: number;
-}
 
 /** One shell in a box, on the engine's exec. There is no call that ends an exec: see `hangUp`. */
 export class DockerTerminal implements Terminal {
@@ -46,7 +37,10 @@ export class DockerTerminal implements Terminal {
   readonly #leftovers: Leftovers;
   readonly #detachKeys: string;
   readonly #start: StartTerminal;
+  readonly #look: ExecLook;
   #exists = false;
+  /** the shell was there without this connection, and still this session's */
+  #outlived = false;
 
   constructor(
     deps: { docker: Docker; clock: Clock; log: Logger; turns: ContainerTurns; leftovers: Leftovers },
@@ -61,6 +55,7 @@ export class DockerTerminal implements Terminal {
     this.stream = of.stream;
     this.#detachKeys = of.detachKeys;
     this.#start = of.start;
+    this.#look = new ExecLook(deps, { containerId: of.start.containerId, execId: of.execId });
   }
 
   async resize({ rows, cols }: TerminalSize): Promise<void> {
@@ -76,9 +71,13 @@ export class DockerTerminal implements Terminal {
     }
   }
 
-  async state(): Promise<ProcessState> {
-    const [exec, boxRuns] = await Promise.all([this.#inspect(), this.#boxRuns()]);
-    return { running: exec?.running ?? false, exitCode: exec?.exitCode ?? null, boxRuns };
+  state(): Promise<ProcessState> {
+    return this.#look.state();
+  }
+
+  async outlives(): Promise<boolean> {
+    this.#outlived = this.#start.persist === 'tmux' && (await this.#run(hasServerCommand(this.#start.session))) === 0;
+    return this.#outlived;
   }
 
   /**
@@ -86,18 +85,19 @@ export class DockerTerminal implements Terminal {
    * list of the container's processes tells. The shell alone is not enough: a hang-up just when it starts a program misses
    * that program.
    */
-  async hangUp(): Promise<void> {
+  async hangUp(whose: 'ours' | 'anothers' = 'ours'): Promise<void> {
     const { containerId, session } = this.#start;
     let left: Left = 'shell';
     this.stream.resume();
     try {
-      const exec = await this.#started();
+      const exec = await this.#look.started();
       if (exec === null) {
         // With its box; or an engine that was restarted under its containers has forgotten it, and its processes live on.
-        if (!(await this.#boxRuns())) return;
+        if (!(await this.#look.boxRuns())) return;
       } else {
-        if (!exec.running) return;
-        left = (await this.#endServer()) ?? (await this.#hangUpAlone(exec.pid));
+        // One that another gateway has taken over is not ended.
+        if (!exec.running && !this.#outlived) return;
+        left = (await this.#endServer()) ?? (exec.running ? await this.#hangUpAlone(exec.pid) : 'nothing');
         if (left === 'nothing') return;
       }
     } catch (error) {
@@ -106,20 +106,23 @@ export class DockerTerminal implements Terminal {
     } finally {
       this.stream.destroy();
     }
+    if (whose === 'anothers') {
+      this.#log.warn({ session, left }, 'processes may have outlived the hang-up of a terminal that is elsewhere now');
+      return;
+    }
     this.#log.info({ session, left }, 'processes may have outlived the hang-up of their terminal; signalling them');
     // Where the shell obeyed, what ignores HUP was told to outlive it (`nohup`), as on any terminal.
     const spareDaemons = left === 'programs';
-    const end = (): Promise<void> => endMarked(this.#docker, { containerId, session, spareDaemons });
-    await this.#leftovers.end({ containerId, session }, end);
+    await endNowOrLater({ docker: this.#docker, leftovers: this.#leftovers }, { containerId, session, spareDaemons });
   }
 
   async leave(): Promise<boolean> {
     const { session } = this.#start;
     try {
-      const exec = this.#start.persist === 'tmux' ? await this.#started() : null;
-      if (exec?.running && (await this.#run(hasServerCommand(session))) === 0) {
+      const exec = this.#start.persist === 'tmux' ? await this.#look.started() : null;
+      if (exec !== null && (await this.outlives())) {
         this.stream.resume();
-        await this.#hangUpAlone(exec.pid);
+        if (exec.running) await this.#hangUpAlone(exec.pid);
         this.stream.destroy();
         return true;
       }
@@ -140,7 +143,7 @@ export class DockerTerminal implements Terminal {
 
   /** Resolves once the engine has made the process, or will not. */
   async processExists(): Promise<void> {
-    await this.#started();
+    await this.#look.started(processTakesMs);
     this.#exists = true;
   }
 
@@ -173,20 +176,11 @@ export class DockerTerminal implements Terminal {
     }
   }
 
-  /** Its state once there is a process, or will be none any more. */
-  async #started(): Promise<ExecState | null> {
-    for await (const _look of this.#looks(processWithinMs)) {
-      const exec = await this.#inspect();
-      if (exec === null || !exec.running || exec.pid > 0) return exec;
-    }
-    return await this.#inspect();
-  }
-
   async #detach(): Promise<void> {
     for (let attempt = 0; attempt < detachAttempts && !this.stream.destroyed; attempt += 1) {
       // Twice, because a ctrl-^ that was typed just before makes the engine take the first one for input.
       this.stream.write(this.#detachKeys);
-      for await (const _look of this.#looks(detachWithinMs)) {
+      for await (const _look of looks(this.#clock, detachWithinMs)) {
         if (this.stream.destroyed) return;
       }
     }
@@ -198,7 +192,7 @@ export class DockerTerminal implements Terminal {
     // Of exactly the container's processes: the engine adds their ids to the arguments of `ps`.
     const top = (abortSignal: AbortSignal): Promise<unknown> => container.top({ ps_args: '-o pid,sid', abortSignal });
     let left: Left = 'shell';
-    for await (const _look of this.#looks(endWithinMs)) {
+    for await (const _look of looks(this.#clock, endWithinMs)) {
       const { Processes } = ProcessList.parse(await engineCall('top', callTimeoutMs, top, never));
       const ofTerminal = Processes.filter(([, sessionId]) => Number(sessionId) === shellPid);
       if (ofTerminal.length === 0) return 'nothing';
@@ -206,50 +200,8 @@ export class DockerTerminal implements Terminal {
     }
     return left;
   }
-
-  /** null: the engine does not know it any more. An exec whose process is not made yet counts as running. */
-  async #inspect(): Promise<ExecState | null> {
-    try {
-      const exec = this.#docker.getExec(this.execId);
-      const inspect = (abortSignal: AbortSignal): Promise<unknown> => exec.inspect({ abortSignal });
-      const view = ExecView.parse(await engineCall('exec-inspect', callTimeoutMs, inspect, never));
-      const running = view.Running || view.ExitCode === null;
-      return { running, exitCode: running ? null : view.ExitCode, pid: view.Pid };
-    } catch (error) {
-      if (isGone(error)) return null;
-      throw error;
-    }
-  }
-
-  async #boxRuns(): Promise<boolean> {
-    try {
-      const container = this.#docker.getContainer(this.#start.containerId);
-      const inspect = (abortSignal: AbortSignal): Promise<unknown> => container.inspect({ abortSignal });
-      const view = ContainerStateView.parse(await engineCall('inspect', callTimeoutMs, inspect, never));
-      return view.State.Running;
-    } catch (error) {
-      if (isGone(error)) return false;
-      throw error;
-    }
-  }
-
-  /** Ticks at growing intervals, for `withinMs`. */
-  async *#looks(withinMs: number): AsyncGenerator<void> {
-    const until = this.#clock.monotonicMs() + withinMs;
-    for (let waitMs = lookEveryMs.first; ; waitMs = Math.min(waitMs * 2, lookEveryMs.most)) {
-      await sleep(this.#clock, waitMs, never);
-      yield;
-      if (this.#clock.monotonicMs() > until) return;
-    }
-  }
 }
 
-const ExecView = z.object({
-  Running: z.boolean(),
-  ExitCode: z.number().nullable().default(null),
-  Pid: z.number().default(0),
-});
-const ContainerStateView = z.object({ State: z.object({ Running: z.boolean() }) });
 const ProcessList = z.object({
   Processes: z
     .array(z.array(z.string()))

@@ -34,13 +34,17 @@ export interface Terminal {
   /** Waits for a process that is still being made. Rejects with an EngineError; a terminal that has ended is no error. */
   resize(size: TerminalSize): Promise<void>;
   state(): Promise<ProcessState>;
+  /** Whether the shell, which outlives its connection, is there for `resume`. Rejects with an EngineError. */
+  outlives(): Promise<boolean>;
   /**
    * Ends the terminal as if its window was closed: a real hang-up, verified; where the shell survives that, whatever carries
    * the session's mark is signalled, and killed after a grace. Programs that were told to outlive a hang-up do. Resolves
    * when the shell is gone, or the engine cannot be reached: then it is tried again until it can. Rejects with an EngineError
    * where the engine says that it cannot be ended. Closes the stream.
+   * `anothers`: the session is another gateway's now, whose shell carries the same mark. Then nothing is signalled by it; what
+   * outlives the hang-up is found when the session has ended.
    */
-  hangUp(): Promise<void>;
+  hangUp(whose?: 'ours' | 'anothers'): Promise<void>;
   /**
    * Lets go of a shell that outlives its connection, and closes the stream: resolves true, it goes on for `resume`. One that
    * does not is ended as by `hangUp`: false.

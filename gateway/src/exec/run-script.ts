@@ -1,21 +1,57 @@
 import { finished } from 'node:stream/promises';
 import type Docker from 'dockerode';
+import { channel } from '#shared/exec-protocol.ts';
 import { engineCall } from '#shared/docker.ts';
+import { OutputFrames } from './command-output.ts';
 import { openExecStream } from './exec-stream.ts';
 
+interface Script {
+  readonly containerId: string;
+  readonly command: string[];
+  readonly withinMs: number;
+}
+
 /** Runs a short command in a container to its end, without a terminal; its exit code. Rejects with an EngineError, or the signal's reason. */
-export function runScript(
+export function runScript(docker: Docker, of: Script, signal: AbortSignal): Promise<number | null> {
+  return run(docker, of, () => {}, signal);
+}
+
+/** The same; what it prints. Also rejects where that is more than `bytesMost`, or its exit code is not 0. */
+export async function readScript(
   docker: Docker,
-  of: { containerId: string; command: string[]; withinMs: number },
+  of: Script & { readonly bytesMost: number },
   signal: AbortSignal,
-): Promise<number | null> {
-  const run = async (abortSignal: AbortSignal): Promise<number | null> => {
+): Promise<Buffer> {
+  const frames = new OutputFrames();
+  const printed: Buffer[] = [];
+  let length = 0;
+  const take = (chunk: Buffer): void => {
+    for (const frame of frames.take(chunk)) {
+      if (frame[0] !== channel.stdout) continue;
+      printed.push(frame.subarray(1));
+      length += frame.length - 1;
+    }
+    if (length > of.bytesMost) throw new Error(`${of.command[0]} in a box prints more than ${of.bytesMost} bytes`);
+  };
+  const exitCode = await run(docker, of, take, signal);
+  if (exitCode !== 0) throw new Error(`${of.command[0]} in a box ended with exit code ${exitCode}`);
+  return Buffer.concat(printed);
+}
+
+function run(docker: Docker, of: Script, take: (chunk: Buffer) => void, signal: AbortSignal): Promise<number | null> {
+  const call = async (abortSignal: AbortSignal): Promise<number | null> => {
     const container = docker.getContainer(of.containerId);
     const exec = await container.exec({ Cmd: of.command, AttachStdout: true, AttachStderr: true, abortSignal });
     const output = await openExecStream(docker, exec.id, { Detach: false, Tty: false }, abortSignal);
-    output.resume();
+    output.on('data', (chunk: Buffer) => {
+      try {
+        take(chunk);
+      } catch (error) {
+        output.destroy(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
     await finished(output, { writable: false, signal: abortSignal }).finally(() => output.destroy());
     return (await exec.inspect({ abortSignal })).ExitCode;
   };
-  return engineCall('exec', of.withinMs, run, signal);
+  return engineCall('exec', of.withinMs, call, signal);
 }

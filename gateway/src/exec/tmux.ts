@@ -6,19 +6,23 @@ import { loginScript } from './scripts.ts';
  * be seen or felt: no status bar, no key of its own, no alternate screen around it, and none of its words.
  *
  * What is not promised: tmux draws what it has understood, and of a burst of output only what is on the screen after each
- * read of some kilobytes. So the native scroll-back has gaps where a program prints more than a screen at once (of 300 lines,
- * 20 to 50 were there); `resume` brings all of them. Sequences that it does not know are dropped.
+ * read of up to 4 KiB. So the native scroll-back has gaps where a program prints more than a screen at once (of 3,000 lines,
+ * 200 to 1,300 were there); `resume` brings all of them that tmux has. No option changes that: `pipe-pane` has every byte, but
+ * holds back no program, so that tmux would keep all that a slow client does not take. Sequences that it does not know are
+ * dropped.
  */
 
 /** The tmux session in that server; there is one. */
-const name = 'main';
-/** tmux cuts a tenth when it is full, and then 2,000 are left. */
-const historyLines = 2_500;
-const replayLines = 2_000;
+export const name = 'main';
+/** What tmux keeps; it cuts a tenth when that is full, and then 2,000 are left. */
+export const historyLines = 2_500;
 /** What the stream of a terminal ends with whose shell goes on elsewhere: as one that was hung up. */
-const takenOver = 129;
+export const takenOver = 129;
 /** How long tmux may take to read the last output. */
 const answerWithinTenths = 20;
+
+/** What the title of the user's terminal is: the one that programs set. */
+export const title = '#T';
 
 /** Options that a tmux before 3.2 does not know make it refuse all of it: then the shell runs without. */
 const serverOptions: readonly (readonly string[])[] = [
@@ -27,8 +31,9 @@ const serverOptions: readonly (readonly string[])[] = [
   // OSC 52 of a program goes through.
   ['set', '-s', 'set-clipboard', 'on'],
   ['set', '-s', 'focus-events', 'on'],
-  // Native scroll-back needs the main screen, real line feeds, and that nothing is cleared when tmux ends.
-  ['set', '-sa', 'terminal-overrides', ',*:smcup@:rmcup@:indn@:clear=\\E[m'],
+  // Native scroll-back needs the main screen, real line feeds, and that nothing is cleared when tmux ends. Without XT, and with no
+  // CSI for `clear`, the terminal is asked nothing: its answer makes tmux draw all again, and lines that come meanwhile scroll unseen.
+  ['set', '-sa', 'terminal-overrides', ',*:smcup@:rmcup@:indn@:XT@:clear=\\E(B'],
   [
     'set',
     '-sa',
@@ -44,7 +49,7 @@ const serverOptions: readonly (readonly string[])[] = [
   ['set', '-g', 'mouse', 'off'],
   ['set', '-g', 'history-limit', String(historyLines)],
   ['set', '-g', 'set-titles', 'on'],
-  ['set', '-g', 'set-titles-string', '#T'],
+  ['set', '-g', 'set-titles-string', title],
   ['set', '-g', 'update-environment', ''],
   ['set', '-gw', 'window-size', 'latest'],
   ['set', '-gw', 'automatic-rename', 'off'],
@@ -66,7 +71,7 @@ stty raw -echo min 0 time 0 && cat >/dev/null; stty time ${answerWithinTenths}; 
 tmux display-message -p '#{cursor_y}' \\; capture-pane -pe >"$1.screen"; echo $x >"$1"`;
 
 /** After tmux has let go: the exit code of the shell; where it goes on elsewhere or was hung up, that of a hang-up. */
-const exitScript = `if [ -s "$f" ]; then
+export const exitScript = `if [ -s "$f" ]; then
 { read -r y; printf '\\033[H\\033[J%s\\033[m\\033[%s;1H' "$(cat)" $((y+1)); } <"$f.screen"
 x=$(cat "$f"); rm -f "$f" "$f.screen"; exit "$x"; fi
 if [ -e "$f" ]; then tmux -L "$n" has-session 2>/dev/null || rm -f "$f"; exit ${takenOver}; fi`;
@@ -95,24 +100,6 @@ export function persistentLoginCommand(
   return ['/bin/sh', '-c', openScript, 'spoonbox', ...given, ...options];
 }
 
-/**
- * $1 rows, $2 columns, $3 name of the server. The history is wrapped for the new size first, printed, and pushed out of the
- * screen, which tmux then draws.
- */
-const resumeScript = `stty rows "$1" cols "$2" -echo 2>/dev/null; n=$3; f=${exitFileOf('$n')}
-t="tmux -u -L $n -f /dev/null"
-$t detach-client -s ${name} \\; resize-window -t ${name} -x "$2" -y "$1" \\; \\
-if -F '#{history_size}' 'capture-pane -peJ -t ${name} -S -${replayLines} -E -1' 2>/dev/null
-printf '\\033[m'; i=1; while [ $i -lt "$1" ]; do echo; i=$((i+1)); done
-$t attach -d -t ${name} \\; set -w window-size latest >/dev/null 2>&1
-${exitScript}
-exit ${takenOver}`;
-
-/** Goes on with a shell that was started so. */
-export function resumeCommand(session: string, { rows, cols }: TerminalSize): string[] {
-  return ['/bin/sh', '-c', resumeScript, 'spoonbox', String(rows), String(cols), serverOf(session)];
-}
-
 /** Exit code 0: the session has such a server. */
 export function hasServerCommand(session: string): string[] {
   return ['/bin/sh', '-c', `tmux -L "$1" has-session -t ${name}`, 'spoonbox', serverOf(session)];
@@ -134,11 +121,11 @@ export function endServerCommand(session: string, withinMs: number): string[] {
 }
 
 /** By this name the sweep knows it, too: see `session-marks.ts`. */
-function serverOf(session: string): string {
+export function serverOf(session: string): string {
   return `spoonbox-${session}`;
 }
 
 /** Beside the server's socket, in a directory that tmux makes for its user alone. */
-function exitFileOf(server: string): string {
+export function exitFileOf(server: string): string {
   return `"\${TMUX_TMPDIR:-/tmp}/tmux-$(id -u)/${server}.exit"`;
 }

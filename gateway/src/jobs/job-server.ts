@@ -1,25 +1,22 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import {
-  type ExecProtocol,
-  execProtocols,
-  type ExecRefusal,
-  execRefusals,
-  isExecRefusal,
-} from '#shared/exec-protocol.ts';
-import { type Problem, problemMediaType } from '#shared/problem.ts';
-import { closeTable, isCloseName, refusalTable } from '#shared/terminal-protocol.ts';
-import { refusedOrigin } from '../admission.ts';
+import { execProtocols } from '#shared/exec-protocol.ts';
+import { countAddress, countUser, refusedOrigin } from '../admission.ts';
+import type { ConnectRate } from '../connect-rate.ts';
 import { Ending, endedBy } from '../ending.ts';
+import { type Refusal, refuse } from '../refusal.ts';
+import { upgrade } from '../upgrade.ts';
 import { type JobDeps, runJob } from './job.ts';
 import { JobSocket } from './job-socket.ts';
-import { Jobs } from './jobs.ts';
-import { isJobPath, type JobRefusal, readJobRequest } from './request.ts';
-import { type JobSecrets, whoAsks } from './who.ts';
+import { type JobPlace, Jobs } from './jobs.ts';
+import { isJobPath, type JobRequest, readJobRequest } from './request.ts';
+import { type JobSecrets, type Who, whoAsks } from './who.ts';
 
 export interface JobServerDeps extends JobDeps {
   readonly secrets: JobSecrets;
+  /** of terminals and commands together */
+  readonly rate: ConnectRate;
   readonly allowedOrigins: readonly string[];
   /** Lets a token's id pass once. Throws an Ending where it does not. */
   readonly spend: (jti: string) => Promise<void>;
@@ -53,45 +50,43 @@ export function createJobServer(deps: JobServerDeps): JobServer {
     if ('code' in asked) return refuse(socket, asked);
     const badOrigin = refusedOrigin(request, deps.allowedOrigins);
     if (badOrigin !== null) return refuse(socket, badOrigin);
-    const who = await whoAsks(deps.secrets, asked);
-    if ('code' in who) return refuse(socket, who);
-    const place = jobs.enter(who.user);
-    if ('code' in place) return refuse(socket, place);
-    let client: JobSocket | null;
+    const admitted = await admit(request, asked);
+    if ('code' in admitted) return refuse(socket, admitted);
+    const { who, place } = admitted;
+    let client: JobSocket | null = null;
     try {
-      if (who.jti !== null) await deps.spend(who.jti);
-      client = await upgrade(request, socket, head, asked);
-    } catch (error) {
-      place.leave();
-      if (!(error instanceof Ending)) throw error;
-      return refuse(socket, { code: error.errorCode, detail: error.message });
+      client = await upgrade(server, request, socket, head, (ws) => clientOf(ws, asked));
+    } finally {
+      if (client === null) place.leave();
     }
-    if (client === null) return place.leave();
-    await runJob(deps, { ...asked, user: who.user, directory: who.directory }, client, place);
+    if (client !== null) await runJob(deps, { ...asked, user: who.user, directory: who.directory }, client, place);
   }
 
-  /** null: it was no WebSocket handshake, and ws has answered so; or the client has gone. */
-  function upgrade(
-    request: IncomingMessage,
-    socket: Duplex,
-    head: Buffer,
-    how: { protocol: ExecProtocol; stdin: boolean },
-  ): Promise<JobSocket | null> {
-    return new Promise((resolve) => {
-      if (socket.destroyed) {
-        resolve(null);
-        return;
-      }
-      const failed = (): void => resolve(null);
-      socket.once('close', failed);
-      server.handleUpgrade(request, socket, head, (ws: WebSocket) => {
-        socket.off('close', failed);
-        const client = new JobSocket(ws, how, deps);
-        sockets.add(client);
-        ws.once('close', () => sockets.delete(client));
-        resolve(client);
-      });
-    });
+  /** What costs least is looked at first; a token is spent last, when nothing else can be refused. */
+  async function admit(request: IncomingMessage, asked: JobRequest): Promise<{ who: Who; place: JobPlace } | Refusal> {
+    let place: JobPlace | null = null;
+    try {
+      countAddress(deps.rate, request);
+      const who = await whoAsks(deps.secrets, asked);
+      if ('code' in who) return who;
+      countUser(deps.rate, who.user);
+      const entered = jobs.enter(who.user);
+      if ('code' in entered) return entered;
+      place = entered;
+      if (who.jti !== null) await deps.spend(who.jti);
+      return { who, place };
+    } catch (error) {
+      place?.leave();
+      if (!(error instanceof Ending)) throw error;
+      return { code: error.errorCode, detail: error.message };
+    }
+  }
+
+  function clientOf(ws: WebSocket, asked: JobRequest): JobSocket {
+    const client = new JobSocket(ws, asked, deps);
+    sockets.add(client);
+    ws.once('close', () => sockets.delete(client));
+    return client;
   }
 
   return {
@@ -118,27 +113,4 @@ export function createJobServer(deps: JobServerDeps): JobServer {
       cancelCut();
     },
   };
-}
-
-function refuse(socket: Duplex, refusal: JobRefusal): void {
-  const problem = problemOf(refusal);
-  const body = JSON.stringify(problem);
-  const head = [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}`,
-    'Connection: close',
-    `Content-Type: ${problemMediaType}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
-  ];
-  socket.once('finish', () => socket.destroy());
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-}
-
-function problemOf({ code, detail }: JobRefusal): Problem {
-  const { status, text } = refusedBy(code);
-  return { type: `urn:spoonbox:problem:${code}`, code, title: text, status, detail };
-}
-
-function refusedBy(code: ExecRefusal): { status: number; text: string } {
-  if (isExecRefusal(code)) return execRefusals[code];
-  return isCloseName(code) ? { status: 503, text: closeTable[code].text } : refusalTable[code];
 }

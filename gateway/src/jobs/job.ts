@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { sleep } from '#shared/clock.ts';
 import { type ExecStatus, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
 import { EngineError } from '#shared/faults.ts';
 import { LeaseId, type UserName } from '#shared/identity.ts';
 import { lookAfterEnd } from '../autopsy.ts';
-import { ClientGone, Ending } from '../ending.ts';
+import { ClientGone, Ending, storeIsSilent } from '../ending.ts';
 import type { BoxCommands, RunningCommand } from '../exec/command-port.ts';
 import type { StartQueue } from '../exec/start-queue.ts';
 import { TerminalLease } from '../lease.ts';
+import { pauseAfter } from '../start-shell.ts';
 import { type WaitDeps, waitReady } from '../wait-ready.ts';
 import type { JobSocket } from './job-socket.ts';
 import type { JobPlace } from './jobs.ts';
@@ -119,7 +119,7 @@ class Job {
     } catch (error) {
       if (error instanceof Ending) throw error;
       this.#deps.log.warn({ user, error }, 'no lease for a command: Redis does not answer');
-      throw new Ending('try-later', { message: 'the state store does not answer; try again later' });
+      throw storeIsSilent();
     }
     const lease = this.#lease;
     this.#stopWatching = this.#deps.feed.watch(user, () => void lease.check());
@@ -143,15 +143,9 @@ class Job {
       } catch (error) {
         if (!(error instanceof EngineError) || !notRun.has(error.fault.kind)) throw error;
         log.info({ user, containerId, error }, 'the box of a command has just ended; waiting for the next one');
-        await this.#pauseAfter(failures);
+        await pauseAfter(this.#deps, failures + 1, this.#signal);
       }
     }
-  }
-
-  async #pauseAfter(failures: number): Promise<void> {
-    const { restartMinMs, restartMaxMs } = this.#deps.limits;
-    const delayMs = Math.min(restartMaxMs, restartMinMs * 2 ** Math.min(failures, 10));
-    await sleep(this.#deps.clock, delayMs, this.#signal);
   }
 }
 

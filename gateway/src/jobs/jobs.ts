@@ -1,7 +1,7 @@
 import type { UserName } from '#shared/identity.ts';
 import type { Ending } from '../ending.ts';
 import type { GatewayLimits } from '../limits.ts';
-import type { JobRefusal } from './request.ts';
+import type { Refusal } from '../refusal.ts';
 
 /** A command's place on this gateway. */
 export interface JobPlace {
@@ -12,8 +12,8 @@ export interface JobPlace {
 }
 
 /**
- * All commands of this gateway, and their limits. They have no records in Redis: what a gateway leaves in a box is found by
- * its mark, which no lease answers for any more.
+ * All commands of this gateway, and their limits. They have no records in Redis: nobody comes back to one. Where a gateway dies,
+ * their leases expire, and the sweep then finds what is left in their boxes by its mark, within some minutes.
  */
 export class Jobs {
   readonly #limits: GatewayLimits;
@@ -30,7 +30,7 @@ export class Jobs {
     return this.#open.size;
   }
 
-  enter(user: UserName): JobPlace | JobRefusal {
+  enter(user: UserName): JobPlace | Refusal {
     if (this.#closed) return { code: this.#closed.errorCode, detail: this.#closed.message };
     const { jobsPerGateway, jobsPerUser } = this.#limits;
     if (this.#open.size >= jobsPerGateway) {

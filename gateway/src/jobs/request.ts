@@ -9,6 +9,7 @@ import {
 import { UserName, userOfBoxName } from '#shared/identity.ts';
 import { tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
 import { Directory } from '#shared/terminal-token.ts';
+import type { Refusal } from '../refusal.ts';
 
 /** What a request for a command says, before anything of it is believed. */
 export interface JobRequest {
@@ -29,19 +30,13 @@ export interface Credential {
   readonly inUrl: boolean;
 }
 
-/** A refusal before the upgrade: a plain HTTP answer with problem details. */
-export interface JobRefusal {
-  readonly code: ExecRefusal;
-  readonly detail: string;
-}
-
 const podExecPath = /^\/api\/v1\/namespaces\/[^/]+\/pods\/([^/]+)\/exec$/;
 
 export function isJobPath(path: string): boolean {
   return path === execPath || podExecPath.test(path);
 }
 
-export function readJobRequest(request: IncomingMessage): JobRequest | JobRefusal {
+export function readJobRequest(request: IncomingMessage): JobRequest | Refusal {
   const url = URL.parse(request.url ?? '', 'http://gateway');
   if (url === null || !isJobPath(url.pathname)) return refused('route-unknown', `commands are run at ${execPath}`);
   if (request.method !== 'GET') return refused('method-refused', 'a WebSocket begins with GET');
@@ -120,6 +115,6 @@ function credentialOf(request: IncomingMessage, offered: readonly string[], quer
   return inQuery === null ? null : { text: inQuery, inUrl: true };
 }
 
-function refused(code: ExecRefusal, detail: string): JobRefusal {
+function refused(code: ExecRefusal, detail: string): Refusal {
   return { code, detail };
 }

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { UserName } from '#shared/identity.ts';
 import { verifyTerminalToken } from '#shared/terminal-token.ts';
-import type { JobRefusal, JobRequest } from './request.ts';
+import type { Refusal } from '../refusal.ts';
+import type { JobRequest } from './request.ts';
 
 export interface JobSecrets {
   /** bearer token of the API: may run commands in every box; null = it may not here */
@@ -19,7 +20,7 @@ export interface Who {
 }
 
 /** Looks at the token of a request, and changes nothing. */
-export async function whoAsks(secrets: JobSecrets, asked: JobRequest): Promise<Who | JobRefusal> {
+export async function whoAsks(secrets: JobSecrets, asked: JobRequest): Promise<Who | Refusal> {
   const { credential } = asked;
   if (credential === null) {
     return {

@@ -40,6 +40,10 @@ class SimTerminal implements Terminal {
     return Promise.resolve({ running: !this.stream.destroyed, exitCode: null, boxRuns: true });
   }
 
+  outlives(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   hangUp(): Promise<void> {
     this.stream.destroy();
     this.#onEnd(this);

@@ -55,6 +55,7 @@ export const clients = target(
       // Of a socket the client uses exactly what the fake has.
       const client = new TerminalClient(
         socket as unknown as WebSocket,
+        null,
         dialect,
         { cols: 80, rows: 24 },
         { clock, limits },

@@ -1,0 +1,93 @@
+import type Docker from 'dockerode';
+import { z } from 'zod';
+import { type Clock, sleep } from '#shared/clock.ts';
+import { engineCall } from '#shared/docker.ts';
+import { isGone } from './end-marked.ts';
+import { callTimeoutMs } from './limits.ts';
+import type { ProcessState } from './port.ts';
+
+export interface ExecState {
+  readonly running: boolean;
+  readonly exitCode: number | null;
+  /** as the engine's host counts them; 0 = there is no process yet */
+  readonly pid: number;
+}
+
+/** The engine answers a start before the process exists; so long it is waited for. */
+const processWithinMs = 10_000;
+const lookEveryMs = { first: 5, most: 200 };
+/** So long it takes at least (50 ms here): looking earlier only takes processor time from the engine that makes it. */
+export const processTakesMs = 40;
+
+/** A process must be looked at, to end it, whatever else was given up. */
+const never = new AbortController().signal;
+
+/** What the engine knows of one exec, and of the box that it is in. */
+export class ExecLook {
+  readonly #docker: Docker;
+  readonly #clock: Clock;
+  readonly #of: { readonly containerId: string; readonly execId: string };
+
+  constructor(deps: { docker: Docker; clock: Clock }, of: { containerId: string; execId: string }) {
+    this.#docker = deps.docker;
+    this.#clock = deps.clock;
+    this.#of = of;
+  }
+
+  async state(): Promise<ProcessState> {
+    const [exec, boxRuns] = await Promise.all([this.inspect(), this.boxRuns()]);
+    return { running: exec?.running ?? false, exitCode: exec?.exitCode ?? null, boxRuns };
+  }
+
+  /** Its state once there is a process, or will be none any more: one that is only being made can be neither sized nor ended. */
+  async started(firstAfterMs = lookEveryMs.first): Promise<ExecState | null> {
+    for await (const _look of looks(this.#clock, processWithinMs, firstAfterMs)) {
+      const exec = await this.inspect();
+      if (exec === null || !exec.running || exec.pid > 0) return exec;
+    }
+    return await this.inspect();
+  }
+
+  /** null: the engine does not know it any more. An exec whose process is not made yet counts as running. */
+  async inspect(): Promise<ExecState | null> {
+    try {
+      const exec = this.#docker.getExec(this.#of.execId);
+      const inspect = (abortSignal: AbortSignal): Promise<unknown> => exec.inspect({ abortSignal });
+      const view = ExecView.parse(await engineCall('exec-inspect', callTimeoutMs, inspect, never));
+      const running = view.Running || view.ExitCode === null;
+      return { running, exitCode: running ? null : view.ExitCode, pid: view.Pid };
+    } catch (error) {
+      if (isGone(error)) return null;
+      throw error;
+    }
+  }
+
+  async boxRuns(): Promise<boolean> {
+    try {
+      const container = this.#docker.getContainer(this.#of.containerId);
+      const inspect = (abortSignal: AbortSignal): Promise<unknown> => container.inspect({ abortSignal });
+      return ContainerStateView.parse(await engineCall('inspect', callTimeoutMs, inspect, never)).State.Running;
+    } catch (error) {
+      if (isGone(error)) return false;
+      throw error;
+    }
+  }
+}
+
+/** Ticks at growing intervals, for `withinMs`; the first time after `firstAfterMs`, because what was just begun takes a moment. */
+export async function* looks(clock: Clock, withinMs: number, firstAfterMs = lookEveryMs.first): AsyncGenerator<void> {
+  const until = clock.monotonicMs() + withinMs;
+  await sleep(clock, firstAfterMs, never);
+  for (let waitMs = lookEveryMs.first; ; waitMs = Math.min(waitMs * 2, lookEveryMs.most)) {
+    yield;
+    if (clock.monotonicMs() > until) return;
+    await sleep(clock, waitMs, never);
+  }
+}
+
+const ExecView = z.object({
+  Running: z.boolean(),
+  ExitCode: z.number().nullable().default(null),
+  Pid: z.number().default(0),
+});
+const ContainerStateView = z.object({ State: z.object({ Running: z.boolean() }) });

@@ -1,0 +1,2 @@
+/** One call on the engine. */
+export const callTimeoutMs = 10_000;
