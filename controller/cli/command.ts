@@ -1,3 +1,5 @@
+import { ApiRefusal, InvalidName, SpoonboxError, Unreachable } from '../sdk/errors.ts';
+
 /** Exit codes of the CLI; the BSD ones of sysexits.h where they fit. `attach` and `exec` also exit with the shell's or command's own. */
 export const exitCodes = {
   ok: 0,
@@ -19,6 +21,18 @@ export const exitCodesHelp = `Exit codes
   77   the token is refused
   130  interrupted
   attach, exec: the exit code of the shell or command, or 255 when it ended otherwise`;
+
+/** What a command ends with that threw this; null for a defect. */
+export function exitCodeOf(error: unknown): number | null {
+  if (error instanceof CliError) return error.exitCode;
+  if (error instanceof Unreachable) return exitCodes.unreachable;
+  if (error instanceof InvalidName) return exitCodes.usage;
+  if (!(error instanceof SpoonboxError)) return null;
+  if (!(error instanceof ApiRefusal)) return exitCodes.failed;
+  const { status, code } = error.problem;
+  if (status === 401) return exitCodes.tokenRefused;
+  return code === 'redis-unavailable' || code === 'shutting-down' ? exitCodes.notYet : exitCodes.failed;
+}
 
 /** One line for people: what, why, what to do. */
 export class CliError extends Error {

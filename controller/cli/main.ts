@@ -10,7 +10,7 @@ import { recreate } from './commands/recreate.ts';
 import { release } from './commands/release.ts';
 import { replay } from './commands/replay.ts';
 import { token } from './commands/token.ts';
-import { CliError, type Command, exitCodes, exitCodesHelp } from './command.ts';
+import { CliError, type Command, exitCodeOf, exitCodes, exitCodesHelp } from './command.ts';
 import { colour, print, table } from './output.ts';
 
 const commands: readonly Command[] = [
@@ -84,10 +84,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   process.exitCode = await run(process.argv.slice(2), interrupted.signal);
 } catch (error) {
-  const known = error instanceof CliError;
-  const text = known ? error.message : `a defect of the CLI: ${error instanceof Error ? error.stack : String(error)}`;
+  const exitCode = exitCodeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const text = exitCode !== null ? message : `a defect of the CLI: ${error instanceof Error ? error.stack : message}`;
   process.stderr.write(`${colour('red', 'spoonbox:', process.stderr)} ${text}\n`);
-  process.exitCode = known ? error.exitCode : exitCodes.failed;
+  process.exitCode = exitCode ?? exitCodes.failed;
 }
 // Standard input may still be open; what was printed may still be on its way.
 if (!interrupted.signal.aborted) await Promise.all([flushed(process.stdout), flushed(process.stderr)]);

@@ -1,11 +1,11 @@
-import { type Client, createClient } from './client.ts';
+import { type ApiClient, createApiClient } from '../sdk/api-client.ts';
 import { findSettings, type Settings } from './settings.ts';
 
 /** The client for the flags, the environment and the working directory of this process. */
 export function openClient(flags: {
   server?: string | undefined;
   token?: string | undefined;
-}): Client & { settings: Settings } {
+}): ApiClient & { settings: Settings } {
   const settings = findSettings(flags, process.env, process.cwd());
-  return { ...createClient(settings), settings };
+  return { ...createApiClient(settings), settings };
 }

@@ -1,12 +1,12 @@
 import type { BoxView } from '#shared/api-schemas.ts';
-import type { Client } from './client.ts';
-import { ApiRefusal } from './client.ts';
+import type { ApiClient } from '../sdk/api-client.ts';
+import { ApiRefusal } from '../sdk/errors.ts';
 import { printable, statusLine } from './output.ts';
 
 const lookEveryMs = 300;
 
 /** Waits until the container that `before` shows is gone (or no box is being made any more); tells what it waits for. */
-export async function waitUntilGone(client: Client, before: BoxView, signal: AbortSignal): Promise<void> {
+export async function waitUntilGone(client: ApiClient, before: BoxView, signal: AbortSignal): Promise<void> {
   const status = statusLine();
   try {
     for (;;) {

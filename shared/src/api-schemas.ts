@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ClassName, LeaseId, UserName } from './identity.ts';
 import { Lease, LeaseEndReason, LeaseKind, Session } from './lease.ts';
+import { oneLine } from './operator-schemas.ts';
 import { Condition, LastReap, Phase, PullProgress, Step } from './status.ts';
 import { defaultTokenTtlMs, Directory, DisplayName, SessionId, TerminalMode } from './terminal-token.ts';
 
@@ -28,16 +29,16 @@ export const LeaseParams = z.strictObject({ user: UserName, id: LeaseId });
 export type LeaseParams = z.infer<typeof LeaseParams>;
 
 export const WatchQuery = z.strictObject({ watch: flag.optional() });
+/** The most boxes that one page holds. */
+export const maxPageSize = 500;
+export const ListQuery = z.strictObject({
+  watch: flag.optional(),
+  limit: count(maxPageSize).optional(),
+  continue: z.string().max(200).optional().describe('as the page before said'),
+  selector: z.string().max(500).optional().describe('phase=ready,class!=small'),
+});
 export const EventsQuery = z.strictObject({ limit: count(maxEventsListed).optional() });
 export const WaitQuery = z.strictObject({ waitMs: count(maxWaitMs).default(0) });
-
-/** For people and events: one line of text. */
-const oneLine = (max: number) =>
-  z
-    .string()
-    .min(1)
-    .max(max)
-    .regex(/^\P{Cc}*$/u, { error: 'is one line without control characters' });
 
 export const LeaseBody = z.strictObject({
   kind: LeaseKind,
@@ -117,7 +118,9 @@ export const BoxView = z.object({
 });
 export type BoxView = z.infer<typeof BoxView>;
 
-export const BoxList = z.object({ items: z.array(BoxView) });
+/** `continue`: what to ask with for the rest; null = this is all. */
+export const BoxList = z.object({ items: z.array(BoxView), continue: z.string().nullable().default(null) });
+export type BoxList = z.infer<typeof BoxList>;
 
 export const LeaseReply = z.object({
   lease: z.object({ id: LeaseId, user: UserName, expiresAt: z.number() }),
@@ -144,10 +147,14 @@ export type TerminalTokenReply = z.infer<typeof TerminalTokenReply>;
 
 export const BoxEventView = z.object({
   id: z.string(),
+  /** as asked for where it is left out */
+  user: UserName.optional(),
   at: z.number(),
   reason: z.string(),
   message: z.string(),
   by: z.string(),
+  /** the edge of the machine that the box took with it, and the rule that led there; null = none */
+  edge: z.object({ from: z.string(), to: z.string(), rule: z.string() }).nullable().default(null),
 });
 export type BoxEventView = z.infer<typeof BoxEventView>;
 export const EventList = z.object({ items: z.array(BoxEventView) });

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { BoxView } from '#shared/api-schemas.ts';
-import { readEvents, type ServerEvent } from '../../controller/cli/server-events.ts';
+import { readEvents, type ServerEvent } from '../../controller/sdk/server-events.ts';
 import { type ApiWorld, createApiWorld, token, until } from './api-world.ts';
 
 let world: ApiWorld | null = null;

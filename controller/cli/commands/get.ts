@@ -1,11 +1,11 @@
 import { parseArgs } from 'node:util';
 import type { BoxView } from '#shared/api-schemas.ts';
 import { boxHeader, boxRow, wideBoxHeader } from '../box-rows.ts';
-import type { Client } from '../client.ts';
+import type { ApiClient, ResumeId } from '../../sdk/api-client.ts';
 import {
-  CliError,
   type Command,
   commonOptions,
+  exitCodeOf,
   exitCodes,
   oneOf,
   parsed,
@@ -64,7 +64,7 @@ Examples
     const format = oneOf('get', 'output', values.output, formats);
     const client = openClient(values);
     if (values.watch) return await watchBoxes(client, user, format, signal);
-    const boxes = user === null ? await client.boxes(signal) : [await client.box(user, signal)];
+    const boxes = user === null ? await client.boxes(null, signal) : [await client.box(user, signal)];
     if (format === 'json') print(JSON.stringify(user === null ? { items: boxes } : boxes[0], null, 2));
     else printTable(boxes, format === 'wide');
     return exitCodes.ok;
@@ -80,20 +80,26 @@ function printTable(boxes: readonly BoxView[], wide: boolean): void {
 }
 
 /** The full state as a table, then a line for each change. A watch that breaks is opened again; nothing is told twice. */
-async function watchBoxes(client: Client, user: string | null, format: Format, signal: AbortSignal): Promise<number> {
+async function watchBoxes(
+  client: ApiClient,
+  user: string | null,
+  format: Format,
+  signal: AbortSignal,
+): Promise<number> {
   const show = createPrinter(format);
   let failures = 0;
+  let last: ResumeId = null;
   for (;;) {
     try {
-      for await (const event of client.watch(user, signal)) {
+      for await (const event of client.watch(user, last, signal)) {
         failures = 0;
+        last = event.id;
         if (event.type === 'box') show.box(event.box);
         else if (event.type === 'removed') show.removed(event.user);
         else show.synced();
       }
     } catch (error) {
-      const mayPass =
-        error instanceof CliError && (error.exitCode === exitCodes.unreachable || error.exitCode === exitCodes.notYet);
+      const mayPass = exitCodeOf(error) === exitCodes.unreachable || exitCodeOf(error) === exitCodes.notYet;
       failures += 1;
       if (!mayPass || (failures === 1 && !show.began()) || failures > maxReconnects) throw error;
     }

@@ -2,7 +2,8 @@ import { WebSocket } from 'ws';
 import { channel, ExecStatus, execPath, execProtocols, exitCodeOf } from '#shared/exec-protocol.ts';
 import { parseJson } from '#shared/json.ts';
 import { terminalLimits, terminalPath, tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
-import { CliError, exitCodes } from '../command.ts';
+import { SpoonboxError } from '../../sdk/errors.ts';
+import { exitCodes } from '../command.ts';
 import { hint, printable } from '../output.ts';
 import { refusalOf, unusable } from '../terminal/open-socket.ts';
 
@@ -110,7 +111,7 @@ function opened(socket: WebSocket, url: string, signal: AbortSignal): Promise<vo
     });
     socket.once('unexpected-response', (_request, answer) => {
       const tell = (error: unknown): void => {
-        reject(error instanceof CliError ? error : unusable(place, error));
+        reject(error instanceof SpoonboxError ? error : unusable(place, error));
         socket.terminate();
       };
       refusalOf(place, answer).then(tell, tell);

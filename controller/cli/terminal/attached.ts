@@ -1,7 +1,7 @@
 import type { NoticeCode, ServerMessage } from '#shared/terminal-protocol.ts';
 import { type Closed, openTerminal, type TerminalAccess, type TerminalEvent } from '#shared/terminal-client.ts';
-import { ApiRefusal } from '../client.ts';
-import { CliError, exitCodes } from '../command.ts';
+import { ApiRefusal, SpoonboxError } from '../../sdk/errors.ts';
+import { exitCodes } from '../command.ts';
 import { printable, statusLine } from '../output.ts';
 import { createEscapeFilter, escapeHelp } from './escape.ts';
 import { openLocalTerminal } from './local-terminal.ts';
@@ -143,7 +143,7 @@ export async function attachTerminal(
       return;
     }
     if (lastShellOf === '' && error !== null) {
-      fail(error instanceof CliError ? error : unusable(url, error));
+      fail(error instanceof SpoonboxError ? error : unusable(url, error));
       return;
     }
     if (shellOf !== '') local.reset();

@@ -4,8 +4,7 @@ import { parseJson } from '#shared/json.ts';
 import { Problem } from '#shared/problem.ts';
 import type { LinkSocket } from '#shared/terminal-link.ts';
 import { terminalLimits } from '#shared/terminal-protocol.ts';
-import { ApiRefusal } from '../client.ts';
-import { CliError, exitCodes } from '../command.ts';
+import { ApiRefusal, type SpoonboxError, Unreachable } from '../../sdk/errors.ts';
 
 const maxRefusalChars = 16_384;
 
@@ -27,7 +26,7 @@ export function openSocket(url: string, protocols: string[]): LinkSocket {
 }
 
 /** What the gateway says in the body. */
-export async function refusalOf(url: string, answer: IncomingMessage): Promise<CliError> {
+export async function refusalOf(url: string, answer: IncomingMessage): Promise<SpoonboxError> {
   let body = '';
   for await (const chunk of answer) {
     body += String(chunk);
@@ -38,11 +37,11 @@ export async function refusalOf(url: string, answer: IncomingMessage): Promise<C
   return unusable(url, new Error(`it answered HTTP ${answer.statusCode}`));
 }
 
-export function unusable(url: string, error: unknown): CliError {
+export function unusable(url: string, error: unknown): Unreachable {
   const message = error instanceof Error ? error.message : String(error);
   const why = error instanceof Error && 'code' in error && message === '' ? String(error.code) : message;
-  return new CliError(
+  return new Unreachable(
     `the terminal gateway at ${url.replace(/\?.*$/, '')} cannot be used (${why}): is it running, and reached from here?`,
-    exitCodes.unreachable,
+    { cause: error },
   );
 }

@@ -3,6 +3,7 @@ import {
   BoxParams,
   type BoxView,
   EventsQuery,
+  ListQuery,
   maxEventsListed,
   NoQuery,
   WatchQuery,
@@ -19,7 +20,7 @@ const operator = 'operator';
 
 /** Looking at boxes (which is never activity), and an operator's wishes (written as desired state; the reconciler acts). */
 export function addBoxRoutes({ app, store, classes, feed, watches }: Api): void {
-  app.get('/v1/boxes', { schema: { querystring: WatchQuery } }, async (request, reply) => {
+  app.get('/v1/boxes', { schema: { querystring: ListQuery } }, async (request, reply) => {
     if (request.query.watch) return watches.open(reply, null);
     return { items: await fromStore(feed.readAll()) };
   });

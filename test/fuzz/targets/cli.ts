@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { ServerMessage } from '#shared/terminal-protocol.ts';
 import { printable } from '../../../controller/cli/output.ts';
-import { readEvents } from '../../../controller/cli/server-events.ts';
+import { readEvents } from '../../../controller/sdk/server-events.ts';
 import { createEscapeFilter } from '../../../controller/cli/terminal/escape.ts';
 import { must, target } from '../target.ts';
 import { cuts, junk, mutated, pieces, text } from '../values.ts';
