@@ -126,13 +126,13 @@ export class Audience {
   /** A socket comes. `has`: how far it has the output; null = it has none. Throws an Ending where there is no place. */
   enter(client: TerminalClient, guest: Guest, has: number | null): void {
     const { limits } = this.#deps;
-    for (const other of this.#viewers) {
-      if (other.guest === guest) this.#remove(other, new ClientGone('this client came back on another socket', false));
-    }
-    if (this.#viewers.size >= limits.viewersPerSession) {
+    // Before anybody is sent away: a session that nobody enters must not be left by its last one.
+    if (client.gone.aborted) throw client.gone.reason;
+    const earlier = [...this.#viewers].filter((other) => other.guest === guest);
+    if (this.#viewers.size - earlier.length >= limits.viewersPerSession) {
       throw new Ending('too-many-sessions', { message: `${limits.viewersPerSession} are at this terminal already` });
     }
-    if (client.gone.aborted) throw client.gone.reason;
+    for (const other of earlier) this.#remove(other, new ClientGone('this client came back on another socket', false));
     const viewer = new Viewer(this.#viewerHost, client, guest, this.#deps);
     guest.goneAtMs = null;
     client.gone.addEventListener('abort', () => this.#left(viewer, client.gone.reason), { once: true });

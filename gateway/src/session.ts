@@ -218,7 +218,7 @@ export class TerminalSession {
       this.#notice('session-lost', 'the shell of this terminal is no more; this is a new one');
     }
     if (isFirst) void this.#tellLastReap();
-    if (this.#audience.count === 0) this.#beginGrace();
+    if (this.#audience.count === 0 && this.emptySinceMs === null) this.#beginGrace();
     else this.#putRecord();
   }
 
@@ -262,11 +262,13 @@ export class TerminalSession {
 
   #beginGrace(): void {
     const { clock, limits } = this.#deps;
+    this.#cancelGrace();
     this.emptySinceMs = clock.monotonicMs();
     this.#hold.detach();
     this.#warning?.stop();
     this.#putRecord();
     this.#cancelGrace = clock.after(limits.graceMs, () => {
+      if (this.#audience.count > 0) return;
       const minutes = Math.round(limits.graceMs / 60_000);
       this.end(new Ending('ended', { message: `nobody came back within ${minutes} min` }));
     });

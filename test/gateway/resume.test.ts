@@ -213,6 +213,27 @@ describe('a session without a socket', () => {
     expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] });
   });
 
+  it('is not ended by the grace of before, once somebody is back: its shell was gone on with meanwhile', async () => {
+    const graceMs = 600;
+    const brisk = await world.gateway({ persist: 'tmux', limits: { graceMs } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: brisk.port, token: await world.token(user, { session: 'stale' }) });
+    const resume = await cut(client);
+    const killed = latest();
+    exec.resumable.add('stale');
+    killed.isOutlived = true;
+    killed.ends({ exitCode: 129 });
+    await vi.waitFor(() => expect(latest()).not.toBe(killed));
+    const back = await open({ port: brisk.port, ...resume });
+    await back.message('hello');
+    await new Promise((resolve) => setTimeout(resolve, graceMs + 50));
+    expect(back.socket.readyState).toBe(back.socket.OPEN);
+    expect(latest().hangUps).toBe(0);
+    back.socket.close(1000);
+    await vi.waitFor(() => expect(brisk.sessions).toBe(0));
+  });
+
   it('is ended at once where its client said that it is done', async () => {
     const { user, shell, client } = await attached('done');
     client.socket.close(1000);
