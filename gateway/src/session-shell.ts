@@ -144,6 +144,14 @@ export class SessionShell {
     await this.#hangUp('ours');
   }
 
+  /** What a gateway that is gone has left of a shell which does not outlive it. Never rejects. */
+  async endLeft(containerId: string): Promise<void> {
+    const { user, id: session } = this.#of;
+    await this.#deps.exec.endLeft({ containerId, session }).catch((error: unknown) => {
+      this.#deps.log.error({ user, session, error }, 'what another gateway left of a terminal may be left in the box');
+    });
+  }
+
   /** Another gateway has the session: a shell that outlives its gateway is left to it, one that does not ends. Never rejects. */
   async letGo(): Promise<void> {
     if (this.persist === 'none') await this.#hangUp('anothers');

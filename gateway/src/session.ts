@@ -164,6 +164,11 @@ export class TerminalSession {
     if (before?.persist === 'tmux') {
       this.#shell.resumes = true;
       this.#audience.knows(before.tickets);
+    } else if (before !== null) {
+      // One that was killed just after it had started a shell has not recorded where: then it is where a shell would be now.
+      const now = taken.status === 'fulfilled' ? taken.value.containerId : '';
+      const containerId = before.containerId || now;
+      if (containerId !== '') await this.#shell.endLeft(containerId);
     }
     if (taken.status === 'rejected') throw taken.reason;
     if (claimed.status === 'rejected') throw claimed.reason;
