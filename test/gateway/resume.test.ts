@@ -260,12 +260,16 @@ describe('a session without a socket', () => {
 });
 
 describe('several at one session', () => {
-  it('that come first at the same moment share one shell', async () => {
+  it.each<[string, Partial<ConnectOptions>]>([
+    ['as a subprotocol', {}],
+    ['in hello', { tokenBy: 'hello' }],
+  ])('that come first at the same moment, with a token %s, share one shell', async (by, how) => {
     const user = world.newUser();
     await world.commit(user, { phase: 'ready', containerId: 'c1' });
     const before = exec.terminals.length;
-    const tokens = await Promise.all([1, 2, 3].map(() => world.token(user, { session: 'twins' })));
-    const all = await Promise.all(tokens.map((token) => come({ token })));
+    const session = `twins-${by.replaceAll(' ', '-')}`;
+    const tokens = await Promise.all([1, 2, 3].map(() => world.token(user, { session })));
+    const all = await Promise.all(tokens.map((token) => come({ token, ...how })));
     await Promise.all(all.map((client) => client.message('hello')));
     expect(exec.terminals.length).toBe(before + 1);
     latest().says('hi');
@@ -273,6 +277,18 @@ describe('several at one session', () => {
     expect(await all[0]?.message('viewers')).toMatchObject({
       viewers: [{ mode: 'rw' }, { mode: 'rw' }, { mode: 'rw' }],
     });
+  });
+
+  it('that come first at the same moment as raw sockets share one shell', async () => {
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const before = exec.terminals.length;
+    const tokens = await Promise.all([1, 2, 3].map(() => world.token(user, { session: 'raw-twins' })));
+    const all = await Promise.all(tokens.map((token) => come({ token, raw: true })));
+    await vi.waitFor(() => expect(exec.terminals.length).toBeGreaterThan(before));
+    latest().says('hi');
+    await Promise.all(all.map((client) => client.sees('hi')));
+    expect(exec.terminals.length).toBe(before + 1);
   });
 
   it('see the screen as it is when they join, and a read-only one types nothing', async () => {
