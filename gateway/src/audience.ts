@@ -149,6 +149,7 @@ export class Audience {
     this.#lastContainerId = containerId;
     for (const viewer of this.#viewers) {
       if (!isSame || this.#has.has(viewer)) this.#greet(viewer, this.#has.get(viewer) ?? null);
+      else viewer.goesOn();
     }
     this.#has.clear();
   }

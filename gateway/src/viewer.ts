@@ -150,6 +150,11 @@ export class Viewer {
     await this.#drawn;
   }
 
+  /** It had only seemed to have ended: nothing is sent to who is full any more. */
+  goesOn(): void {
+    this.#isLast = false;
+  }
+
   /** What was received is told, and nothing of it is listened to any more. */
   leave(nowMs: number): void {
     this.#confirm();

@@ -449,6 +449,37 @@ describe('another gateway', () => {
     expect(killed.hangUps).toBe(0);
   });
 
+  it('holds back again from who is full, where the connection was killed while nobody took anything', async () => {
+    const gateway = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000, pausedCheckMs: 20 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const of = { port: gateway.port, acks: false };
+    const brisk = await open({ ...of, token: await world.token(user, { session: 'paused' }) });
+    const slow = await open({ ...of, token: await world.token(user, { session: 'paused' }) });
+    await Promise.all([brisk.message('hello'), slow.message('hello')]);
+    const killed = latest();
+    const chunk = 'z'.repeat(64 * 1024);
+    for (let sent = 0; sent < 6; sent += 1) killed.says(chunk);
+    await vi.waitFor(() => expect(killed.stream.isPaused()).toBe(true));
+    killed.isOutlived = true;
+    exec.resumable.add('paused');
+    killed.ends({ exitCode: 129 });
+    await vi.waitFor(() => expect(latest()).not.toBe(killed));
+    await brisk.sees('\u001bc');
+    await slow.sees('\u001bc');
+    const before = slow.output().length;
+    brisk.tell({ type: 'ack', bytes: brisk.output().length });
+    for (let sent = 0; sent < 3; sent += 1) latest().says(chunk);
+    latest().says('END');
+    await brisk.sees('END');
+    slow.tell({ type: 'ping' });
+    await slow.message('pong');
+    expect(slow.output().length).toBe(before);
+    brisk.tell({ type: 'end' });
+    await slow.closed;
+    await vi.waitFor(() => expect(gateway.sessions).toBe(0));
+  });
+
   it('gives one up whose connection is killed again and again, and ends it', async () => {
     const gateway = await world.gateway({
       persist: 'tmux',
