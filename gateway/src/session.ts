@@ -51,7 +51,7 @@ export interface SessionOf {
 
 /**
  * One terminal from its first client to its end: record and lease → shell → its end. Clients come and go; when the last one has
- * gone, the shell is kept for the grace, and the box is not held by it.
+ * gone, the shell is kept for the grace, and the box is not held by it. So are the last words of one that exits meanwhile.
  *
  * INVARIANTS
  * - At most one shell of it runs.
@@ -73,6 +73,9 @@ export class TerminalSession {
   /** of the last shell, Redis TIME in ms; 0 = there was none */
   #startedAt = 0;
   #cancelGrace: () => void = () => {};
+  /** its shell, by itself: what is left is to tell that */
+  #hasExited = false;
+  #onAttached: () => void = () => {};
   #stopWatching: () => void = () => {};
   #lastStatus: ServerMessage | null = null;
   #lastNotice = '';
@@ -117,7 +120,9 @@ export class TerminalSession {
     this.#audience.enter(client, guest, has);
     this.#cancelGrace();
     this.emptySinceMs = null;
-    this.#hold.attach();
+    // Only for the last words of a shell no box is held, or made.
+    if (!this.#hasExited) this.#hold.attach();
+    this.#onAttached();
     if (this.#lastStatus) client.tell(this.#lastStatus);
     if (this.#shell.isRunning && wasEmpty) this.#putRecord();
   }
@@ -134,6 +139,11 @@ export class TerminalSession {
     if (!this.isOver) this.#over.abort(ending);
   }
 
+  /** Somebody asks for a shell who has not seen this one: where only its last words are left, they do not keep the place. */
+  giveWay(): void {
+    if (this.#hasExited && this.#audience.count === 0) this.end(new ClientGone('a new shell is asked for', true));
+  }
+
   /** After Redis may have lost it. */
   recordAgain(): void {
     this.#record.again();
@@ -144,6 +154,7 @@ export class TerminalSession {
     let ending: Ending | ClientGone;
     try {
       ending = await this.#shell.run(await this.#begin(), this.#over.signal);
+      if (ending.exit) await this.#tellLastWords();
     } catch (error) {
       ending = endingOf(error);
       if (ending.cause !== undefined) this.#deps.log.error({ user: this.of.user, error }, 'a terminal failed');
@@ -152,6 +163,36 @@ export class TerminalSession {
     const staysForOthers = ending instanceof Ending && ending.close === 'restarting' && this.#shell.persist === 'tmux';
     this.#audience.dismiss(ending, staysForOthers);
     return await this.#close(ending);
+  }
+
+  /**
+   * The shell has exited: all who are here get the rest of its output. Where nobody is, that and its exit code wait for who
+   * comes back first, until the grace is over; not where nobody has a ticket.
+   */
+  async #tellLastWords(): Promise<void> {
+    const { signal } = this.#over;
+    this.#hasExited = true;
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#audience.count === 0) {
+        if (this.#audience.tickets().length === 0) return;
+        await this.#attached(signal);
+      }
+      await this.#audience.finish();
+      // Else it was cut while it was told.
+      if (this.#audience.count > 0) return;
+    }
+  }
+
+  #attached(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onOver = (): void => reject(signal.reason);
+      signal.addEventListener('abort', onOver, { once: true });
+      this.#onAttached = () => {
+        signal.removeEventListener('abort', onOver);
+        resolve();
+      };
+    });
   }
 
   /** The session is this gateway's, and the box is held for it. */

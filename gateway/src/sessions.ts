@@ -48,6 +48,7 @@ export class Sessions {
   async enter(claims: TerminalClaims, client: TerminalClient, isKnown: boolean): Promise<void> {
     const { user, session: id, mode, directory } = claims;
     const guest = { mode, name: claims.name ?? user, received: 0 };
+    if (!isKnown) this.#open.get(keyOf(user, id))?.session.giveWay();
     await this.#at(claims, client, (session) => {
       if (session) {
         session.record(claims.record ?? null);

@@ -162,6 +162,46 @@ describe('a client that comes back', () => {
     expect(back.text()).toBe('RESULT');
   });
 
+  it.each([
+    ['its ticket', 'by-ticket'],
+    ['a token, having seen its output', 'by-token'],
+  ])(
+    'with %s after the shell has exited gets its last words and the exit code, and no new shell',
+    async (_, session) => {
+      const { user, shell, client } = await attached(session);
+      shell.says('one ');
+      await client.sees('one ');
+      const resume = await cut(client);
+      await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
+      shell.says('two');
+      shell.ends({ exitCode: 7 });
+      await vi.waitFor(() => expect(shell.stream.readableEnded).toBe(true));
+      const before = exec.terminals.length;
+      const token = await world.token(user, { session });
+      const back = await come(session === 'by-ticket' ? resume : { token, offset: resume.offset });
+      expect(await back.message('exit')).toMatchObject({ code: 7, reason: 'exited' });
+      expect(await back.closed).toMatchObject({ code: 1000 });
+      if (session === 'by-ticket') expect(back.text()).toBe('two');
+      else expect(back.text()).toContain('one two');
+      await vi.waitFor(async () => expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] }));
+      expect(exec.terminals).toHaveLength(before);
+      const next = await come({ token: await world.token(user, { session }) });
+      expect(await next.message('hello')).toMatchObject({ start: 'new' });
+    },
+  );
+
+  it('without having seen a shell that has exited meanwhile gets a new one', async () => {
+    const { user, shell, client } = await attached('fresh');
+    await cut(client);
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
+    shell.ends({ exitCode: 0 });
+    await vi.waitFor(() => expect(shell.stream.readableEnded).toBe(true));
+    expect(gateway.sessions).toBe(1);
+    const next = await come({ token: await world.token(user, { session: 'fresh' }) });
+    expect(await next.message('hello')).toMatchObject({ start: 'new' });
+    expect(latest()).not.toBe(shell);
+  });
+
   it('while its old socket seems to live takes its place', async () => {
     const { client, shell } = await attached('half-open');
     shell.says('x');
@@ -232,6 +272,27 @@ describe('a session without a socket', () => {
     expect(latest().hangUps).toBe(0);
     back.socket.close(1000);
     await vi.waitFor(() => expect(brisk.sessions).toBe(0));
+  });
+
+  it('whose shell exits is ended with the grace, or at once where nobody has a ticket', async () => {
+    const brisk = await world.gateway({ limits: { graceMs: 700 } });
+    for (const raw of [true, false]) {
+      const user = world.newUser();
+      await world.commit(user, { phase: 'ready', containerId: 'c1' });
+      const before = exec.terminals.length;
+      const client = await open({ port: brisk.port, raw, token: await world.token(user) });
+      await vi.waitFor(() => expect(exec.terminals.length).toBe(before + 1));
+      latest().says('x');
+      await client.sees('x');
+      client.socket.terminate();
+      await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
+      latest().ends({ exitCode: 0 });
+      await vi.waitFor(() => expect(latest().stream.readableEnded).toBe(true));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect({ raw, sessions: brisk.sessions }).toEqual({ raw, sessions: raw ? 0 : 1 });
+      await vi.waitFor(() => expect(brisk.sessions).toBe(0));
+      expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] });
+    }
   });
 
   it('is ended at once where its client said that it is done', async () => {
