@@ -188,6 +188,11 @@ export class Audience {
     for (const { client } of this.#viewers) client.tell(message);
   }
 
+  /** All have to go, but may come back: the session goes on. */
+  sendAway(ending: Ending): void {
+    for (const viewer of [...this.#viewers]) this.#remove(viewer, ending);
+  }
+
   /** The last words to all. `goesOn`: the session does without this gateway. */
   dismiss(ending: Ending | ClientGone, goesOn: boolean): void {
     this.#cancelTell?.();

@@ -59,6 +59,11 @@ export class SessionShell {
     return this.#terminal?.execId ?? '';
   }
 
+  /** One was started, and has not ended as far as is known. */
+  get isThere(): boolean {
+    return this.#terminal !== null;
+  }
+
   /** Bytes pass, both ways. */
   get isRunning(): boolean {
     return this.#pump !== null;

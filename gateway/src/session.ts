@@ -62,6 +62,8 @@ export class TerminalSession {
   readonly of: SessionOf;
   /** when the last client left, on the monotonic clock; null = somebody is here */
   emptySinceMs: number | null = null;
+  /** the same of before somebody came back; null = nobody ever did */
+  #lastEmptySinceMs: number | null = null;
   readonly #deps: SessionDeps;
   readonly #audience: Audience;
   readonly #hold: Hold;
@@ -90,7 +92,11 @@ export class TerminalSession {
     this.#hold = new Hold(
       deps,
       { user, session: id, holder, gateway: deps.gateway },
-      { ended: (ending) => this.end(ending), renewed: (at) => this.#warning?.renewed(at) },
+      {
+        ended: (ending) => this.end(ending),
+        refused: (ending) => this.#refused(ending),
+        renewed: (at) => this.#warning?.renewed(at),
+      },
     );
     this.#recording = new SessionRecording(deps.recordings, {
       user,
@@ -119,6 +125,7 @@ export class TerminalSession {
     const wasEmpty = this.emptySinceMs !== null;
     this.#audience.enter(client, guest, has);
     this.#cancelGrace();
+    if (this.emptySinceMs !== null) this.#lastEmptySinceMs = this.emptySinceMs;
     this.emptySinceMs = null;
     // Only for the last words of a shell no box is held, or made.
     if (!this.#hasExited) this.#hold.attach();
@@ -306,14 +313,26 @@ export class TerminalSession {
     };
   }
 
-  #beginGrace(): void {
+  /** Those who came back may not hold the box. Their shell is not ended by that: its grace goes on as if nobody had come. */
+  #refused(ending: Ending): void {
+    if (this.isOver) return;
+    if (!this.#shell.isThere || this.#lastEmptySinceMs === null) {
+      this.end(ending);
+      return;
+    }
+    this.#audience.sendAway(ending);
+    this.#beginGrace(this.#lastEmptySinceMs);
+  }
+
+  #beginGrace(sinceMs = this.#deps.clock.monotonicMs()): void {
     const { clock, limits } = this.#deps;
     this.#cancelGrace();
-    this.emptySinceMs = clock.monotonicMs();
+    this.emptySinceMs = sinceMs;
     this.#hold.detach();
     this.#warning?.stop();
     this.#putRecord();
-    this.#cancelGrace = clock.after(limits.graceMs, () => {
+    const leftMs = Math.max(0, sinceMs + limits.graceMs - clock.monotonicMs());
+    this.#cancelGrace = clock.after(leftMs, () => {
       if (this.#audience.count > 0) return;
       const minutes = Math.round(limits.graceMs / 60_000);
       this.end(new Ending('ended', { message: `nobody came back within ${minutes} min` }));

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Gateway } from '../../gateway/src/gateway.ts';
 import { ModeTracker } from '../../gateway/src/modes.ts';
-import type { UserName } from '#shared/identity.ts';
+import { LeaseId, type UserName } from '#shared/identity.ts';
 import { createFakeExec, type FakeTerminal } from './fake-exec.ts';
 import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
 import { type ConnectOptions, open, type TestClient } from './test-client.ts';
@@ -238,6 +238,39 @@ describe('a session without a socket', () => {
     await back.message('hello');
     await vi.waitFor(async () => expect((await world.store.read(user)).leases).toHaveLength(1));
     await vi.waitFor(async () => expect((await world.store.read(user)).sessions[0]?.detachedAt).toBe(0));
+  });
+
+  it('keeps its shell where who comes back is refused a lease, for the rest of its grace', async () => {
+    const brisk = await world.gateway({ limits: { graceMs: 4_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const pin = { kind: 'pin', holder: 'an operator', user, ttlMs: 60_000, class: null } as const;
+    const pins = Array.from({ length: 64 }, (_, at) => LeaseId.parse(`pin:${at}`));
+    const isRefused = async (resume: { ticket: string; offset: number }): Promise<string> => {
+      await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
+      for (const id of pins) await world.store.take({ ...pin, id });
+      const back = await open({ port: brisk.port, ...resume });
+      const { ticket } = await back.message('hello');
+      expect(await back.message('error')).toMatchObject({
+        code: 'too-many-sessions',
+        message: /has 64 leases already/,
+      });
+      expect(await back.closed).toMatchObject({ code: 4429 });
+      for (const id of pins) await world.store.release(user, id, 'an operator');
+      return ticket ?? '';
+    };
+    const client = await open({ port: brisk.port, token: await world.token(user, { session: 'refused' }) });
+    const ticket = await isRefused(await cut(client));
+    const shell = latest();
+    const again = await open({ port: brisk.port, ticket, offset: 0 });
+    await again.message('hello');
+    shell.says('the same');
+    await again.sees('the same');
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toHaveLength(1));
+    await isRefused(await cut(again));
+    expect(shell.hangUps).toBe(0);
+    await vi.waitFor(() => expect(brisk.sessions).toBe(0), { timeout: 10_000 });
+    expect(shell.hangUps).toBe(1);
   });
 
   it('is ended after the grace, and its shell hung up', async () => {
