@@ -203,10 +203,11 @@ export class SessionShell {
     });
     this.#pump = pump;
     this.#containerId = containerId;
-    // Unless it is the same one, nothing is left here of what was typed.
-    this.#host.runs(this.#typed !== null);
-    for (const bytes of this.#typed ?? []) pump.write(bytes);
+    // Unless it is the same one, nothing is left here of what was typed. It comes before what those type who are told now.
+    const typed = this.#typed;
     this.#typed = null;
+    for (const bytes of typed ?? []) pump.write(bytes);
+    this.#host.runs(typed !== null);
     audience.takeInput();
     pump.resize(audience.size);
     try {

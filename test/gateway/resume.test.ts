@@ -543,6 +543,38 @@ describe('another gateway', () => {
     expect(killed.hangUps).toBe(0);
   });
 
+  it('hands on what was typed while the connection was dead before what those type who came meanwhile', async () => {
+    const resumed = Promise.withResolvers<void>();
+    const slow = {
+      ...exec,
+      resume: (...of: Parameters<typeof exec.resume>) => resumed.promise.then(() => exec.resume(...of)),
+    };
+    const gateway = await world.gateway({ exec: slow, persist: 'tmux', limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: gateway.port, token: await world.token(user, { session: 'order' }) });
+    await client.message('hello');
+    const left = await cut(await open({ port: gateway.port, token: await world.token(user, { session: 'order' }) }));
+    const killed = latest();
+    killed.isOutlived = true;
+    exec.resumable.add('order');
+    killed.ends({ exitCode: 129 });
+    await vi.waitFor(() => expect(killed.stream.readableEnded).toBe(true));
+    client.type('first ');
+    client.tell({ type: 'ping' });
+    await client.message('received');
+    const other = await open({ port: gateway.port, ...left });
+    other.type('second');
+    other.tell({ type: 'ping' });
+    await other.message('pong');
+    resumed.resolve();
+    await other.message('hello');
+    await vi.waitFor(() => expect(Buffer.concat(latest().typed).toString()).toBe('first second'));
+    client.tell({ type: 'end' });
+    await other.closed;
+    await vi.waitFor(() => expect(gateway.sessions).toBe(0));
+  });
+
   it('holds back again from who is full, where the connection was killed while nobody took anything', async () => {
     const gateway = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000, pausedCheckMs: 20 } });
     const user = world.newUser();
