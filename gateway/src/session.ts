@@ -2,6 +2,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { Session } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
 import type { TerminalMode } from '#shared/terminal-token.ts';
+import { withoutAnswers } from './answers.ts';
 import { Audience, type AudienceHost } from './audience.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
@@ -341,7 +342,8 @@ export class TerminalSession {
 
   /** False: no more until the shell has taken it. */
   #input(bytes: Buffer): boolean {
-    this.#hold.input();
+    // A terminal that answers what a program asks is no sign of a person.
+    if (withoutAnswers(bytes).length > 0) this.#hold.input();
     this.#recording.input(bytes);
     return this.#shell.write(bytes);
   }

@@ -97,6 +97,16 @@ describe('the lease of a terminal', () => {
     await vi.waitFor(async () => expect((await world.store.read(user)).desired?.lastInputAt).toBeGreaterThan(first));
   });
 
+  it('is told of no input where a terminal only answers what a program asks', async () => {
+    const { user, shell } = await attached();
+    client.type('\u001b[?1;2c\u001b[24;80R');
+    await vi.waitFor(() => expect(Buffer.concat(shell.typed).toString()).toBe('\u001b[?1;2c\u001b[24;80R'));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect((await world.store.read(user)).desired?.lastActivityCause).not.toBe('input');
+    client.type('a');
+    await vi.waitFor(async () => expect((await world.store.read(user)).desired?.lastActivityCause).toBe('input'));
+  });
+
   it.each([
     ['reap', 'reaped', 4410],
     ['delete', 'deleted', 4411],
