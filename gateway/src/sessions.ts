@@ -34,7 +34,8 @@ export class Sessions {
     if (this.#closed) throw this.#closed;
     if (this.#open.has(keyOf(of.user, of.session))) return;
     const { limits } = this.#deps;
-    const all = [...this.#open.values()].map(({ session }) => session);
+    // Of those that are just being ended, the place is as good as free.
+    const all = [...this.#open.values()].map(({ session }) => session).filter(({ isOver }) => !isOver);
     const ofUser = all.filter((session) => session.of.user === of.user);
     if (ofUser.length >= limits.sessionsPerUser && !makeRoom(ofUser, evicts)) {
       throw new Ending('too-many-sessions', { message: `${of.user} has ${ofUser.length} terminals here; end some` });
@@ -201,7 +202,7 @@ function attachFirst(
 /** Ends the session that has been without a client for longest; false where each has one. */
 function makeRoom(sessions: readonly TerminalSession[], evicts: boolean): boolean {
   const [oldest] = sessions
-    .filter(({ isOver, emptySinceMs }) => !isOver && emptySinceMs !== null)
+    .filter(({ emptySinceMs }) => emptySinceMs !== null)
     .toSorted((a, b) => (a.emptySinceMs ?? 0) - (b.emptySinceMs ?? 0));
   if (evicts) oldest?.end(new ClientGone('its place was needed for another terminal', true));
   return oldest !== undefined;
