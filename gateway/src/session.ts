@@ -8,6 +8,7 @@ import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
 import type { StartQueue } from './exec/start-queue.ts';
 import { endingOf } from './goodbye.ts';
+import { Grace } from './grace.ts';
 import { Hold } from './hold.ts';
 import { IdleWarning } from './idle-warning.ts';
 import type { ReapNews } from './last-reap.ts';
@@ -61,12 +62,9 @@ export interface SessionOf {
  */
 export class TerminalSession {
   readonly of: SessionOf;
-  /** when the last client left, on the monotonic clock; null = somebody is here */
-  emptySinceMs: number | null = null;
-  /** the same of before somebody came back; null = nobody ever did */
-  #lastEmptySinceMs: number | null = null;
   readonly #deps: SessionDeps;
   readonly #audience: Audience;
+  readonly #grace: Grace;
   readonly #hold: Hold;
   readonly #record: SessionRecord;
   readonly #over = new AbortController();
@@ -75,7 +73,6 @@ export class TerminalSession {
   #warning: IdleWarning | null = null;
   /** of the last shell, Redis TIME in ms; 0 = there was none */
   #startedAt = 0;
-  #cancelGrace: () => void = () => {};
   /** its shell, by itself: what is left is to tell that */
   #hasExited = false;
   #onAttached: () => void = () => {};
@@ -89,6 +86,9 @@ export class TerminalSession {
     this.of = of;
     this.#deps = deps;
     this.#audience = new Audience(deps, this.#audienceHost(), size);
+    this.#grace = new Grace(deps, (message) => {
+      if (this.#audience.count === 0) this.end(new Ending('ended', { message }));
+    });
     this.#record = new SessionRecord(deps, () => this.end(new Ending('elsewhere')));
     this.#hold = new Hold(
       deps,
@@ -112,6 +112,11 @@ export class TerminalSession {
     return this.#over.signal.aborted;
   }
 
+  /** when the last client left, on the monotonic clock; null = somebody is here */
+  get emptySinceMs(): number | null {
+    return this.#grace.emptySinceMs;
+  }
+
   /** The guest whose ticket this is; null where there is none. */
   redeem(hash: string): Guest | null {
     return this.#audience.redeem(hash);
@@ -125,9 +130,7 @@ export class TerminalSession {
   attach(client: TerminalClient, guest: Guest, has: number | null): void {
     const wasEmpty = this.emptySinceMs !== null;
     this.#audience.enter(client, guest, has);
-    this.#cancelGrace();
-    if (this.emptySinceMs !== null) this.#lastEmptySinceMs = this.emptySinceMs;
-    this.emptySinceMs = null;
+    this.#grace.stop();
     // Only for the last words of a shell no box is held, or made.
     if (!this.#hasExited) this.#hold.attach();
     this.#onAttached();
@@ -272,8 +275,7 @@ export class TerminalSession {
       this.#notice('session-lost', 'the shell of this terminal is no more; this is a new one');
     }
     if (isFirst) void this.#tellLastReap();
-    if (this.#audience.count === 0 && this.emptySinceMs === null) this.#beginGrace();
-    else this.#putRecord();
+    this.#putRecord();
   }
 
   /** Who comes to a new box is told what became of the one before. */
@@ -308,7 +310,10 @@ export class TerminalSession {
       deserted: (reason, isDone) => {
         if (this.isOver) return;
         if (isDone) this.end(new ClientGone(reason.message, true));
-        else this.#beginGrace();
+        else {
+          this.#grace.begin();
+          this.#standsEmpty();
+        }
       },
       end: (ending) => this.end(ending),
     };
@@ -317,27 +322,18 @@ export class TerminalSession {
   /** Those who came back may not hold the box. Their shell is not ended by that: its grace goes on as if nobody had come. */
   #refused(ending: Ending): void {
     if (this.isOver) return;
-    if (!this.#shell.isThere || this.#lastEmptySinceMs === null) {
+    if (!this.#shell.isThere || !this.#grace.goOn()) {
       this.end(ending);
       return;
     }
     this.#audience.sendAway(ending);
-    this.#beginGrace(this.#lastEmptySinceMs);
+    this.#standsEmpty();
   }
 
-  #beginGrace(sinceMs = this.#deps.clock.monotonicMs()): void {
-    const { clock, limits } = this.#deps;
-    this.#cancelGrace();
-    this.emptySinceMs = sinceMs;
+  #standsEmpty(): void {
     this.#hold.detach();
     this.#warning?.stop();
     this.#putRecord();
-    const leftMs = Math.max(0, sinceMs + limits.graceMs - clock.monotonicMs());
-    this.#cancelGrace = clock.after(leftMs, () => {
-      if (this.#audience.count > 0) return;
-      const minutes = Math.round(limits.graceMs / 60_000);
-      this.end(new Ending('ended', { message: `nobody came back within ${minutes} min` }));
-    });
   }
 
   /** False: no more until the shell has taken it. */
@@ -373,7 +369,7 @@ export class TerminalSession {
   /** Whatever happens, everything that can be given back is. */
   async #close(ending: Ending | ClientGone): Promise<boolean> {
     this.#stopWatching();
-    this.#cancelGrace();
+    this.#grace.close();
     this.#warning?.stop();
     const [ended] = await Promise.all([this.#endShellAndRecord(ending), this.#hold.close(), this.#recording.close()]);
     return ended;
@@ -393,7 +389,6 @@ export class TerminalSession {
 
   async #leaveShell(): Promise<boolean> {
     if (this.#shell.persist === 'none') return false;
-    this.emptySinceMs ??= this.#deps.clock.monotonicMs();
     this.#putRecord();
     return await this.#shell.leave();
   }
