@@ -212,10 +212,13 @@ export class TerminalClient {
         this.#events?.end();
         return;
       case 'ping':
-        // One that takes nothing would have its pongs pile up here.
-        if (this.#socket.bufferedAmount > this.#deps.limits.bufferedHighBytes) return;
-        this.tell(message.id === undefined ? { type: 'pong' } : { type: 'pong', id: message.id });
+        this.#pong(message.id === undefined ? { type: 'pong' } : { type: 'pong', id: message.id });
     }
+  }
+
+  /** One that takes nothing would have its pongs pile up here. */
+  #pong(message: ServerMessage): void {
+    if (this.#socket.bufferedAmount <= this.#deps.limits.bufferedHighBytes) this.tell(message);
   }
 
   #input(bytes: Buffer): void {
@@ -254,6 +257,8 @@ export class TerminalClient {
       }
       this.#heard = false;
       if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+      // It may ask for a sign of life, and is not read.
+      if (this.#inputHeld) this.#pong({ type: 'pong' });
       this.#pingLater();
     });
   }

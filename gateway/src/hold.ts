@@ -20,7 +20,7 @@ export class Hold {
     readonly holder: string;
     readonly gateway: string;
   };
-  readonly #events: LeaseEvents;
+  readonly #events: HoldEvents;
   readonly #closed = new AbortController();
   #lease: TerminalLease | null = null;
   #isWanted = true;
@@ -32,7 +32,7 @@ export class Hold {
   constructor(
     deps: LeaseDeps,
     of: { user: UserName; session: string; holder: string; gateway: string },
-    events: LeaseEvents,
+    events: HoldEvents,
   ) {
     this.#deps = deps;
     this.#of = of;
@@ -103,7 +103,8 @@ export class Hold {
           await this.#take();
         } catch (error) {
           if (error instanceof Ending) {
-            this.#events.ended(error);
+            this.#isWanted = false;
+            this.#events.refused(error);
             break;
           }
           this.#deps.log.warn({ user: this.#of.user, error }, 'lease not taken; the terminal goes on, trying again');
@@ -131,4 +132,9 @@ export class Hold {
       this.#deps.log.warn({ user: this.#of.user, error }, 'lease not given back; it expires by itself');
     });
   }
+}
+
+export interface HoldEvents extends LeaseEvents {
+  /** nobody was attached for a while, and the next lease is refused; none is tried for until somebody comes again */
+  refused(ending: Ending): void;
 }
