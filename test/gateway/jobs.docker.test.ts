@@ -150,6 +150,28 @@ describe('a command', () => {
     expect(long.out().toString()).toBe('ran\n');
   });
 
+  it('that writes into a file of its own runs to its end, and gives its exit code', async () => {
+    const { user, containerId } = await readyBox();
+    const quiet = await bareJob(job.port, user, sh('exec >log 2>&1; sleep 5; echo written; exit 7'), { stdin: 'true' });
+    expect((await quiet.status)?.details?.causes).toEqual([{ reason: 'ExitCode', message: '7' }]);
+    const log = await bareJob(job.port, user, ['cat', 'log']);
+    await log.status;
+    expect(log.out().toString()).toBe('written\n');
+    await leavesNothing(user, containerId);
+  });
+
+  it('that writes into a file of its own is ended when its client goes', async () => {
+    const { user, containerId } = await readyBox();
+    const script = 'exec >log 2>&1; sleep 1006';
+    const quiet = await bareJob(job.port, user, sh(script), { stdin: 'true' });
+    const running = async (): Promise<boolean> => (await boxes.processes(containerId)).includes('sleep 1006');
+    await vi.waitFor(async () => expect(await running()).toBe(true), { timeout: 5_000 });
+    await delay(3_000); // longer than a command without a stream is looked at
+    expect(await running()).toBe(true);
+    quiet.socket.terminate();
+    await leavesNothing(user, containerId);
+  });
+
   it('gives only the streams that are wanted', async () => {
     const { user } = await readyBox();
     const quiet = await bareJob(job.port, user, sh('echo out; echo err >&2'), { stdout: 'false' });

@@ -65,7 +65,7 @@ export function relay(
       cancelCheck();
       stream.off('data', onData).off('end', settle).off('close', settle);
       socket.onRoom = () => {};
-      socket.input.unpipe(stream);
+      socket.input.unpipe(stream).resume(); // what is left of it has nowhere to go, and must not hide the client's end
       if (signal.aborted) reject(signal.reason);
       else resolve();
     };
