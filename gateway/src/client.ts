@@ -39,7 +39,8 @@ const doneCode = 1000;
  * INVARIANTS
  * - What is typed before it is connected is kept, up to `typeAheadBytes`; then the socket is not read on.
  * - `gone` is aborted exactly once: by the socket's end (ClientGone) or by a breach of the protocol (Ending).
- * - While input is held, acks and pongs do not arrive; neither is then waited for.
+ * - While input is held, acks and pongs do not arrive; neither is then waited for. Pings at short intervals go on, because its end
+ *   shows only by the kernel's refusal of what is written.
  */
 export class TerminalClient {
   /** what the screen is now */
@@ -154,8 +155,10 @@ export class TerminalClient {
 
   /** Stops reading the socket, so that the sender has to wait. */
   holdInput(): void {
+    if (this.#inputHeld) return;
     this.#inputHeld = true;
     this.#socket.pause();
+    this.#pingLater();
     this.#mayHaveRoom();
   }
 
@@ -247,13 +250,18 @@ export class TerminalClient {
 
   /** A socket that was silent for a whole round is dead: proxies and lost networks tell nobody. */
   #pingLater(): void {
-    this.#cancelPing = this.#deps.clock.after(this.#deps.limits.pingEveryMs, () => {
+    const { pingEveryMs, heldPingEveryMs } = this.#deps.limits;
+    this.#cancelPing();
+    if (this.#socket.readyState === this.#socket.CLOSED) return;
+    this.#cancelPing = this.#deps.clock.after(this.#inputHeld ? heldPingEveryMs : pingEveryMs, () => {
       if (!this.#heard && !this.#inputHeld) {
         this.#socket.terminate();
         return;
       }
       this.#heard = false;
-      if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+      // Where something waits to be written, that finds out as well.
+      const isIdle = !this.#inputHeld || this.#socket.bufferedAmount === 0;
+      if (isIdle && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
       this.#pingLater();
     });
   }
