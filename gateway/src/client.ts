@@ -9,6 +9,7 @@ import {
   type TerminalSize,
   terminalLimits,
 } from '#shared/terminal-protocol.ts';
+import { shortened } from './close-reason.ts';
 import type { Dialect } from './dialect.ts';
 import { ClientGone, Ending } from './ending.ts';
 import { FlowControl } from './flow-control.ts';
@@ -29,7 +30,6 @@ export type Hello = Extract<ClientMessage, { type: 'hello' }>;
 
 /** What a frame with a header of two bytes has room for (RFC 6455, 5.2). */
 const smallFrameBytes = 125;
-const maxCloseReasonBytes = 123;
 /** A client that closes with this one does not come back; every other end may be a network's. */
 const doneCode = 1000;
 
@@ -274,14 +274,4 @@ function smallFrame(bytes: Buffer): Buffer {
   frame[1] = bytes.length;
   bytes.copy(frame, 2);
   return frame;
-}
-
-function shortened(message: string): string {
-  const bytes = Buffer.from(message);
-  if (bytes.length <= maxCloseReasonBytes) return message;
-  // A character that was cut in half is left out.
-  return `${bytes
-    .subarray(0, maxCloseReasonBytes - 3)
-    .toString()
-    .replace(/\uFFFD+$/, '')}…`;
 }
