@@ -6,13 +6,15 @@ import { channel } from '#shared/exec-protocol.ts';
 /** A command of the tests: it says what is pushed, and reads its input or does not. */
 export class FakeCommand implements RunningCommand {
   readonly execId: string;
+  readonly start: StartCommand;
   readonly stream: Duplex;
   now: ProcessState = { running: true, exitCode: null, boxRuns: true };
   looks = 0;
   ends = 0;
 
-  constructor(execId: string, { reads }: { reads: boolean }) {
+  constructor(execId: string, start: StartCommand, { reads }: { reads: boolean }) {
     this.execId = execId;
+    this.start = start;
     this.stream = new Duplex({
       read: () => {},
       write: (_chunk, _encoding, done) => {
@@ -49,8 +51,8 @@ export function createFakeCommands(how = { reads: true }): BoxCommands & { reado
   const started: FakeCommand[] = [];
   return {
     started,
-    start(_start: StartCommand) {
-      const command = new FakeCommand(`exec-${started.length + 1}`, how);
+    start(start) {
+      const command = new FakeCommand(`exec-${started.length + 1}`, start, how);
       started.push(command);
       return Promise.resolve(command);
     },
