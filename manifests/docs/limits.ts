@@ -184,7 +184,12 @@ function recordings(): LimitRow[] {
   const { fileBytes, maxAgeMs, userBytes, queueBytes } = defaultRecordingLimits;
   const told = 'nothing: the terminal goes on';
   return [
-    { limit: 'a recording', default: size(fileBytes), close: null, told: `${told}; a marker ends the file` },
+    {
+      limit: 'a file of a recording',
+      default: size(fileBytes),
+      close: null,
+      told: `${told}, and the recording in another file`,
+    },
     {
       limit: 'the recordings of one user',
       default: `${size(userBytes)}, ${humanDuration(maxAgeMs)}`,
