@@ -9,6 +9,7 @@ import {
   type TerminalSize,
   terminalLimits,
 } from '#shared/terminal-protocol.ts';
+import { shortened } from './close-reason.ts';
 import type { Dialect } from './dialect.ts';
 import { ClientGone, Ending } from './ending.ts';
 import { FlowControl } from './flow-control.ts';
@@ -29,7 +30,6 @@ export type Hello = Extract<ClientMessage, { type: 'hello' }>;
 
 /** What a frame with a header of two bytes has room for (RFC 6455, 5.2). */
 const smallFrameBytes = 125;
-const maxCloseReasonBytes = 123;
 /** A client that closes with this one does not come back; every other end may be a network's. */
 const doneCode = 1000;
 
@@ -39,7 +39,8 @@ const doneCode = 1000;
  * INVARIANTS
  * - What is typed before it is connected is kept, up to `typeAheadBytes`; then the socket is not read on.
  * - `gone` is aborted exactly once: by the socket's end (ClientGone) or by a breach of the protocol (Ending).
- * - While input is held, acks and pongs do not arrive; neither is then waited for.
+ * - While input is held, acks and pongs do not arrive; neither is then waited for. Pings at short intervals go on, because its end
+ *   shows only by the kernel's refusal of what is written.
  */
 export class TerminalClient {
   /** what the screen is now */
@@ -154,8 +155,10 @@ export class TerminalClient {
 
   /** Stops reading the socket, so that the sender has to wait. */
   holdInput(): void {
+    if (this.#inputHeld) return;
     this.#inputHeld = true;
     this.#socket.pause();
+    this.#pingLater();
     this.#mayHaveRoom();
   }
 
@@ -250,15 +253,20 @@ export class TerminalClient {
 
   /** A socket that was silent for a whole round is dead: proxies and lost networks tell nobody. */
   #pingLater(): void {
-    this.#cancelPing = this.#deps.clock.after(this.#deps.limits.pingEveryMs, () => {
+    const { pingEveryMs, heldPingEveryMs } = this.#deps.limits;
+    this.#cancelPing();
+    if (this.#socket.readyState === this.#socket.CLOSED) return;
+    this.#cancelPing = this.#deps.clock.after(this.#inputHeld ? heldPingEveryMs : pingEveryMs, () => {
       if (!this.#heard && !this.#inputHeld) {
         this.#socket.terminate();
         return;
       }
       this.#heard = false;
-      if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+      // Where something waits to be written, that finds out as well.
+      const isIdle = !this.#inputHeld || this.#socket.bufferedAmount === 0;
+      if (isIdle && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
       // It may ask for a sign of life, and is not read.
-      if (this.#inputHeld) this.#pong({ type: 'pong' });
+      if (isIdle && this.#inputHeld) this.#pong({ type: 'pong' });
       this.#pingLater();
     });
   }
@@ -271,14 +279,4 @@ function smallFrame(bytes: Buffer): Buffer {
   frame[1] = bytes.length;
   bytes.copy(frame, 2);
   return frame;
-}
-
-function shortened(message: string): string {
-  const bytes = Buffer.from(message);
-  if (bytes.length <= maxCloseReasonBytes) return message;
-  // A character that was cut in half is left out.
-  return `${bytes
-    .subarray(0, maxCloseReasonBytes - 3)
-    .toString()
-    .replace(/\uFFFD+$/, '')}…`;
 }

@@ -6,7 +6,14 @@ import { execPath } from '#shared/exec-protocol.ts';
 import { problemMediaType } from '#shared/problem.ts';
 import { type CloseName, terminalLimits, terminalPath, terminalProtocol } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims } from '#shared/terminal-token.ts';
-import { type Admission, countAddress, readTerminalRequest, refusedOrigin, type TerminalRequest } from './admission.ts';
+import {
+  type Admission,
+  countAddress,
+  countUser,
+  readTerminalRequest,
+  refusedOrigin,
+  type TerminalRequest,
+} from './admission.ts';
 import { TerminalClient } from './client.ts';
 import type { ConnectRate } from './connect-rate.ts';
 import { protocolDialect, rawDialect } from './dialect.ts';
@@ -16,6 +23,7 @@ import type { JobServer } from './jobs/job-server.ts';
 import { problemOf, refuse } from './refusal.ts';
 import type { SessionDeps } from './session.ts';
 import type { Sessions } from './sessions.ts';
+import { ToldRefusals } from './told-refusals.ts';
 import { upgrade } from './upgrade.ts';
 
 export interface ServerDeps extends SessionDeps {
@@ -66,6 +74,7 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     'spoonbox.v1': new WebSocketServer({ ...common, maxPayload: terminalLimits.maxFrameBytes }),
     raw: new WebSocketServer({ ...common, maxPayload: limits.maxRawFrameBytes }),
   };
+  const refusals = new ToldRefusals(limits.handshakesAtOnce);
   const http = createServer({
     maxHeaderSize: limits.maxRequestHeadBytes,
     headersTimeout: limits.helloWithinMs,
@@ -103,8 +112,11 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       return;
     }
     const admitted = await admit(request, asked.token);
-    if (admitted instanceof Ending && !toldByCloseCode.has(admitted.close)) {
-      refuse(socket, { code: admitted.errorCode, detail: admitted.message });
+    if (admitted instanceof Ending) {
+      if (toldByCloseCode.has(admitted.close)) {
+        const dialect = asked.protocol === 'raw' ? rawDialect() : protocolDialect;
+        await refusals.tell(request, socket, head, admitted, dialect);
+      } else refuse(socket, { code: admitted.errorCode, detail: admitted.message });
       return;
     }
     const client = await upgrade(servers[asked.protocol], request, socket, head, (ws) => clientOf(ws, socket, asked));
@@ -131,21 +143,16 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     return new TerminalClient(ws, wire, protocol === 'raw' ? rawDialect() : protocolDialect, size, deps);
   }
 
-  async function serve(
-    client: TerminalClient,
-    asked: TerminalRequest,
-    admitted: TerminalClaims | Ending | null,
-  ): Promise<void> {
+  async function serve(client: TerminalClient, asked: TerminalRequest, admitted: TerminalClaims | null): Promise<void> {
     handshakes += 1;
     try {
-      if (admitted instanceof Ending) throw admitted;
       greeting.add(client);
       const hello = asked.protocol === 'raw' ? null : await client.hello();
       greeting.delete(client);
       const has = hello?.offset ?? null;
       if (admitted === null && hello?.ticket !== undefined) {
         if (draining) throw new Ending('restarting');
-        await deps.sessions.resume(hello.ticket, client, has);
+        await deps.sessions.resume(hello.ticket, client, has, (user) => countUser(deps.rate, user));
         return;
       }
       if (admitted === null && hello?.token === undefined) {
@@ -221,8 +228,10 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     async close() {
       // Those that were told goodbye have a moment to hear it.
       const giveUpAt = deps.clock.monotonicMs() + limits.goodbyeWithinMs;
-      while (sockets.size > 0 && deps.clock.monotonicMs() < giveUpAt) await sleep(deps.clock, 20, never);
+      while (sockets.size + refusals.count > 0 && deps.clock.monotonicMs() < giveUpAt)
+        await sleep(deps.clock, 20, never);
       for (const ws of sockets) ws.terminate();
+      refusals.cut();
       await new Promise((resolve) => {
         http.close(resolve);
         http.closeAllConnections();

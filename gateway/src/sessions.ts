@@ -65,8 +65,16 @@ export class Sessions {
     });
   }
 
-  /** Who shows a ticket. Throws an Ending where it is not, or no more, good for anything here. */
-  async resume(ticket: string, client: TerminalClient, has: number | null): Promise<void> {
+  /**
+   * Who shows a ticket. Throws an Ending where it is not, or no more, good for anything here. `accepted` is told whose it is,
+   * once it is known to be good, and may throw; the ticket stays good then.
+   */
+  async resume(
+    ticket: string,
+    client: TerminalClient,
+    has: number | null,
+    accepted: (user: UserName) => void,
+  ): Promise<void> {
     const parts = readTicket(ticket);
     if (parts === null) throw refusedTicket('it is none of ours');
     const { user, session: id, hash } = parts;
@@ -74,11 +82,13 @@ export class Sessions {
       if (!session) return false;
       const guest = session.redeem(hash);
       if (guest === null) throw refusedTicket('it was used, or has expired');
+      accepted(user);
       session.attach(client, guest, has);
       return true;
     });
     if (isHere) return;
     const { mode, name } = await this.#elsewhere(user, id, hash);
+    accepted(user);
     await this.#at(parts, client, (session) => {
       if (session) {
         // Another client of it came meanwhile, or the same ticket twice.
@@ -145,6 +155,8 @@ export class Sessions {
       const record = (await store.read(user)).sessions.find((session) => session.id === id);
       if (!record) throw refusedTicket('its session is no more');
       const ticket = record.tickets.find((stored) => stored.hash === hash);
+      // The record has all that are good. One that proves nothing is not told where the session is.
+      if (record.persist === 'tmux' && !ticket) throw refusedTicket('it was used, or has expired');
       const { now, gateways } = await store.gateways();
       const owner = gateways.find((gateway) => gateway.id === record.gateway && gateway.expiresAt > now);
       // Who may type may also take it from a gateway that seems to live: it may have died just now. Who looks may not.

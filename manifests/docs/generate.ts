@@ -67,7 +67,8 @@ no WebSocket frame end with 1002 or 1007, and a socket that was silent for ${(2 
 
 ${table(['close code', 'name', 'again', 'meaning'], closes)}
 What else is refused: before there is a WebSocket with this HTTP status and problem details, after that as the \`code\` of an
-\`error\` message. What a browser must tell apart to try again (1012, 1013, 4409, 4429, 4430) is always told by a close code.
+\`error\` message. What a browser must tell apart to try again (1012, 1013, 4409, 4429, 4430) is told by a close code, as long
+as not too many are at once.
 
 ${table(['code', 'HTTP status', 'meaning'], refusals)}
 ## Limits

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { defaultConnectRates } from '../../gateway/src/connect-rate.ts';
 import type { Gateway } from '../../gateway/src/gateway.ts';
 import { ModeTracker } from '../../gateway/src/modes.ts';
 import { LeaseId, type UserName } from '#shared/identity.ts';
@@ -466,6 +467,32 @@ describe('a slow viewer', () => {
   });
 });
 
+describe('who comes back too often', () => {
+  it('is told how long to wait, as who comes with a token is; its ticket stays good', async () => {
+    const connectRates = { ...defaultConnectRates, user: { burst: 2, perSecond: 1 } };
+    const strict = await world.gateway({ limits: { graceMs: 60_000, connectRates } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    let client = await open({ port: strict.port, token: await world.token(user, { session: 'often' }) });
+    await client.message('hello');
+    client = await open({ port: strict.port, ...(await cut(client)) });
+    await client.message('hello');
+    const resume = await cut(client);
+    await open({ port: strict.port, ticket: `${user}/often/made-up`, offset: 0 }); // counts for nobody
+    const early = await open({ port: strict.port, ...resume });
+    expect(await early.closed).toMatchObject({ code: 4430, reason: expect.stringContaining(`connects of ${user}`) });
+    await vi.waitFor(
+      async () => {
+        const late = await open({ port: strict.port, ...resume });
+        await late.message('hello');
+        late.socket.close(1000);
+      },
+      { timeout: 5_000, interval: 500 },
+    );
+    await vi.waitFor(() => expect(strict.sessions).toBe(0));
+  });
+});
+
 describe('a read-only viewer', () => {
   it('that breaks the protocol does not end a session whose owner may come back', async () => {
     const { user, shell, client } = await attached('vandal');
@@ -494,6 +521,20 @@ describe('another gateway', () => {
     const back = await open({ port: other.port, ticket: ticket ?? '', offset: 0 });
     expect(await back.message('error')).toMatchObject({ code: 'elsewhere' });
     await vi.waitFor(async () => expect((await world.store.read(user)).leases).toHaveLength(1));
+  });
+
+  it('tells a made-up ticket nothing of a session that it could prove itself for', async () => {
+    const first = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const second = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: first.port, token: await world.token(user, { session: 'secret' }) });
+    await client.message('hello');
+    const thief = await open({ port: second.port, ticket: `${user}/secret/made-up`, offset: 0 });
+    const { code, address } = await thief.message('error');
+    expect({ code, address }).toEqual({ code: 'ticket-refused', address: undefined });
+    client.socket.close(1000);
+    await vi.waitFor(() => expect(first.sessions).toBe(0));
   });
 
   it('goes on with a shell that outlives its gateway, and that one lets go', async () => {

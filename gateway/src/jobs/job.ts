@@ -12,6 +12,7 @@ import { type WaitDeps, waitReady } from '../wait-ready.ts';
 import type { JobSocket } from './job-socket.ts';
 import type { JobPlace } from './jobs.ts';
 import { relay } from './relay.ts';
+import { untilEnded } from './until-ended.ts';
 
 export interface JobDeps extends WaitDeps {
   readonly commands: BoxCommands;
@@ -76,6 +77,8 @@ class Job {
       { command, socket: this.#socket, stdout: this.#of.stdout, stderr: this.#of.stderr },
       this.#signal,
     );
+    // Not where its connection broke: some of its output is lost, and the client must know.
+    if (command.stream.readableEnded) await untilEnded(this.#deps, command, this.#signal);
     const found = await lookAfterEnd(this.#deps, { user, containerId, terminal: command, lease }, this.#signal);
     if (found.is === 'lost') return failureStatus('box-gone', `${found.why} while the command ran`);
     this.#command = null;
