@@ -73,8 +73,9 @@ const uncounted = new Set(['/healthz', '/readyz']);
  * Checks who asks, before anything else is done: each route added from now on names the role that it needs,
  * `config: { role: 'viewer' }`, and one that does not is refused here and now.
  *
- * Right tokens and cookies are remembered for 5 s, and asked for in Redis after that. So what was revoked through another process
- * may ask for 5 s more, and while Redis is down so may who asked just before; the internal token always may.
+ * Right tokens and cookies are remembered for 5 s, and looked up in Redis after that. So what was revoked through another process
+ * may ask for 5 s more, and while Redis is down so may who asked just before; the internal token always may. What such a one
+ * watches is cut 5 s later at most (`end-revoked.ts`).
  */
 export function addAccess(
   app: FastifyInstance,

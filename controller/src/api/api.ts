@@ -19,6 +19,7 @@ import { type Access, addAccess, type ApiRoute } from './access.ts';
 import { type BoxFeed, createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
+import { endRevoked } from './end-revoked.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addLoginRoutes } from './login-routes.ts';
 import { addOtherRoutes } from './other-routes.ts';
@@ -111,6 +112,7 @@ export function createApi(parts: ApiParts): RunningApi {
   addRequestLog(app, log);
   const { internalToken, apiRequestsPerS } = parts.config;
   const access = addAccess(app, { ...parts, internalToken, requestsPerS: apiRequestsPerS });
+  endRevoked(app, access, clock, log);
 
   const api: Api = { ...parts, app, access, changes, feed, watches, untilGone };
   addLeaseRoutes(api);
