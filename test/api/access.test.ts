@@ -326,6 +326,8 @@ describe('a console', () => {
     expect(answer.headers.get('set-cookie')).toMatch(/; HttpOnly; Secure; SameSite=Strict$/);
     const cookie = answer.headers.get('set-cookie')?.split(';')[0] ?? '';
     expect((await send('/v1/login-links', {}, { cookie, ...csrf, ...proxied })).status).toBe(200);
+    const hostUntold = { origin: 'https://spoon.example' };
+    expect((await send('/v1/login-links', {}, { cookie, ...csrf, ...hostUntold })).status).toBe(200);
     await secure.close();
   });
 });

@@ -79,14 +79,21 @@ const uncounted = new Set(['/healthz', '/readyz']);
  */
 export function addAccess(
   app: FastifyInstance,
-  deps: { redis: RedisPort; keys: Keys; clock: Clock; internalToken: string; requestsPerS: number },
+  deps: {
+    redis: RedisPort;
+    keys: Keys;
+    clock: Clock;
+    internalToken: string;
+    apiRequestsPerS: number;
+    publicUrl: string;
+  },
 ): Access {
   const { clock, internalToken } = deps;
   const tokens = createAccessStore(deps);
   const logins = createLoginStore(deps);
   const check = createTokenCheck({ internalToken, store: tokens, clock });
   const memory = new ShortMemory<Caller>(clock, mostRemembered);
-  const rates = createRequestRates(app, deps.requestsPerS);
+  const rates = createRequestRates(app, deps.apiRequestsPerS);
   const routes: ApiRoute[] = [];
 
   app.register(fastifyCookie);
@@ -104,7 +111,7 @@ export function addAccess(
     if (!uncounted.has(url ?? '')) await rates.count(request);
     const { caller } = request;
     if (caller === null || role === 'anyone') return;
-    if (caller.by === 'cookie') refuseForeignChange(request);
+    if (caller.by === 'cookie') refuseForeignChange(request, deps.publicUrl);
     if (!mayDo(caller.role, role)) throw roleTooLow(caller, role);
   });
 

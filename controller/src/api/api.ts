@@ -110,8 +110,7 @@ export function createApi(parts: ApiParts): RunningApi {
     if (ending.signal.aborted) reply.header('connection', 'close');
   });
   addRequestLog(app, log);
-  const { internalToken, apiRequestsPerS } = parts.config;
-  const access = addAccess(app, { ...parts, internalToken, requestsPerS: apiRequestsPerS });
+  const access = addAccess(app, { ...parts, ...parts.config });
   endRevoked(app, access, clock, log);
 
   const api: Api = { ...parts, app, access, changes, feed, watches, untilGone };
