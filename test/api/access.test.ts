@@ -1,7 +1,10 @@
+import { fastify } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RouteRole } from '../../controller/src/api/access.ts';
+import { addAccess, type RouteRole } from '../../controller/src/api/access.ts';
 import { ApiTokenList, ApiTokenReply, LoginLinkReply, type Role, WhoAmI } from '#shared/operator-schemas.ts';
 import { newApiToken } from '#shared/api-token.ts';
+import { systemClock } from '#shared/clock.ts';
+import { InstallationId, keysOf } from '#shared/identity.ts';
 import { Problem } from '#shared/problem.ts';
 import { type Answer, type ApiWorld, createApiWorld, token as internalToken, until } from './api-world.ts';
 
@@ -148,6 +151,25 @@ describe('every route', () => {
     );
   });
 
+  test('that does not say who may ask it does not start', () => {
+    const app = fastify();
+    const nothing = (): never => {
+      throw new Error('nobody asks here');
+    };
+    const redis = {
+      run: nothing,
+      hashValues: nothing,
+      streamTail: nothing,
+      runId: nothing,
+      subscribe: nothing,
+      close: nothing,
+    };
+    const keys = keysOf(InstallationId.parse('test'));
+    const publicUrl = 'http://127.0.0.1:3922';
+    addAccess(app, { redis, keys, clock: systemClock, internalToken, apiRequestsPerS: 1, publicUrl });
+    expect(() => app.get('/v1/new', () => 'open to everybody')).toThrow(/GET \/v1\/new does not say who may ask it/);
+  });
+
   test.each(Object.keys(kinds))('for %s', async (name) => {
     const kind = kinds[name];
     if (!kind) throw new Error(name);
@@ -247,7 +269,7 @@ describe('a token', () => {
         expect.objectContaining({ reason: 'LeaseEnded', by: 'the admin' }),
       ]),
     });
-    expect(world.logged.some((line) => line.includes(`"by":"the admin","tokenId":"${id}"`))).toBe(true);
+    expect(world.logged.some((line) => line.includes(`"by":"the admin","callerId":"${id}"`))).toBe(true);
   });
 
   test('of a name or a role that is none is refused, and so is an unknown one that is revoked', async () => {

@@ -162,9 +162,9 @@ function addRequestLog(app: Api['app'], log: Logger): void {
     reply.raw.once('close', () => {
       const { statusCode: status, writableFinished: answered } = reply.raw;
       const ms = Math.round(reply.elapsedTime);
-      const { id: tokenId, name: by } = request.caller ?? {};
+      const { id: callerId, name: by } = request.caller ?? {};
       log[level](
-        { method: request.method, path, status, ms, by, tokenId },
+        { method: request.method, path, status, ms, by, callerId },
         answered ? 'request' : 'request: the client went',
       );
     });

@@ -43,7 +43,7 @@ export function endRevoked(app: FastifyInstance, access: Access, clock: Clock, l
         return true;
       });
       if (isStill || !open.has(response)) continue;
-      log.info({ by: request.caller?.name, tokenId: request.caller?.id }, 'an answer was cut: its token was revoked');
+      log.info({ by: request.caller?.name, callerId: request.caller?.id }, 'an answer was cut: its token was revoked');
       response.destroy();
     }
   }
