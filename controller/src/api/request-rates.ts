@@ -38,7 +38,7 @@ export function createRequestRates(app: FastifyInstance, requestsPerS: number): 
       failures ??= app.createRateLimit({ max: failuresPerS, timeWindow: windowMs, keyGenerator: addressOf });
       const counted = await failures(request);
       if (isBeyond(counted))
-        throw refused(counted, `${failuresPerS} requests a second from this address that show no valid token`);
+        throw refused(counted, `${failuresPerS} requests a second without a valid token from this address`);
     },
   };
 }
