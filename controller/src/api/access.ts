@@ -65,6 +65,7 @@ export interface Access {
   forgetLogin(cookie: string): void;
 }
 
+/** Consoles; tokens are remembered beside them. */
 const mostRemembered = 10_000;
 /** Asked all the time by what watches over this process: counted for nobody. */
 const uncounted = new Set(['/healthz', '/readyz']);
@@ -107,7 +108,7 @@ export function addAccess(
     const { config, url } = request.routeOptions;
     // Where there is no such route, only who may look is told so.
     const role = config.role ?? 'viewer';
-    if (role !== 'anyone') request.caller = await callerOf(request);
+    if (role !== 'anyone') request.caller = await identify(request);
     if (!uncounted.has(url ?? '')) await rates.count(request);
     const { caller } = request;
     if (caller === null || role === 'anyone') return;
@@ -115,7 +116,7 @@ export function addAccess(
     if (!mayDo(caller.role, role)) throw roleTooLow(caller, role);
   });
 
-  async function callerOf(request: FastifyRequest): Promise<Caller> {
+  async function identify(request: FastifyRequest): Promise<Caller> {
     const credential = credentialOf(request);
     const found = credential === null ? 'token-missing' : await fromStore(find(credential));
     if (typeof found !== 'string') return found;
