@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
 import type { RedisPort } from '#shared/redis-port.ts';
+import { accessContract } from './box-store-access.ts';
 import { commitContract } from './box-store-commit.ts';
 import { damageContract } from './box-store-damage.ts';
 import { leaseContract } from './box-store-leases.ts';
@@ -29,6 +30,7 @@ export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHar
     leaseContract(() => world);
     sessionContract(() => world);
     wishContract(() => world);
+    accessContract(() => world);
     commitContract(
       () => world,
       () => harness,

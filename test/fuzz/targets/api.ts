@@ -32,6 +32,10 @@ const path = fc.oneof(
         ['/v1/boxes/', '/leases/', ''],
         ['/v1/boxes/', '/leases/', '/renew'],
         ['/v1/classes'],
+        ['/v1/tokens'],
+        ['/v1/tokens/', ''],
+        ['/v1/login-links'],
+        ['/v1/session'],
         ['/healthz'],
         ['/readyz'],
       ),
@@ -72,12 +76,14 @@ const query = fc.oneof(
 );
 const lease = { kind: 'job', holder: 'agent', ttlMs: 60_000, class: 'default' };
 const value = fc.oneof(
-  fc.constantFrom<unknown>(lease, { action: 'reap' }, { action: 'recreate' }, {}),
+  fc.constantFrom<unknown>(lease, { name: 'ci', role: 'admin' }, { action: 'reap' }, { action: 'recreate' }, {}),
   mutated(
     lease,
     { ttlMs: 60_000 },
     { action: 'adopt', containerId: 'a'.repeat(64), now: true },
     { mode: 'ro', directory: 'a/b', session: 's', ttlMs: 5_000 },
+    { name: 'ci', role: 'jobs', ttlMs: 60_000 },
+    { code: 'A'.repeat(43) },
   ),
   oddNumber.map((ttlMs) => ({ ...lease, ttlMs })),
   junk,
@@ -100,10 +106,35 @@ const type = fc.constantFrom(
   'application/json;',
 );
 const header = text.map((word) => word.replaceAll(/[^\t\x20-\x7e]/g, '?'));
+const oneOfOurs = `sbx_${'a'.repeat(12)}_${'A'.repeat(43)}`;
 const authorization = fc.oneof(
   { weight: 6, arbitrary: fc.constant(`Bearer ${token}`) },
   header,
-  fc.constantFrom('', 'Bearer', 'Basic eDp4', `bearer  ${token} `, `Bearer ${'x'.repeat(5_000)}`),
+  fc.constantFrom(
+    '',
+    'Bearer',
+    'Basic eDp4',
+    `Bearer ${oneOfOurs}`,
+    `Bearer ${oneOfOurs}x`,
+    `bearer  ${token} `,
+    `Bearer ${'x'.repeat(5_000)}`,
+  ),
+);
+
+const cookie = fc.oneof(
+  { weight: 4, arbitrary: fc.constant('') },
+  header.map((word) => `spoonbox_session=${word}`),
+  fc.constantFrom(
+    `spoonbox_session=${'A'.repeat(43)}`,
+    'spoonbox_session',
+    'spoonbox_session=%zz; =; ;',
+    `a=${'x'.repeat(5_000)}`,
+  ),
+);
+const origin = fc.oneof(
+  { weight: 4, arbitrary: fc.constant('') },
+  header,
+  fc.constantFrom('null', 'https://evil.example', 'http://[', 'http://127.0.0.1'),
 );
 
 interface Answer {
@@ -118,15 +149,18 @@ async function openApi() {
   const destination = { write: (line: string) => void logged.push(line) };
   const log = createLogger({ name: 'fuzz', level: 'warn', destination });
   const policies = { '*': [1_800_000, 28_800_000] } as const;
+  const redis = simPort();
+  const keys = keysOf(InstallationId.parse('fuzz'));
   const store = createBoxStore({
-    redis: simPort(),
-    keys: keysOf(InstallationId.parse('fuzz')),
+    redis,
+    keys,
     policies,
     defaultClass: 'default',
   });
-  const config = { internalToken: token, terminalSecret: secret, publicWsUrl: null, gatewayPort: 3921 };
+  const addresses = { publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922' };
+  const config = { internalToken: token, terminalSecret: secret, ...addresses, apiRequestsPerS: 1_000_000 };
   const health = { ready: () => ({ ok: true, reasons: [] }), leader: () => ({}) };
-  const api = createApi({ store, classes: testClasses, config, health, log, clock: systemClock });
+  const api = createApi({ store, redis, keys, classes: testClasses, config, health, log, clock: systemClock });
   const port = Number(new URL(await api.listen('127.0.0.1', 0)).port);
   return {
     port,
@@ -148,6 +182,8 @@ export const requests = target(
     body,
     type,
     authorization,
+    cookie,
+    origin,
   }),
   async () => {
     const { port, close } = await openApi();
@@ -166,15 +202,15 @@ export const requests = target(
           !/\.ts:\d|node:internal|\bat .+\(/.test(said) && !said.includes(secret) && !said.includes(token),
           'no stack, no secret',
         );
+        const isOpen = input.path === '/healthz' || input.path === '/readyz';
+        must(
+          isOpen || isToken(input.authorization) || [400, 401, 403, 404, 413, 414, 415, 429, 431].includes(status),
+          'without the token nothing is done',
+        );
         if (status < 400 || input.method === 'HEAD') return;
         must(answered.startsWith(problemMediaType), `a refusal is a problem, not ${answered}: ${said}`);
         const problem = Problem.parse(JSON.parse(said));
         must(problem.status === status && problem.detail.length > 0, 'a problem tells what was refused');
-        const isOpen = input.path === '/healthz' || input.path === '/readyz';
-        must(
-          isOpen || isToken(input.authorization) || [400, 401, 404, 414, 431].includes(status),
-          'without the token nothing is done',
-        );
       },
     };
   },
@@ -226,12 +262,24 @@ function isToken(authorizationHeader: string): boolean {
 function ask(
   port: number,
   agent: Agent,
-  input: { method: string; path: string; query: string; body: Buffer; type: string; authorization: string },
+  input: {
+    method: string;
+    path: string;
+    query: string;
+    body: Buffer;
+    type: string;
+    authorization: string;
+    cookie: string;
+    origin: string;
+  },
 ): Promise<Answer | null> {
   return new Promise((resolve, reject) => {
     const hasBody = input.method !== 'GET' && input.method !== 'HEAD';
     const headers = {
       authorization: input.authorization,
+      'x-spoonbox-csrf': '1',
+      ...(input.cookie === '' ? {} : { cookie: input.cookie }),
+      ...(input.origin === '' ? {} : { origin: input.origin }),
       ...(hasBody ? { 'content-type': input.type, 'content-length': input.body.length } : {}),
     };
     const sent = request({
