@@ -13,6 +13,7 @@ import type { Config } from '#shared/config.ts';
 import { StartError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
+import type { Planner } from '../reconcile/planner.ts';
 import { bearerCheck } from './bearer.ts';
 import { type BoxFeed, createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
@@ -20,6 +21,8 @@ import { type Changes, createChanges } from './changes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
+import { addReconcilerRoutes, type LeaderPort } from './reconciler-routes.ts';
+import { addStatsRoutes, type StatsPort } from './stats-routes.ts';
 import { type WatchLimits, watchLimits } from './watch.ts';
 import { createWatches, type Watches } from './watches.ts';
 import { type ZodTypes, zodCompiler } from './zod-compiler.ts';
@@ -47,6 +50,9 @@ export interface ApiParts {
   readonly health: ApiHealth;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly planner: Planner;
+  readonly leader: LeaderPort;
+  readonly stats: StatsPort;
   readonly watchLimits?: WatchLimits;
 }
 
@@ -100,6 +106,8 @@ export function createApi(parts: ApiParts): RunningApi {
   addLeaseRoutes(api);
   addBoxRoutes(api);
   addOtherRoutes(api);
+  addReconcilerRoutes(api);
+  addStatsRoutes(api);
 
   function untilGone(reply: FastifyReply): AbortSignal {
     const gone = new AbortController();
