@@ -7,6 +7,7 @@ import { leaseContract } from './box-store-leases.ts';
 import { sessionContract } from './box-store-sessions.ts';
 import { wishContract } from './box-store-wishes.ts';
 import { createWorld, type RedisHarness, type World } from './box-store-world.ts';
+import { modeContract } from './box-store-mode.ts';
 
 /** What the state in Redis promises, whatever runs the scripts: the real server, or the simulated one. */
 export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHarness>): void {
@@ -35,6 +36,7 @@ export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHar
       () => world,
       () => harness,
     );
+    modeContract(() => world);
     damageContract(
       () => world,
       () => harness,

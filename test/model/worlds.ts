@@ -5,7 +5,19 @@ import type { CommandType, Facts, HomeFact, ImageFact } from '../../controller/s
 import type { ContainerState, ContainerView } from '../../controller/src/box/observed.ts';
 import type { Ownership } from '../../controller/src/box/ownership.ts';
 import type { StateValue } from '../../controller/src/box/snapshot.ts';
-import { alice, boxClass, containerOf, desiredOf, foreignOf, imageId, now, spec } from '../support/box-facts.ts';
+import {
+  alice,
+  boxClass,
+  containerOf,
+  desiredOf,
+  drainMode,
+  foreignOf,
+  imageId,
+  now,
+  pauseMode,
+  runMode,
+  spec,
+} from '../support/box-facts.ts';
 
 /** A bounded set of values for everything that a pass can find; the model tests take products and samples of them. */
 
@@ -115,6 +127,8 @@ export const amnesties: readonly Facts['amnesty'][] = [
   { id: 'amnesty-2', graceMs: 600_000, cause: 'new' },
 ];
 
+export const modes = [runMode, drainMode, pauseMode] as const;
+
 const ofContainer: CommandType[] = ['create', 'start', 'unpause', 'rename', 'probe', 'stop', 'remove'];
 export const faultKinds: FaultKind[] = ['not-found', 'conflict', 'invalid', 'failed', 'timeout', 'unreachable'];
 export const outcomes: readonly NonNullable<Facts['last']>[] = [
@@ -160,6 +174,7 @@ export function worldOf(parts: {
     stopping: [],
     amnesty: null,
     orphanGraceMs: 1_800_000,
+    mode: runMode,
     pacedUntil: null,
     ...rest,
   };

@@ -5,6 +5,7 @@ import type { BoxRecord } from '#shared/status.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { TokenBucket } from '../../controller/src/queue/token-bucket.ts';
 import { Executor } from '../../controller/src/reconcile/executor.ts';
+import type { Sources } from '../../controller/src/reconcile/gather.ts';
 import { Operations } from '../../controller/src/reconcile/operations.ts';
 import { Pacer } from '../../controller/src/reconcile/pacer.ts';
 import { Reconciler } from '../../controller/src/reconcile/reconcile.ts';
@@ -12,7 +13,7 @@ import { Trust } from '../../controller/src/reconcile/trust.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
 import type { LeaderStore } from '../../controller/src/store/leader-store.ts';
 import type { Commit, CommitResult, StatusStore } from '../../controller/src/store/status-store.ts';
-import { alice, boxClass, desiredOf, imageId, installation, now } from './box-facts.ts';
+import { alice, boxClass, desiredOf, imageId, installation, now, runMode } from './box-facts.ts';
 import { FakeClock } from './fake-clock.ts';
 import { fakePort } from './fake-port.ts';
 import { fakeRuntime } from './fake-runtime.ts';
@@ -44,6 +45,7 @@ export class PassWorld {
   readonly trust: Trust;
   readonly classes = new Map([['default', boxClass]]);
   readonly reconciler: Reconciler;
+  readonly sources: Sources;
   readonly operations: Operations;
   /** what the engine shows */
   containers: ContainerView[] = [];
@@ -57,6 +59,7 @@ export class PassWorld {
     status: null,
     holds: [],
     wantedUntil: now + 60_000,
+    mode: runMode,
   };
   /** what the commit script answers, when it is not `ok` */
   refuses: (CommitResult & { ok: false }) | Error | null = null;
@@ -97,16 +100,12 @@ export class PassWorld {
       },
     });
     this.trust = new Trust({ store: leaderStore, clock, log: noise, token: 'token', onAmnesty: () => {} });
+    const { operations, classes } = this;
+    this.sources = { runtime, operations, classes, installation, homesDir: '/srv/homes' };
     this.reconciler = new Reconciler({
       store: fakePort<BoxStore>({ read: async () => this.record }),
       statusStore,
-      sources: {
-        runtime,
-        operations: this.operations,
-        classes: this.classes,
-        installation,
-        homesDir: '/srv/homes',
-      },
+      sources: this.sources,
       executor: new Executor({ runtime, operations: this.operations, clock, fenceMs, signal }),
       bucket: this.bucket,
       pacer,

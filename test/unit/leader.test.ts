@@ -85,6 +85,8 @@ function contend(options: { termEndsLate?: Promise<void>; termFails?: boolean } 
     release: (candidate) => through(() => real.release(candidate)),
     mark: (token, runId) => real.mark(token, runId),
     runId: () => real.runId(),
+    trusted: () => real.trusted(),
+    report: () => real.report(),
   };
   let terms = 0;
   const leader = new Leader({
@@ -314,7 +316,7 @@ describe('a term', () => {
     const commit = {
       ...{ user: UserName.parse('alice'), version: 0, phase: 'ready' as const, containerId: '' },
       ...{ containerGeneration: 0, keepUntil: 0, keepCause: '', body: emptyBody, intent: { kind: 'none' as const } },
-      events: [],
+      ...{ events: [], mode: 'run' as const },
     };
     expect(await statuses.commit(a.terms[0]?.token ?? '', commit)).toMatchObject({ refused: 'not-leader' });
     expect(await statuses.commit(b.terms[0]?.token ?? '', commit)).toEqual({ ok: true });

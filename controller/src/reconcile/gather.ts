@@ -17,8 +17,8 @@ const nothingThere: Ownership = { box: null, misnamed: false, extras: [], foreig
 
 /** Where the facts of a pass come from, besides the record that was read. */
 export interface Sources {
-  readonly runtime: BoxRuntime;
-  readonly operations: Operations;
+  readonly runtime: Pick<BoxRuntime, 'list' | 'observe' | 'countExecs' | 'image' | 'home'>;
+  readonly operations: Pick<Operations, 'pullOf' | 'wasPulled' | 'stopping'>;
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
   /** `{workdir}/homes` as the Docker host sees it */
@@ -94,12 +94,17 @@ function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass |
     stopping: sources.operations.stopping(),
     amnesty: state.amnesty === null ? null : { ...state.amnesty, graceMs: orphanGraceMs },
     orphanGraceMs,
+    mode: record.mode,
     pacedUntil: state.pacedMs > 0 ? record.now + state.pacedMs : null,
   };
 }
 
 /** Null where the container went in this very moment: only the next look tells what is there now. */
-async function execsIn(runtime: BoxRuntime, { id }: ContainerView, signal: AbortSignal): Promise<number | null> {
+async function execsIn(
+  runtime: Sources['runtime'],
+  { id }: ContainerView,
+  signal: AbortSignal,
+): Promise<number | null> {
   try {
     return await runtime.countExecs(id, signal);
   } catch (error) {

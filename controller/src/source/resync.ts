@@ -1,7 +1,8 @@
 import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
-import { type InstallationId, type UserName, UserName as UserNameSchema, userOfBoxName } from '#shared/identity.ts';
+import type { InstallationId, UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
+import type { ModeView, ReconcilerMode } from '#shared/operator-schemas.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { isLive, isOurs } from '../box/ownership.ts';
 import type { WorkQueue } from '../queue/work-queue.ts';
@@ -10,9 +11,12 @@ import type { Reconciler } from '../reconcile/reconcile.ts';
 import type { Trust } from '../reconcile/trust.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import type { RunningBox } from '../sweep/marks.ts';
+import { containersByUser } from './by-user.ts';
 
 /** While the engine's events do not come, everything is looked at this often. */
 const withoutEventsEveryMs = 5_000;
+/** Who the scripts say has set a mode that could not be read. */
+const repairer = 'spoonbox';
 
 /**
  * Looks at everything from time to time: one list of containers, and the users of Redis. Events and wake-ups only make it
@@ -35,6 +39,8 @@ export class Resync {
   private streamIsUp = false;
   private interrupt: AbortController | null = null;
   private again = false;
+  /** for the log alone: every pass reads the mode itself */
+  private toldMode: ModeView | null = null;
   private endedAtMs: number | null = null;
   private heardSince: Set<UserName> | null = null;
 
@@ -111,11 +117,13 @@ export class Resync {
   private async once(signal: AbortSignal): Promise<void> {
     this.heardSince = new Set();
     this.runtime.forgetImages();
+    let mode: ReconcilerMode;
     try {
       const amnesty = this.trust.amnesty();
+      mode = await this.mode();
       const known = new Set(await this.store.users());
-      const containers = await this.listed(known, signal);
-      const byUser = this.grouped(containers, known);
+      const containers = await this.listed(known, mode, signal);
+      const byUser = containersByUser(containers, known, this.installation);
       const running = [...byUser].filter(([, views]) =>
         views.some((view) => isOurs(view, this.installation) && isLive(view)),
       );
@@ -138,15 +146,30 @@ export class Resync {
     } finally {
       this.heardSince = null;
     }
-    await this.runtime.removeLeftHelpers(signal);
+    if (mode !== 'pause') await this.runtime.removeLeftHelpers(signal);
     this.endedAtMs = this.clock.monotonicMs();
   }
 
+  /** What an operator lets the reconciler do now; a change is logged, and one that was damage is warned of. */
+  private async mode(): Promise<ReconcilerMode> {
+    const { mode } = await this.store.mode();
+    if (this.toldMode !== null && (this.toldMode.mode !== mode.mode || this.toldMode.since !== mode.since)) {
+      this.log[mode.by === repairer ? 'warn' : 'info']({ ...mode }, "the reconciler's mode was set");
+    }
+    this.toldMode = mode;
+    return mode.mode;
+  }
+
   /** Where the engine does not answer, everybody's pass finds that out and says so in the status. */
-  private async listed(known: ReadonlySet<UserName>, signal: AbortSignal): Promise<ContainerView[]> {
+  private async listed(
+    known: ReadonlySet<UserName>,
+    mode: ReconcilerMode,
+    signal: AbortSignal,
+  ): Promise<ContainerView[]> {
     try {
       // A network that cannot be made keeps new boxes from starting, not the others from being looked at.
-      await this.runtime.ensureNetwork(signal).catch((error: unknown) => {
+      const network = mode === 'pause' ? Promise.resolve() : this.runtime.ensureNetwork(signal);
+      await network.catch((error: unknown) => {
         signal.throwIfAborted();
         this.log.warn({ error }, 'the network of the boxes could not be made');
       });
@@ -155,25 +178,5 @@ export class Resync {
       for (const user of known) this.queue.add(user, 'housekeeping');
       throw error;
     }
-  }
-
-  /**
-   * A container counts for the user of its label, if it is ours, and for the known user whose box name it has: another
-   * installation's boxes on the same engine are nobody's here.
-   */
-  private grouped(containers: readonly ContainerView[], known: ReadonlySet<UserName>): Map<UserName, ContainerView[]> {
-    const byUser = new Map<UserName, ContainerView[]>();
-    const add = (user: UserName, container: ContainerView): void => {
-      const views = byUser.get(user);
-      if (views === undefined) byUser.set(user, [container]);
-      else if (!views.includes(container)) views.push(container);
-    };
-    for (const container of containers) {
-      const labelled = UserNameSchema.safeParse(container.user);
-      if (labelled.success && isOurs(container, this.installation)) add(labelled.data, container);
-      const named = userOfBoxName(container.name);
-      if (named !== null && known.has(named)) add(named, container);
-    }
-    return byUser;
   }
 }
