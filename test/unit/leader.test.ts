@@ -80,11 +80,12 @@ function contend(options: { termEndsLate?: Promise<void>; termFails?: boolean } 
   const hanging: ((error: Error) => void)[] = [];
   const store: LeaderStore = {
     look: (candidate) => through(() => real.look(candidate)),
-    renew: (candidate) => through(() => real.renew(candidate)),
+    renew: (candidate, loop) => through(() => real.renew(candidate, loop)),
     take: (candidate, seen) => through(() => real.take(candidate, seen)),
     release: (candidate) => through(() => real.release(candidate)),
     mark: (token, runId) => real.mark(token, runId),
     runId: () => real.runId(),
+    report: () => real.report(),
   };
   let terms = 0;
   const leader = new Leader({

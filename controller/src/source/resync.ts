@@ -4,6 +4,7 @@ import { type InstallationId, type UserName, UserName as UserNameSchema, userOfB
 import type { Logger } from '#shared/log.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { isLive, isOurs } from '../box/ownership.ts';
+import { type OnLoopEvent, unheard } from '../loop-events.ts';
 import type { WorkQueue } from '../queue/work-queue.ts';
 import type { Pacer } from '../reconcile/pacer.ts';
 import type { Reconciler } from '../reconcile/reconcile.ts';
@@ -32,6 +33,7 @@ export class Resync {
   private readonly reconciler: Reconciler;
   private readonly queue: WorkQueue<UserName>;
   private readonly onRunning: (boxes: readonly RunningBox[]) => void;
+  private readonly onEvent: OnLoopEvent;
   private streamIsUp = false;
   private interrupt: AbortController | null = null;
   private again = false;
@@ -51,6 +53,7 @@ export class Resync {
     queue: WorkQueue<UserName>;
     /** every list: the boxes of ours that run */
     onRunning: (boxes: readonly RunningBox[]) => void;
+    onEvent?: OnLoopEvent;
   }) {
     this.runtime = options.runtime;
     this.store = options.store;
@@ -63,6 +66,7 @@ export class Resync {
     this.reconciler = options.reconciler;
     this.queue = options.queue;
     this.onRunning = options.onRunning;
+    this.onEvent = options.onEvent ?? unheard;
   }
 
   /** Something may have been missed: look at everything now. */
@@ -98,6 +102,7 @@ export class Resync {
         await this.once(signal);
       } catch (error) {
         if (signal.aborted) return;
+        this.onEvent({ type: 'resync-failed' });
         this.log.warn({ error }, 'looking at everything failed; trying again');
       }
       if (this.again) continue;
@@ -109,6 +114,8 @@ export class Resync {
   }
 
   private async once(signal: AbortSignal): Promise<void> {
+    const beganAtMs = this.clock.monotonicMs();
+    let users: ReadonlySet<UserName> = new Set();
     this.heardSince = new Set();
     this.runtime.forgetImages();
     try {
@@ -131,7 +138,8 @@ export class Resync {
             .map(({ id }) => ({ user, id })),
         ),
       );
-      for (const user of new Set([...known, ...byUser.keys()])) {
+      users = new Set([...known, ...byUser.keys()]);
+      for (const user of users) {
         if (!this.heardSince.has(user)) this.reconciler.seen(user, byUser.get(user) ?? []);
         this.queue.add(user, 'housekeeping');
       }
@@ -140,6 +148,7 @@ export class Resync {
     }
     await this.runtime.removeLeftHelpers(signal);
     this.endedAtMs = this.clock.monotonicMs();
+    this.onEvent({ type: 'resynced', tookMs: this.endedAtMs - beganAtMs, users });
   }
 
   /** Where the engine does not answer, everybody's pass finds that out and says so in the status. */
