@@ -6,6 +6,7 @@ import { keysOf } from '#shared/identity.ts';
 import { claimRedis, readInstallation } from '#shared/installation.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
+import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain } from '#shared/run-process.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { createApi } from './api/api.ts';
@@ -14,6 +15,7 @@ import { TermController } from './controller.ts';
 import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
 import { Leader } from './leader.ts';
+import { createControllerMetrics } from './metrics/controller-metrics.ts';
 import type { BoxRuntime } from './runtime/port.ts';
 import { createLeaderStore } from './store/leader-store.ts';
 import { createStatusStore, type StatusStore } from './store/status-store.ts';
@@ -42,12 +44,16 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const leaderStore = createLeaderStore(redis, keys);
   const health = new Health();
 
-  const api = createApi({ store, classes, config, health, log, clock });
+  const metrics = createControllerMetrics({ workers: config.workers });
+  addProcessMetrics(metrics.registry);
+  const { onEvent } = metrics;
+
+  const api = createApi({ store, classes, config, health, log, clock, metrics });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {
     const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
     await claimRedis(redis, installation, claim, signal);
-    const engine = startEngine({ config, installation, classes, clock, log, health }, signal);
+    const engine = startEngine({ config, installation, classes, clock, log, health, onEvent }, signal);
     let term: TermController | null = null;
     const leader: Leader = new Leader({
       store: leaderStore,
@@ -77,6 +83,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             resyncMs: config.resyncMs,
             terminalGraceMs: config.terminalGraceMs,
             onNotLeader: (reason) => leader.lost(reason),
+            onEvent,
           },
           next,
         );
@@ -88,6 +95,8 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
       },
       onBeat: (reply) => term?.beat(reply),
       onRedis: (problem) => health.redis(problem),
+      loop: () => term?.health() ?? null,
+      onEvent,
     });
     health.watch(
       () => leader.status(),

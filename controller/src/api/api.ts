@@ -18,6 +18,8 @@ import { type BoxFeed, createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
+import { type ControllerMetrics, createControllerMetrics } from '../metrics/controller-metrics.ts';
+import { addMetricsRoutes } from './metrics-routes.ts';
 import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
 import { type WatchLimits, watchLimits } from './watch.ts';
@@ -48,6 +50,8 @@ export interface ApiParts {
   readonly log: Logger;
   readonly clock: Clock;
   readonly watchLimits?: WatchLimits;
+  /** what `/metrics` shows beside the API's own; without it, nothing */
+  readonly metrics?: ControllerMetrics;
 }
 
 export interface RunningApi {
@@ -63,6 +67,7 @@ export interface Api extends ApiParts {
   readonly changes: Changes;
   readonly feed: BoxFeed;
   readonly watches: Watches;
+  readonly metrics: ControllerMetrics;
   /** Aborted when the client of this reply has gone, or the API ends. */
   readonly untilGone: (reply: FastifyReply) => AbortSignal;
 }
@@ -96,7 +101,9 @@ export function createApi(parts: ApiParts): RunningApi {
   addRequestLog(app, log);
   addTokenCheck(app, parts.config.internalToken);
 
-  const api: Api = { ...parts, app, changes, feed, watches, untilGone };
+  const metrics = parts.metrics ?? createControllerMetrics({ workers: 0 });
+  const api: Api = { ...parts, app, changes, feed, watches, untilGone, metrics };
+  addMetricsRoutes(api);
   addLeaseRoutes(api);
   addBoxRoutes(api);
   addOtherRoutes(api);
