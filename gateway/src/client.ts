@@ -13,6 +13,7 @@ import type { Dialect } from './dialect.ts';
 import { ClientGone, Ending } from './ending.ts';
 import { FlowControl } from './flow-control.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { GatewayMeter } from './metrics/gateway-meter.ts';
 
 /** What a client does once it is let in. */
 export interface ClientEvents {
@@ -23,6 +24,12 @@ export interface ClientEvents {
   end(): void;
   /** there may be room again: ask `isFull` */
   room(): void;
+}
+
+export interface ClientDeps {
+  readonly clock: Clock;
+  readonly limits: GatewayLimits;
+  readonly meter?: GatewayMeter;
 }
 
 export type Hello = Extract<ClientMessage, { type: 'hello' }>;
@@ -47,7 +54,7 @@ export class TerminalClient {
   readonly #socket: WebSocket;
   readonly #wire: Writable | null;
   readonly #dialect: Dialect;
-  readonly #deps: { readonly clock: Clock; readonly limits: GatewayLimits };
+  readonly #deps: ClientDeps;
   readonly #flow: FlowControl;
   readonly #gone = new AbortController();
   #events: ClientEvents | null = null;
@@ -60,13 +67,7 @@ export class TerminalClient {
   #onHello: ((hello: Hello) => void) | null = null;
 
   /** `wire`: what `socket` writes its frames to; null = it is not to be had */
-  constructor(
-    socket: WebSocket,
-    wire: Writable | null,
-    dialect: Dialect,
-    size: TerminalSize,
-    deps: { readonly clock: Clock; readonly limits: GatewayLimits },
-  ) {
+  constructor(socket: WebSocket, wire: Writable | null, dialect: Dialect, size: TerminalSize, deps: ClientDeps) {
     this.#socket = socket;
     this.#wire = wire;
     this.#dialect = dialect;
@@ -249,6 +250,7 @@ export class TerminalClient {
   #pingLater(): void {
     this.#cancelPing = this.#deps.clock.after(this.#deps.limits.pingEveryMs, () => {
       if (!this.#heard && !this.#inputHeld) {
+        this.#deps.meter?.dropped('silent');
         this.#socket.terminate();
         return;
       }

@@ -12,6 +12,7 @@ import type { BoxExec } from './exec/port.ts';
 import { StartQueue } from './exec/start-queue.ts';
 import { createJobServer } from './jobs/job-server.ts';
 import type { GatewayLimits } from './limits.ts';
+import { GatewayMeter } from './metrics/gateway-meter.ts';
 import { ReapNews } from './last-reap.ts';
 import { Registration } from './registration.ts';
 import { RingBudget } from './ring-budget.ts';
@@ -37,6 +38,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** null = where it listens */
   readonly publicUrl: string | null;
+  /** what it counts, for `/metrics`; without it, one of its own */
+  readonly meter?: GatewayMeter;
 }
 
 export interface Gateway {
@@ -75,6 +78,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     terminalOf,
     recordings,
     news,
+    meter: options.meter ?? new GatewayMeter(),
   };
   const sessions = new Sessions(deps);
   onGap = () => {

@@ -10,11 +10,13 @@ import { keysOf } from '#shared/identity.ts';
 import { claimRedis, readInstallation } from '#shared/installation.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
+import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain, runProcess } from '#shared/run-process.ts';
 import { createDockerCommands } from './exec/command-docker.ts';
 import { createDockerExec } from './exec/docker-exec.ts';
 import { startGateway } from './gateway.ts';
 import { defaultLimits } from './limits.ts';
+import { GatewayMeter } from './metrics/gateway-meter.ts';
 import { defaultRecordingLimits } from './recording/limits.ts';
 import { Recordings } from './recording/recordings.ts';
 import type { TerminalSettings } from './terminal-settings.ts';
@@ -40,6 +42,8 @@ await runProcess('gateway', async (signal) => {
   const connect = (): ReturnType<typeof connectDocker> => connectDocker(config.dockerHost);
   const dir = join(config.workdir, 'recordings');
   const recordings = new Recordings({ dir, clock, log, limits: defaultRecordingLimits });
+  const meter = new GatewayMeter();
+  addProcessMetrics(meter.registry);
   const gateway = await startGateway({
     store,
     exec: createDockerExec({ connect, clock, log }),
@@ -54,6 +58,7 @@ await runProcess('gateway', async (signal) => {
     bind: config.bind,
     port: config.gatewayPort,
     publicUrl: config.publicWsUrl,
+    meter,
   });
   try {
     // What is missing shows in /readyz, and in the log of the connection itself.

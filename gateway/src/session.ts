@@ -10,7 +10,9 @@ import { endingOf } from './goodbye.ts';
 import { Hold } from './hold.ts';
 import { IdleWarning } from './idle-warning.ts';
 import type { ReapNews } from './last-reap.ts';
+import { Traffic } from './metrics/traffic.ts';
 import type { Recordings } from './recording/recordings.ts';
+import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { RingBudget } from './ring-budget.ts';
 import { SessionRecord } from './session-record.ts';
 import { SessionRecording } from './session-recording.ts';
@@ -24,6 +26,7 @@ export interface SessionDeps extends WaitDeps, StartDeps {
   /** screens that are drawn at a time */
   readonly screens: StartQueue;
   readonly rings: RingBudget;
+  readonly meter: GatewayMeter;
   /** this gateway's id */
   readonly gateway: string;
   /** how terminals of a class behave */
@@ -69,6 +72,7 @@ export class TerminalSession {
   readonly #over = new AbortController();
   readonly #recording: SessionRecording;
   readonly #shell: SessionShell;
+  readonly #traffic: Traffic;
   #warning: IdleWarning | null = null;
   /** of the last shell, Redis TIME in ms; 0 = there was none */
   #startedAt = 0;
@@ -95,6 +99,7 @@ export class TerminalSession {
       size: () => this.#audience.size,
     });
     this.#recording.ask(of.record);
+    this.#traffic = new Traffic(deps.meter, deps.clock);
     this.#shell = new SessionShell(deps, of, this.#shellHost());
   }
 
@@ -196,6 +201,7 @@ export class TerminalSession {
       runs: (isSame) => this.#shellRuns(isSame),
       output: (bytes) => {
         if (this.emptySinceMs === null) this.#hold.output();
+        this.#traffic.output(bytes.length);
         this.#audience.publish(bytes);
         this.#recording.output(bytes);
       },
@@ -212,6 +218,7 @@ export class TerminalSession {
     const isFirst = this.#startedAt === 0;
     this.#startedAt = this.#hold.redisNow();
     this.#lastNotice = '';
+    if (!isSame) this.#traffic.newShell();
     this.#lastStatus = null;
     this.#audience.shellRuns(this.#shell.containerId, isSame);
     if (isFirst && this.of.isKnown && this.#shell.persist === 'none') {
@@ -275,6 +282,7 @@ export class TerminalSession {
   /** False: no more until the shell has taken it. */
   #input(bytes: Buffer): boolean {
     this.#hold.input();
+    this.#traffic.input(bytes.length);
     this.#recording.input(bytes);
     return this.#shell.write(bytes);
   }

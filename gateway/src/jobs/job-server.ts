@@ -34,7 +34,7 @@ export interface JobServer {
 
 /** Runs commands for agents and scripts: see `shared/src/exec-protocol.ts`. */
 export function createJobServer(deps: JobServerDeps): JobServer {
-  const { log, limits } = deps;
+  const { log, limits, meter } = deps;
   const jobs = new Jobs(limits);
   const sockets = new Set<JobSocket>();
   const server = new WebSocketServer({
@@ -47,11 +47,12 @@ export function createJobServer(deps: JobServerDeps): JobServer {
 
   async function open(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const asked = readJobRequest(request);
-    if ('code' in asked) return refuse(socket, asked);
+    if ('code' in asked) return turnAway(socket, asked);
     const badOrigin = refusedOrigin(request, deps.allowedOrigins);
-    if (badOrigin !== null) return refuse(socket, badOrigin);
+    if (badOrigin !== null) return turnAway(socket, badOrigin);
     const admitted = await admit(request, asked);
-    if ('code' in admitted) return refuse(socket, admitted);
+    if ('code' in admitted) return turnAway(socket, admitted);
+    meter.admitted('command');
     const { who, place } = admitted;
     let client: JobSocket | null = null;
     try {
@@ -60,6 +61,11 @@ export function createJobServer(deps: JobServerDeps): JobServer {
       if (client === null) place.leave();
     }
     if (client !== null) await runJob(deps, { ...asked, user: who.user, directory: who.directory }, client, place);
+  }
+
+  function turnAway(socket: Duplex, refusal: Refusal): void {
+    meter.refused('command', refusal.code);
+    refuse(socket, refusal);
   }
 
   /** What costs least is looked at first; a token is spent last, when nothing else can be refused. */

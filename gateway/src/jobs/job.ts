@@ -7,6 +7,7 @@ import { ClientGone, Ending, storeIsSilent } from '../ending.ts';
 import type { BoxCommands, RunningCommand } from '../exec/command-port.ts';
 import type { StartQueue } from '../exec/start-queue.ts';
 import { TerminalLease } from '../lease.ts';
+import type { GatewayMeter } from '../metrics/gateway-meter.ts';
 import { pauseAfter } from '../start-shell.ts';
 import { type WaitDeps, waitReady } from '../wait-ready.ts';
 import type { JobSocket } from './job-socket.ts';
@@ -16,6 +17,7 @@ import { relay } from './relay.ts';
 export interface JobDeps extends WaitDeps {
   readonly commands: BoxCommands;
   readonly starts: StartQueue;
+  readonly meter: GatewayMeter;
   /** this gateway's id */
   readonly gateway: string;
 }
@@ -128,7 +130,7 @@ class Job {
 
   async #start(lease: TerminalLease): Promise<{ command: RunningCommand; containerId: string }> {
     const { user, directory, stdin } = this.#of;
-    const { commands, starts, log } = this.#deps;
+    const { commands, starts, log, meter, clock } = this.#deps;
     let { phase, containerId } = lease.taken;
     for (let failures = 0; ; failures += 1) {
       this.#signal.throwIfAborted();
@@ -137,10 +139,17 @@ class Job {
       }
       phase = 'absent'; // what the next round finds out by itself
       const start = { containerId, mark: this.id, command: this.#of.command, stdin, directory };
+      let beganAtMs = clock.monotonicMs();
+      const begin = (): Promise<RunningCommand> => {
+        beganAtMs = clock.monotonicMs();
+        return commands.start(start, this.#signal);
+      };
       try {
-        const command = await starts.run(user, () => commands.start(start, this.#signal), this.#signal);
+        const command = await starts.run(user, begin, this.#signal);
+        meter.started('command', clock.monotonicMs() - beganAtMs, 'ok');
         return { command, containerId };
       } catch (error) {
+        if (error instanceof EngineError) meter.started('command', clock.monotonicMs() - beganAtMs, error.fault.kind);
         if (!(error instanceof EngineError) || !notRun.has(error.fault.kind)) throw error;
         log.info({ user, containerId, error }, 'the box of a command has just ended; waiting for the next one');
         await pauseAfter(this.#deps, failures + 1, this.#signal);
