@@ -9,12 +9,16 @@ import { connectRedis } from '#shared/redis.ts';
 import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain } from '#shared/run-process.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
+import { tracedStore } from '#shared/traced-store.ts';
+import { openTracing } from '#shared/tracing.ts';
 import { createApi } from './api/api.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
 import { TermController } from './controller.ts';
 import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
 import { Leader } from './leader.ts';
+import type { OnLoopEvent } from './loop-events.ts';
+import { traceLoop } from './loop-traces.ts';
 import { createControllerMetrics } from './metrics/controller-metrics.ts';
 import type { BoxRuntime } from './runtime/port.ts';
 import { createLeaderStore } from './store/leader-store.ts';
@@ -40,15 +44,20 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const keys = keysOf(installation);
   const redis = connectRedis(config.redisUrl, log);
   const policies = idlePoliciesOf(classes);
-  const store = createBoxStore({ redis, keys, policies, defaultClass: defaultClassName });
+  const tracing = await openTracing({ url: config.otlpUrl, service: 'spoonbox-controller', log });
+  const store = tracedStore(createBoxStore({ redis, keys, policies, defaultClass: defaultClassName }), tracing);
   const leaderStore = createLeaderStore(redis, keys);
   const health = new Health();
 
   const metrics = createControllerMetrics({ workers: config.workers });
   addProcessMetrics(metrics.registry);
-  const { onEvent } = metrics;
+  const traces = tracing.isOn ? traceLoop(tracing) : null;
+  const onEvent: OnLoopEvent = (event) => {
+    metrics.onEvent(event);
+    traces?.(event);
+  };
 
-  const api = createApi({ store, classes, config, health, log, clock, metrics });
+  const api = createApi({ store, classes, config, health, log, clock, metrics, tracing });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {
     const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
@@ -107,6 +116,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
     health.drain();
     await api.close();
     await redis.close();
+    await tracing.close();
   }
   log.info('stopped; the boxes go on');
 }

@@ -4,6 +4,8 @@ import { type Clock, sleep } from '#shared/clock.ts';
 import { StartError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
+import { tracedStore } from '#shared/traced-store.ts';
+import { noTracing, type Tracing } from '#shared/tracing.ts';
 import { Admission } from './admission.ts';
 import { ConnectRate } from './connect-rate.ts';
 import { endedBy } from './ending.ts';
@@ -40,6 +42,8 @@ export interface GatewayOptions {
   readonly publicUrl: string | null;
   /** what it counts, for `/metrics`; without it, one of its own */
   readonly meter?: GatewayMeter;
+  /** without it, nothing is traced */
+  readonly tracing?: Tracing;
 }
 
 export interface Gateway {
@@ -54,7 +58,8 @@ export interface Gateway {
 
 /** A whole gateway over its ports: the same in `main.ts` and in tests. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { store, clock, log, limits, exec } = options;
+  const { clock, log, limits, exec, tracing = noTracing } = options;
+  const store = tracedStore(options.store, tracing);
   const id = `gw-${randomBytes(6).toString('hex')}`;
   let registration: Registration | null = null;
   let onGap = (): void => {};
@@ -79,6 +84,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     recordings,
     news,
     meter: options.meter ?? new GatewayMeter(),
+    tracing,
   };
   const sessions = new Sessions(deps);
   onGap = () => {

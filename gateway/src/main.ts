@@ -12,6 +12,7 @@ import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain, runProcess } from '#shared/run-process.ts';
+import { openTracing } from '#shared/tracing.ts';
 import { createDockerCommands } from './exec/command-docker.ts';
 import { createDockerExec } from './exec/docker-exec.ts';
 import { startGateway } from './gateway.ts';
@@ -42,6 +43,7 @@ await runProcess('gateway', async (signal) => {
   const connect = (): ReturnType<typeof connectDocker> => connectDocker(config.dockerHost);
   const dir = join(config.workdir, 'recordings');
   const recordings = new Recordings({ dir, clock, log, limits: defaultRecordingLimits });
+  const tracing = await openTracing({ url: config.otlpUrl, service: 'spoonbox-gateway', log });
   const meter = new GatewayMeter();
   addProcessMetrics(meter.registry);
   const gateway = await startGateway({
@@ -59,6 +61,7 @@ await runProcess('gateway', async (signal) => {
     port: config.gatewayPort,
     publicUrl: config.publicWsUrl,
     meter,
+    tracing,
   });
   try {
     // What is missing shows in /readyz, and in the log of the connection itself.
@@ -68,6 +71,7 @@ await runProcess('gateway', async (signal) => {
     await gateway.drain(Math.max(0, config.drainMs - closingMs));
     await recordings.close();
     await redis.close();
+    await tracing.close();
   }
   log.info('stopped; the boxes go on');
 });

@@ -6,6 +6,7 @@ import { execPath } from '#shared/exec-protocol.ts';
 import { problemMediaType } from '#shared/problem.ts';
 import { type CloseName, terminalLimits, terminalPath, terminalProtocol } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims } from '#shared/terminal-token.ts';
+import { type Span, traceparentOf, type Tracing } from '#shared/tracing.ts';
 import { type Admission, countAddress, readTerminalRequest, refusedOrigin, type TerminalRequest } from './admission.ts';
 import { TerminalClient } from './client.ts';
 import type { ConnectRate } from './connect-rate.ts';
@@ -22,6 +23,7 @@ export interface ServerDeps extends SessionDeps {
   readonly sessions: Sessions;
   readonly admission: Admission;
   readonly rate: ConnectRate;
+  readonly tracing: Tracing;
   /** null: no commands are run here, only terminals */
   readonly jobs: JobServer | null;
   readonly allowedOrigins: readonly string[];
@@ -113,13 +115,17 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       turnAway(socket, badOrigin);
       return;
     }
+    const parent = traceparentOf(request.headers);
+    const attach = deps.tracing.start({ name: 'attach terminal', parent });
     const admitted = await admit(request, asked.token);
     if (admitted instanceof Ending && !toldByCloseCode.has(admitted.close)) {
       turnAway(socket, { code: admitted.errorCode, detail: admitted.message });
+      attach.end(admitted.errorCode);
       return;
     }
     const client = await upgrade(servers[asked.protocol], request, socket, head, (ws) => clientOf(ws, socket, asked));
-    if (client !== null) await serve(client, asked, admitted);
+    if (client === null) attach.end('no WebSocket');
+    else await serve(client, asked, admitted, attach);
   }
 
   function turnAway(socket: Duplex, refusal: Refusal): void {
@@ -151,6 +157,7 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     client: TerminalClient,
     asked: TerminalRequest,
     admitted: TerminalClaims | Ending | null,
+    attach: Span,
   ): Promise<void> {
     handshakes += 1;
     try {
@@ -161,7 +168,7 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       const has = hello?.offset ?? null;
       if (admitted === null && hello?.ticket !== undefined) {
         if (draining) throw new Ending('restarting');
-        await deps.sessions.resume(hello.ticket, client, has);
+        await deps.sessions.resume(hello.ticket, client, has, attach);
         meter.admitted('terminal');
         return;
       }
@@ -170,13 +177,17 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
         throw new Ending('token-refused', { errorCode: 'token-missing', message });
       }
       const claims = admitted ?? (await deps.admission.admit(hello?.token ?? ''));
-      await deps.sessions.enter(claims, client, has !== null);
+      await deps.sessions.enter(claims, client, has !== null, attach);
       meter.admitted('terminal');
     } catch (error) {
-      if (error instanceof ClientGone) return;
+      if (error instanceof ClientGone) {
+        attach.end(error.message);
+        return;
+      }
       if (!(error instanceof Ending)) log.error({ error }, 'a terminal could not be opened');
       const ending = error instanceof Ending ? error : new Ending('internal');
       meter.refused('terminal', ending.errorCode);
+      attach.end(ending.errorCode);
       sayGoodbye(client, ending);
     } finally {
       greeting.delete(client);

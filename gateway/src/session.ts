@@ -2,6 +2,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { Session } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
 import type { TerminalMode } from '#shared/terminal-token.ts';
+import type { Span } from '#shared/tracing.ts';
 import { Audience, type AudienceHost } from './audience.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
@@ -50,6 +51,8 @@ export interface SessionOf {
   readonly isKnown: boolean;
   /** true: take it from another gateway, whatever that one is */
   readonly takeOver: boolean;
+  /** from the request of its first client to the first byte of the shell */
+  readonly attach: Span;
 }
 
 /**
@@ -80,6 +83,8 @@ export class TerminalSession {
   #stopWatching: () => void = () => {};
   #lastStatus: ServerMessage | null = null;
   #lastNotice = '';
+  /** its first byte has come */
+  #hasSpoken = false;
 
   constructor(deps: SessionDeps, of: SessionOf, size: TerminalSize) {
     const { user, id, mode } = of;
@@ -154,6 +159,7 @@ export class TerminalSession {
       if (ending.cause !== undefined) this.#deps.log.error({ user: this.of.user, error }, 'a terminal failed');
     }
     this.end(ending);
+    this.of.attach.end(ending.message);
     const staysForOthers = ending instanceof Ending && ending.close === 'restarting' && this.#shell.persist === 'tmux';
     this.#audience.dismiss(ending, staysForOthers);
     return await this.#close(ending);
@@ -164,7 +170,10 @@ export class TerminalSession {
     const { user, takeOver } = this.of;
     this.#stopWatching = this.#deps.feed.watch(user, () => void this.#hold.check());
     // At once, because each is a way to Redis and back. Whatever one of them got is given back by `#close`.
-    const [claimed, taken] = await Promise.allSettled([this.#claim(takeOver), this.#hold.first()]);
+    const [claimed, taken] = await Promise.allSettled([
+      this.#claim(takeOver),
+      this.#hold.first(this.of.attach.traceparent),
+    ]);
     const before = claimed.status === 'fulfilled' ? claimed.value : null;
     if (before?.persist === 'tmux') {
       this.#shell.resumes = true;
@@ -202,6 +211,7 @@ export class TerminalSession {
       output: (bytes) => {
         if (this.emptySinceMs === null) this.#hold.output();
         this.#traffic.output(bytes.length);
+        if (!this.#hasSpoken) this.#speaks();
         this.#audience.publish(bytes);
         this.#recording.output(bytes);
       },
@@ -212,6 +222,11 @@ export class TerminalSession {
       },
       notice: (code, message) => this.#notice(code, message),
     };
+  }
+
+  #speaks(): void {
+    this.#hasSpoken = true;
+    this.of.attach.end();
   }
 
   #shellRuns(isSame: boolean): void {

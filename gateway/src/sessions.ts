@@ -2,6 +2,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims, TerminalMode } from '#shared/terminal-token.ts';
+import { noSpan, type Span } from '#shared/tracing.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
 import { type SessionDeps, type SessionOf, TerminalSession } from './session.ts';
@@ -45,7 +46,7 @@ export class Sessions {
   }
 
   /** Who shows a token that was let in. `isKnown`: it has seen the session before. Throws an Ending where there is no place. */
-  async enter(claims: TerminalClaims, client: TerminalClient, isKnown: boolean): Promise<void> {
+  async enter(claims: TerminalClaims, client: TerminalClient, isKnown: boolean, attach: Span = noSpan): Promise<void> {
     const { user, session: id, mode, directory } = claims;
     const session = await this.#find(user, id, client);
     if (!session) this.mustHavePlace(claims);
@@ -53,17 +54,18 @@ export class Sessions {
     if (session) {
       session.record(claims.record ?? null);
       session.attach(client, session.welcome(guest), null);
+      attach.end();
       return;
     }
     const made = this.#make(
-      { user, id, mode, directory: directory ?? null, record: claims.record ?? null, isKnown, takeOver: false },
+      { user, id, mode, directory: directory ?? null, record: claims.record ?? null, isKnown, takeOver: false, attach },
       client.size,
     );
     attachFirst(made, client, guest);
   }
 
   /** Who shows a ticket. Throws an Ending where it is not, or no more, good for anything here. */
-  async resume(ticket: string, client: TerminalClient, has: number | null): Promise<void> {
+  async resume(ticket: string, client: TerminalClient, has: number | null, attach: Span = noSpan): Promise<void> {
     const parts = readTicket(ticket);
     if (parts === null) throw refusedTicket('it is none of ours');
     const { user, session: id, hash } = parts;
@@ -72,6 +74,7 @@ export class Sessions {
       const guest = session.redeem(hash);
       if (guest === null) throw refusedTicket('it was used, or has expired');
       session.attach(client, guest, has);
+      attach.end();
       return;
     }
     const { mode, name } = await this.#elsewhere(user, id, hash);
@@ -81,11 +84,12 @@ export class Sessions {
       const guest = other.redeem(hash);
       if (guest === null) throw refusedTicket('it was used');
       other.attach(client, guest, null);
+      attach.end();
       return;
     }
     this.mustHavePlace(parts);
     const made = this.#make(
-      { user, id, mode, directory: null, record: null, isKnown: true, takeOver: true },
+      { user, id, mode, directory: null, record: null, isKnown: true, takeOver: true, attach },
       client.size,
     );
     attachFirst(made, client, { mode, name, received: null }, hash);

@@ -2,6 +2,7 @@ import {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
   fastify,
   type RawServerDefault,
 } from 'fastify';
@@ -13,6 +14,7 @@ import type { Config } from '#shared/config.ts';
 import { StartError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
+import type { Tracing } from '#shared/tracing.ts';
 import { bearerCheck } from './bearer.ts';
 import { type BoxFeed, createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
@@ -20,6 +22,7 @@ import { type Changes, createChanges } from './changes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../metrics/controller-metrics.ts';
 import { addMetricsRoutes } from './metrics-routes.ts';
+import { addRequestTraces } from './request-traces.ts';
 import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
 import { type WatchLimits, watchLimits } from './watch.ts';
@@ -52,6 +55,8 @@ export interface ApiParts {
   readonly watchLimits?: WatchLimits;
   /** what `/metrics` shows beside the API's own; without it, nothing */
   readonly metrics?: ControllerMetrics;
+  /** without it, nothing is traced */
+  readonly tracing?: Tracing;
 }
 
 export interface RunningApi {
@@ -68,6 +73,8 @@ export interface Api extends ApiParts {
   readonly feed: BoxFeed;
   readonly watches: Watches;
   readonly metrics: ControllerMetrics;
+  /** Trace context of a request, to be handed on; null = nobody traces. */
+  readonly traceOf: (request: Pick<FastifyRequest, 'raw'>) => string | null;
   /** Aborted when the client of this reply has gone, or the API ends. */
   readonly untilGone: (reply: FastifyReply) => AbortSignal;
 }
@@ -101,8 +108,9 @@ export function createApi(parts: ApiParts): RunningApi {
   addRequestLog(app, log);
   addTokenCheck(app, parts.config.internalToken);
 
+  const traceOf = addRequestTraces(app, parts.tracing);
   const metrics = parts.metrics ?? createControllerMetrics({ workers: 0 });
-  const api: Api = { ...parts, app, changes, feed, watches, untilGone, metrics };
+  const api: Api = { ...parts, app, changes, feed, watches, untilGone, metrics, traceOf };
   addMetricsRoutes(api);
   addLeaseRoutes(api);
   addBoxRoutes(api);

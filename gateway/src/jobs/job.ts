@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type ExecStatus, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
 import { EngineError } from '#shared/faults.ts';
 import { LeaseId, type UserName } from '#shared/identity.ts';
+import type { Span } from '#shared/tracing.ts';
 import { lookAfterEnd } from '../autopsy.ts';
 import { ClientGone, Ending, storeIsSilent } from '../ending.ts';
 import type { BoxCommands, RunningCommand } from '../exec/command-port.ts';
@@ -29,6 +30,8 @@ export interface JobOf {
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly directory: string | null;
+  /** from its request to its start */
+  readonly attach: Span;
 }
 
 /**
@@ -73,6 +76,7 @@ class Job {
     const lease = await this.#takeLease();
     const { command, containerId } = await this.#start(lease);
     this.#command = command;
+    this.#of.attach.end();
     await relay(
       this.#deps,
       { command, socket: this.#socket, stdout: this.#of.stdout, stderr: this.#of.stderr },
@@ -85,6 +89,7 @@ class Job {
   }
 
   failed(error: unknown): ExecStatus {
+    this.#of.attach.end(error instanceof Error ? error.message : String(error));
     const { user } = this.#of;
     if (error instanceof Ending) {
       const why = error.close === 'released' ? 'its lease was given back' : error.message;
@@ -116,8 +121,9 @@ class Job {
     // Its first word only: what follows may hold secrets.
     const holder = `command ${(command[0] ?? '').replaceAll(/[^\x20-\x7e]/g, '?').slice(-maxHolderChars)}`;
     try {
+      const trace = this.#of.attach.traceparent;
       const events = { ended: (ending: Ending) => this.#place.end(ending), renewed: () => {} };
-      this.#lease = await TerminalLease.take(this.#deps, { user, id, holder, kind: 'job' }, events);
+      this.#lease = await TerminalLease.take(this.#deps, { user, id, holder, kind: 'job', trace }, events);
     } catch (error) {
       if (error instanceof Ending) throw error;
       this.#deps.log.warn({ user, error }, 'no lease for a command: Redis does not answer');
