@@ -2,6 +2,7 @@ import type { FaultKind } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { DrainCause, Phase } from '#shared/status.ts';
 import type { Command } from './box/command.ts';
+import type { DistrustCause } from './reconcile/trust.ts';
 import type { CommitRefusal } from './store/status-store.ts';
 
 /** How a pass ended, in controller-runtime's words: `requeue` is at once, `requeue_after` after a wait, `error` threw. */
@@ -49,8 +50,7 @@ export type LoopEvent =
   | { readonly type: 'reap-done'; readonly user: UserName; readonly cause: DrainCause }
   /** `afterMs`: since the box was asked for, or was lost while somebody held it (Redis' time) */
   | { readonly type: 'box-ready'; readonly user: UserName; readonly afterMs: number; readonly trace: string | null }
-  /** `cause` is of the closed list of `trust.ts` */
-  | { readonly type: 'amnesty-began'; readonly cause: string }
+  | { readonly type: 'amnesty-began'; readonly cause: DistrustCause }
   | { readonly type: 'amnesty-ended' }
   /** everything was looked at: these users are known */
   | { readonly type: 'resynced'; readonly tookMs: number; readonly users: ReadonlySet<UserName> }

@@ -31,7 +31,7 @@ export interface Tracing {
 export const noSpan: Span = { traceparent: null, note: () => {}, end: () => {} };
 export const noTracing: Tracing = { isOn: false, start: () => noSpan, close: async () => {} };
 
-/** Traces go to this OTLP/HTTP collector; null = nowhere, and then nothing of OpenTelemetry is even loaded. */
+/** Traces go to this OTLP/HTTP collector; null = nowhere, and then nothing of OpenTelemetry's SDK is even loaded. */
 export async function openTracing(options: { url: string | null; service: string; log: Logger }): Promise<Tracing> {
   const { url, service, log } = options;
   if (url === null) return noTracing;

@@ -3,6 +3,7 @@ import type { UserName } from '#shared/identity.ts';
 import { longSeconds, shortSeconds } from '#shared/metrics.ts';
 import { DrainCause, Phase } from '#shared/status.ts';
 import type { LoopEvent } from '../loop-events.ts';
+import { distrustCauses } from '../reconcile/trust.ts';
 
 /** What becomes of the boxes, as the leader's passes conclude it; a process that does not lead has no boxes. */
 export function createBoxMetrics(registry: Registry): (event: LoopEvent) => void {
@@ -77,7 +78,9 @@ export function createBoxMetrics(registry: Registry): (event: LoopEvent) => void
     ...{ name: 'spoonbox_resyncs_failed_total', help: 'Looks at everything that failed.', registers },
   });
 
+  // A series that begins with its first event cannot show that event as an increase.
   for (const cause of DrainCause.options) reaps.inc({ cause }, 0);
+  for (const cause of distrustCauses) amnesties.inc({ cause }, 0);
   for (const why of ['still-wanted', 'untrusted']) refused.inc({ why }, 0);
   for (const why of ['stale', 'not-leader']) stale.inc({ why }, 0);
 

@@ -10,6 +10,19 @@ const heartbeatOldMs = 60_000;
 /** Redis' time and ours may move apart by this much between two heartbeats; and Redis may be unreadable for this long. */
 const driftMs = 10_000;
 
+/** Why Redis may not know who needs a box: the closed list. */
+export const distrustCauses = [
+  'Redis was restarted',
+  "Redis' clock jumped back",
+  'no controller led for a while',
+  'Redis is new or was emptied',
+  'Redis carries no mark of trust',
+  'Redis could not be read for a while',
+  "Redis' clock jumped",
+  'Redis was emptied or restored',
+] as const;
+export type DistrustCause = (typeof distrustCauses)[number];
+
 export interface Amnesty {
   readonly id: string;
   readonly cause: string;
@@ -119,7 +132,7 @@ export class Trust {
     if (this.current?.id === id) this.waiting?.delete(user);
   }
 
-  private distrust(cause: string): void {
+  private distrust(cause: DistrustCause): void {
     this.current = { id: randomBytes(6).toString('hex'), cause: `amnesty: ${cause}` };
     this.waiting = null;
     this.trustedSinceMs = null;
