@@ -10,6 +10,7 @@ import { ClientGone, Ending } from './ending.ts';
 import type { StartQueue } from './exec/start-queue.ts';
 import { endingOf, sayGoodbye } from './goodbye.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import { ModeTracker } from './modes.ts';
 import { Ring } from './ring.ts';
 import type { RingBudget } from './ring-budget.ts';
@@ -24,6 +25,7 @@ export interface AudienceDeps {
   /** screens that are drawn at a time */
   readonly screens: StartQueue;
   readonly rings: RingBudget;
+  readonly meter: GatewayMeter;
 }
 
 /** What the session does for those who look at it. */
@@ -91,10 +93,14 @@ export class Audience {
         host.end(new Ending('ended', { message, exit: { code: null, reason: 'ended' } }));
       },
       failed: (viewer, error) => {
+        deps.meter.dropped('failed');
         const ending = endingOf(error);
         const { user } = host;
         if (ending.cause !== undefined) deps.log.error({ user, error }, 'a client could not be served');
         this.#left(viewer, ending);
+      },
+      behind: () => {
+        deps.meter.viewersBehind += 1;
       },
       room: () => host.room(),
     };

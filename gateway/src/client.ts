@@ -14,6 +14,7 @@ import type { Dialect } from './dialect.ts';
 import { ClientGone, Ending } from './ending.ts';
 import { FlowControl } from './flow-control.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { GatewayMeter } from './metrics/gateway-meter.ts';
 
 /** What a client does once it is let in. */
 export interface ClientEvents {
@@ -24,6 +25,12 @@ export interface ClientEvents {
   end(): void;
   /** there may be room again: ask `isFull` */
   room(): void;
+}
+
+export interface ClientDeps {
+  readonly clock: Clock;
+  readonly limits: GatewayLimits;
+  readonly meter?: GatewayMeter;
 }
 
 export type Hello = Extract<ClientMessage, { type: 'hello' }>;
@@ -48,7 +55,7 @@ export class TerminalClient {
   readonly #socket: WebSocket;
   readonly #wire: Writable | null;
   readonly #dialect: Dialect;
-  readonly #deps: { readonly clock: Clock; readonly limits: GatewayLimits };
+  readonly #deps: ClientDeps;
   readonly #flow: FlowControl;
   readonly #gone = new AbortController();
   #events: ClientEvents | null = null;
@@ -61,13 +68,7 @@ export class TerminalClient {
   #onHello: ((hello: Hello) => void) | null = null;
 
   /** `wire`: what `socket` writes its frames to; null = it is not to be had */
-  constructor(
-    socket: WebSocket,
-    wire: Writable | null,
-    dialect: Dialect,
-    size: TerminalSize,
-    deps: { readonly clock: Clock; readonly limits: GatewayLimits },
-  ) {
+  constructor(socket: WebSocket, wire: Writable | null, dialect: Dialect, size: TerminalSize, deps: ClientDeps) {
     this.#socket = socket;
     this.#wire = wire;
     this.#dialect = dialect;
@@ -258,6 +259,7 @@ export class TerminalClient {
     if (this.#socket.readyState === this.#socket.CLOSED) return;
     this.#cancelPing = this.#deps.clock.after(this.#inputHeld ? heldPingEveryMs : pingEveryMs, () => {
       if (!this.#heard && !this.#inputHeld) {
+        this.#deps.meter?.dropped('silent');
         this.#socket.terminate();
         return;
       }

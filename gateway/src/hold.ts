@@ -39,10 +39,10 @@ export class Hold {
     this.#events = events;
   }
 
-  /** The first lease. Throws an Ending where it is refused, or Redis does not answer. */
-  async first(): Promise<TakenLease> {
+  /** The first lease, which carries the trace of who waits for the box. Throws an Ending where it is refused, or Redis does not answer. */
+  async first(trace: string | null): Promise<TakenLease> {
     try {
-      const lease = await this.#take();
+      const lease = await this.#take(trace);
       this.#hasBegun = true;
       this.#settle();
       return lease.taken;
@@ -100,7 +100,7 @@ export class Hold {
       if (!this.#isWanted) await this.#release();
       else {
         try {
-          await this.#take();
+          await this.#take(null);
         } catch (error) {
           if (error instanceof Ending) {
             this.#isWanted = false;
@@ -116,10 +116,10 @@ export class Hold {
     this.#underWay = null;
   }
 
-  async #take(): Promise<TerminalLease> {
+  async #take(trace: string | null): Promise<TerminalLease> {
     const { user, session, holder } = this.#of;
     const id = LeaseId.parse(`terminal:${session}:${randomBytes(6).toString('hex')}`);
-    const lease = await TerminalLease.take(this.#deps, { user, id, holder }, this.#events);
+    const lease = await TerminalLease.take(this.#deps, { user, id, holder, trace }, this.#events);
     this.#lease = lease;
     this.#time = { redisMs: lease.taken.now, atMs: this.#deps.clock.monotonicMs() };
     return lease;

@@ -3,6 +3,7 @@ import type { Session } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
 import type { TerminalMode } from '#shared/terminal-token.ts';
 import { withoutAnswers } from './answers.ts';
+import type { Span } from '#shared/tracing.ts';
 import { Audience, type AudienceHost } from './audience.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
@@ -12,7 +13,9 @@ import { Grace } from './grace.ts';
 import { Hold } from './hold.ts';
 import { IdleWarning } from './idle-warning.ts';
 import type { ReapNews } from './last-reap.ts';
+import { Traffic } from './metrics/traffic.ts';
 import type { Recordings } from './recording/recordings.ts';
+import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { RingBudget } from './ring-budget.ts';
 import { SessionRecord } from './session-record.ts';
 import { SessionRecording } from './session-recording.ts';
@@ -26,6 +29,7 @@ export interface SessionDeps extends WaitDeps, StartDeps {
   /** screens that are drawn at a time */
   readonly screens: StartQueue;
   readonly rings: RingBudget;
+  readonly meter: GatewayMeter;
   /** this gateway's id */
   readonly gateway: string;
   /** how terminals of a class behave */
@@ -49,6 +53,8 @@ export interface SessionOf {
   readonly isKnown: boolean;
   /** true: take it from another gateway, whatever that one is */
   readonly takeOver: boolean;
+  /** from the request of its first client to the first byte of the shell */
+  readonly attach: Span;
 }
 
 /**
@@ -70,6 +76,7 @@ export class TerminalSession {
   readonly #over = new AbortController();
   readonly #recording: SessionRecording;
   readonly #shell: SessionShell;
+  readonly #traffic: Traffic;
   #warning: IdleWarning | null = null;
   /** of the last shell, Redis TIME in ms; 0 = there was none */
   #startedAt = 0;
@@ -79,6 +86,8 @@ export class TerminalSession {
   #stopWatching: () => void = () => {};
   #lastStatus: ServerMessage | null = null;
   #lastNotice = '';
+  /** its first byte has come */
+  #hasSpoken = false;
 
   constructor(deps: SessionDeps, of: SessionOf, size: TerminalSize) {
     const { user, id, mode } = of;
@@ -105,6 +114,7 @@ export class TerminalSession {
       size: () => this.#audience.size,
     });
     this.#recording.ask(of.record);
+    this.#traffic = new Traffic(deps.meter, deps.clock);
     this.#shell = new SessionShell(deps, of, this.#shellHost());
   }
 
@@ -171,6 +181,7 @@ export class TerminalSession {
       if (ending.cause !== undefined) this.#deps.log.error({ user: this.of.user, error }, 'a terminal failed');
     }
     this.end(ending);
+    this.of.attach.end(ending.message);
     const staysForOthers = ending instanceof Ending && ending.close === 'restarting' && this.#shell.persist === 'tmux';
     this.#audience.dismiss(ending, staysForOthers);
     return await this.#close(ending);
@@ -211,7 +222,10 @@ export class TerminalSession {
     const { user, takeOver } = this.of;
     this.#stopWatching = this.#deps.feed.watch(user, () => void this.#hold.check());
     // At once, because each is a way to Redis and back. Whatever one of them got is given back by `#close`.
-    const [claimed, taken] = await Promise.allSettled([this.#claim(takeOver), this.#hold.first()]);
+    const [claimed, taken] = await Promise.allSettled([
+      this.#claim(takeOver),
+      this.#hold.first(this.of.attach.traceparent),
+    ]);
     const before = claimed.status === 'fulfilled' ? claimed.value : null;
     if (before?.persist === 'tmux') {
       this.#shell.resumes = true;
@@ -253,6 +267,8 @@ export class TerminalSession {
       runs: (isSame) => this.#shellRuns(isSame),
       output: (bytes) => {
         if (this.emptySinceMs === null) this.#hold.output();
+        this.#traffic.output(bytes.length);
+        if (!this.#hasSpoken) this.#speaks();
         this.#audience.publish(bytes);
         this.#recording.output(bytes);
       },
@@ -265,10 +281,16 @@ export class TerminalSession {
     };
   }
 
+  #speaks(): void {
+    this.#hasSpoken = true;
+    this.of.attach.end();
+  }
+
   #shellRuns(isSame: boolean): void {
     const isFirst = this.#startedAt === 0;
     this.#startedAt = this.#hold.redisNow();
     this.#lastNotice = '';
+    if (!isSame) this.#traffic.newShell();
     this.#lastStatus = null;
     this.#audience.shellRuns(this.#shell.containerId, isSame);
     if (isFirst && this.of.isKnown && this.#shell.persist === 'none') {
@@ -340,6 +362,7 @@ export class TerminalSession {
   #input(bytes: Buffer): boolean {
     // A terminal that answers what a program asks is no sign of a person.
     if (withoutAnswers(bytes).length > 0) this.#hold.input();
+    this.#traffic.input(bytes.length);
     this.#recording.input(bytes);
     return this.#shell.write(bytes);
   }

@@ -2,6 +2,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims, TerminalMode } from '#shared/terminal-token.ts';
+import { noSpan, type Span } from '#shared/tracing.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
 import { type SessionDeps, type SessionOf, TerminalSession } from './session.ts';
@@ -46,7 +47,7 @@ export class Sessions {
   }
 
   /** Who shows a token that was let in. `isKnown`: it has seen the session before. Throws an Ending where there is no place. */
-  async enter(claims: TerminalClaims, client: TerminalClient, isKnown: boolean): Promise<void> {
+  async enter(claims: TerminalClaims, client: TerminalClient, isKnown: boolean, attach: Span = noSpan): Promise<void> {
     const { user, session: id, mode, directory } = claims;
     const guest = { mode, name: claims.name ?? user, received: 0 };
     if (!isKnown) this.#open.get(keyOf(user, id))?.session.giveWay();
@@ -54,11 +55,13 @@ export class Sessions {
       if (session) {
         session.record(claims.record ?? null);
         session.attach(client, session.welcome(guest), null);
+        attach.end();
         return;
       }
       this.mustHavePlace(claims);
+      const record = claims.record ?? null;
       const made = this.#make(
-        { user, id, mode, directory: directory ?? null, record: claims.record ?? null, isKnown, takeOver: false },
+        { user, id, mode, directory: directory ?? null, record, isKnown, takeOver: false, attach },
         client.size,
       );
       attachFirst(made, client, guest);
@@ -74,6 +77,7 @@ export class Sessions {
     client: TerminalClient,
     has: number | null,
     accepted: (user: UserName) => void,
+    attach: Span = noSpan,
   ): Promise<void> {
     const parts = readTicket(ticket);
     if (parts === null) throw refusedTicket('it is none of ours');
@@ -84,6 +88,7 @@ export class Sessions {
       if (guest === null) throw refusedTicket('it was used, or has expired');
       accepted(user);
       session.attach(client, guest, has);
+      attach.end();
       return true;
     });
     if (isHere) return;
@@ -95,11 +100,12 @@ export class Sessions {
         const guest = session.redeem(hash);
         if (guest === null) throw refusedTicket('it was used');
         session.attach(client, guest, null);
+        attach.end();
         return;
       }
       this.mustHavePlace(parts);
       const made = this.#make(
-        { user, id, mode, directory: null, record: null, isKnown: true, takeOver: true },
+        { user, id, mode, directory: null, record: null, isKnown: true, takeOver: true, attach },
         client.size,
       );
       attachFirst(made, client, { mode, name, received: null }, hash);

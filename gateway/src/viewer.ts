@@ -17,6 +17,8 @@ export interface ViewerHost {
   end(viewer: Viewer): void;
   /** it cannot be brought up to date */
   failed(viewer: Viewer, error: unknown): void;
+  /** it is so far behind that it gets a screen */
+  behind(): void;
   /** the viewer has room, and has everything */
   room(): void;
 }
@@ -164,6 +166,7 @@ export class Viewer {
 
   /** Behind the ring: the screen says what is there now. */
   async #redraw(): Promise<void> {
+    this.#host.behind();
     this.#next = null;
     const { bytes, offset } = await this.#host.screen();
     if (this.client.gone.aborted) return;

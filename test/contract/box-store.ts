@@ -4,6 +4,7 @@ import { accessContract } from './box-store-access.ts';
 import { commitContract } from './box-store-commit.ts';
 import { damageContract } from './box-store-damage.ts';
 import { leaseContract } from './box-store-leases.ts';
+import { leaderReportContract } from './leader-report.ts';
 import { sessionContract } from './box-store-sessions.ts';
 import { wishContract } from './box-store-wishes.ts';
 import { createWorld, type RedisHarness, type World } from './box-store-world.ts';
@@ -30,6 +31,7 @@ export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHar
 
     leaseContract(() => world);
     sessionContract(() => world);
+    leaderReportContract(() => world);
     wishContract(() => world);
     accessContract(() => world);
     commitContract(

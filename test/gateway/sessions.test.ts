@@ -5,6 +5,7 @@ import { Ending } from '../../gateway/src/ending.ts';
 import { StartQueue } from '../../gateway/src/exec/start-queue.ts';
 import { ReapNews } from '../../gateway/src/last-reap.ts';
 import { defaultLimits, type GatewayLimits } from '../../gateway/src/limits.ts';
+import { GatewayMeter } from '../../gateway/src/metrics/gateway-meter.ts';
 import { RingBudget } from '../../gateway/src/ring-budget.ts';
 import { SessionRecord } from '../../gateway/src/session-record.ts';
 import { Sessions } from '../../gateway/src/sessions.ts';
@@ -55,6 +56,7 @@ function sessionsOf(of: { store?: BoxStore; limits?: Partial<GatewayLimits> } = 
     terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
     recordings: null,
     news: new ReapNews(),
+    meter: new GatewayMeter(),
   });
   all.push(sessions);
   return sessions;
