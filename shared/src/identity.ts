@@ -82,6 +82,8 @@ export interface Keys {
   readonly heartbeat: string;
   readonly marker: string;
   readonly gateways: string;
+  /** what happened to all boxes; each user's own events are kept beside it */
+  readonly events: string;
   /** channel: payload is the user whose desired state changed */
   readonly wakeChannel: string;
   /** channel: payload is the user whose status was committed */
@@ -99,6 +101,7 @@ export function keysOf(installation: InstallationId): Keys {
     heartbeat: `${prefix}heartbeat`,
     marker: `${prefix}marker`,
     gateways: `${prefix}gateways`,
+    events: `${prefix}events`,
     wakeChannel: `${prefix}wake`,
     statusChannel: `${prefix}status`,
     user: (user) => ({

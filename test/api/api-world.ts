@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
-import { type ApiHealth, createApi, type RunningApi } from '../../controller/src/api/api.ts';
-import type { WatchLimits } from '../../controller/src/api/watch.ts';
+import { type ApiAnswer, type ApiHealth, createApi, type RunningApi } from '../../controller/src/api/api.ts';
+import type { WatchLimits } from '../../controller/src/api/event-stream.ts';
 import { BoxClass, type BoxClasses } from '#shared/box-class.ts';
 import { type BoxStore, createBoxStore, fromJson, userScriptKeys } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
@@ -9,6 +9,7 @@ import { createLogger } from '#shared/log.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { connectRedis } from '#shared/redis.ts';
 import type { Phase, StatusBody } from '#shared/status.ts';
+import { answerCheck } from '../support/answer-check.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 export const token = 'test-token-0123456789';
@@ -47,6 +48,8 @@ export interface ApiWorld {
   readonly logged: string[];
   /** Writes a status as the reconciler would: as the leader, with the version it read. */
   commit(user: string, status: StatusFields): Promise<void>;
+  /** One more event of this box, as a gateway tells it. */
+  happen(user: string, message: string): Promise<void>;
   /** After a delete, as the reconciler would once no container is left. */
   forget(user: string): Promise<void>;
   ask(
@@ -57,7 +60,7 @@ export interface ApiWorld {
   close(): Promise<void>;
 }
 
-/** The real API on a real Redis. What is missing is the reconciler: tests write its status with the same scripts. */
+/** The real API on a real Redis, whose every answer is checked by its own OpenAPI document. What is missing is the reconciler: tests write its status with the same scripts. */
 export async function createApiWorld(
   options: { watchLimits?: WatchLimits; publicWsUrl?: string; gatewayPort?: number } = {},
 ): Promise<ApiWorld> {
@@ -83,7 +86,17 @@ export async function createApiWorld(
   };
   const health = { ok: true, reasons: [] as string[] };
   const apiHealth: ApiHealth = { ready: () => health, leader: () => ({ leads: true, holder: 'test' }) };
+  const undeclared: unknown[] = [];
+  let check: ((answer: ApiAnswer) => void) | null = null;
   const api = createApi({
+    onAnswer(answer) {
+      try {
+        check ??= answerCheck(api.openApi());
+        check(answer);
+      } catch (error) {
+        undeclared.push(error);
+      }
+    },
     store,
     classes: testClasses,
     config: {
@@ -110,6 +123,13 @@ export async function createApiWorld(
     logged,
     async commit(user, status) {
       await runCommit(port, keys, UserName.parse(user), realStore, status, { kind: 'none', cause: '' });
+    },
+    async happen(user, message) {
+      const session = {
+        ...{ id: 's', gateway: 'g1', user: UserName.parse(user) },
+        ...{ mode: 'rw', startedAt: 1 },
+      } as const;
+      await realStore.claimSession(session, true, message);
     },
     async forget(user) {
       await runCommit(
@@ -138,6 +158,7 @@ export async function createApiWorld(
     async close() {
       await api.close();
       await port.close();
+      if (undeclared.length > 0) throw undeclared[0];
       await redis[Symbol.asyncDispose]();
     },
   };

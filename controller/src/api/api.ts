@@ -14,23 +14,27 @@ import { StartError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
 import { bearerCheck } from './bearer.ts';
-import { type BoxFeed, createBoxFeed } from './box-feed.ts';
+import { createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
-import { type WatchLimits, watchLimits } from './watch.ts';
+import { addExplainRoutes } from './explain-routes.ts';
+import { addEventRoutes } from './event-routes.ts';
+import { type WatchLimits, watchLimits } from './event-stream.ts';
+import { openApiOf } from './openapi.ts';
+import { gatherRoutes } from './route-schema.ts';
 import { createWatches, type Watches } from './watches.ts';
-import { type ZodTypes, zodCompiler } from './zod-compiler.ts';
+import { jsonSerializer, type ZodTypes, zodCompiler } from './zod-compiler.ts';
 
 const bodyLimitBytes = 64 * 1024;
 /** A request must have come whole by then; how long its answer may take is another matter. */
 const requestWithinMs = 30_000;
 /** Longer path parts are no user name and no lease id, but are told so. */
 const maxParamLength = 1_024;
-/** Asked all the time: no token is needed, and no log line is worth it. */
-const withoutToken = new Set(['/healthz', '/readyz']);
+/** No token is needed: nothing of an installation is told there. Asked all the time, most of it: no log line is worth it. */
+const withoutToken = new Set(['/healthz', '/readyz', '/openapi.json']);
 
 export type ApiConfig = Pick<Config, 'internalToken' | 'terminalSecret' | 'publicWsUrl' | 'gatewayPort'>;
 
@@ -48,6 +52,17 @@ export interface ApiParts {
   readonly log: Logger;
   readonly clock: Clock;
   readonly watchLimits?: WatchLimits;
+  /** told of every answer but streams, before it is sent; what it throws fails the request. For tests. */
+  readonly onAnswer?: (answer: ApiAnswer) => void;
+}
+
+export interface ApiAnswer {
+  readonly method: string;
+  /** as it was declared: `/v1/boxes/:user`; '' = there is no such route */
+  readonly route: string;
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
 }
 
 export interface RunningApi {
@@ -55,13 +70,14 @@ export interface RunningApi {
   listen(bind: string, port: number): Promise<string>;
   /** Ends watches with a last event and waits with an answer, then the server. */
   close(): Promise<void>;
+  /** The OpenAPI document of all its routes. */
+  openApi(): object;
 }
 
 /** What the routes stand on. */
 export interface Api extends ApiParts {
   readonly app: FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypes>;
   readonly changes: Changes;
-  readonly feed: BoxFeed;
   readonly watches: Watches;
   /** Aborted when the client of this reply has gone, or the API ends. */
   readonly untilGone: (reply: FastifyReply) => AbortSignal;
@@ -80,10 +96,14 @@ export function createApi(parts: ApiParts): RunningApi {
   }).withTypeProvider<ZodTypes>();
   const ending = new AbortController();
   const changes = createChanges(store, log);
-  const feed = createBoxFeed(store, classes, changes, log);
-  const watches = createWatches(feed, clock, parts.watchLimits ?? watchLimits, log);
+  const feed = createBoxFeed(store, classes, changes, clock, log);
+  const limits = parts.watchLimits ?? watchLimits;
+  const watches = createWatches({ store, feed, changes, clock, limits, log });
+  const routes = gatherRoutes(app);
+  const openApi = () => openApiOf(routes, (url) => withoutToken.has(url));
 
   app.setValidatorCompiler(zodCompiler);
+  app.setSerializerCompiler(jsonSerializer);
   app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, log));
   app.setNotFoundHandler((request) => {
     const path = request.url.split('?')[0];
@@ -95,11 +115,15 @@ export function createApi(parts: ApiParts): RunningApi {
   });
   addRequestLog(app, log);
   addTokenCheck(app, parts.config.internalToken);
+  if (parts.onAnswer) addAnswerCheck(app, parts.onAnswer);
 
-  const api: Api = { ...parts, app, changes, feed, watches, untilGone };
+  const api: Api = { ...parts, app, changes, watches, untilGone };
   addLeaseRoutes(api);
   addBoxRoutes(api);
+  addEventRoutes(api);
+  addExplainRoutes(api);
   addOtherRoutes(api);
+  addOpenApiRoute(app, openApi);
 
   function untilGone(reply: FastifyReply): AbortSignal {
     const gone = new AbortController();
@@ -108,6 +132,7 @@ export function createApi(parts: ApiParts): RunningApi {
   }
 
   return {
+    openApi,
     async listen(bind, port) {
       await changes.start();
       try {
@@ -132,6 +157,23 @@ function whyNotListening(bind: string, port: number, error: unknown): string {
     ? 'is in use: end what listens there, or set SPOON_CONTROLLER_PORT'
     : `cannot be used (${why}): check SPOON_BIND and SPOON_CONTROLLER_PORT`;
   return `Port ${port} on ${bind} ${reason}.`;
+}
+
+/** Made when it is first asked for: every route is there by then. */
+function addOpenApiRoute(app: Api['app'], openApi: () => object): void {
+  let text: string | null = null;
+  app.get('/openapi.json', async (_request, reply) => {
+    text ??= JSON.stringify(openApi());
+    return reply.type('application/json').send(text);
+  });
+}
+
+function addAnswerCheck(app: Api['app'], onAnswer: (answer: ApiAnswer) => void): void {
+  app.addHook('onSend', async (request, reply, payload) => {
+    const type = String(reply.getHeader('content-type') ?? '').split(';')[0] ?? '';
+    const text = payload === undefined || payload === null ? '' : String(payload);
+    onAnswer({ method: request.method, route: request.routeOptions.url ?? '', status: reply.statusCode, type, text });
+  });
 }
 
 function addTokenCheck(app: Api['app'], token: string): void {
