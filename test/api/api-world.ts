@@ -5,6 +5,7 @@ import { BoxClass, type BoxClasses } from '#shared/box-class.ts';
 import { type BoxStore, createBoxStore, fromJson, userScriptKeys } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
 import { InstallationId, keysOf, UserName } from '#shared/identity.ts';
+import { Session } from '#shared/lease.ts';
 import { createLogger } from '#shared/log.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { connectRedis } from '#shared/redis.ts';
@@ -125,11 +126,8 @@ export async function createApiWorld(
       await runCommit(port, keys, UserName.parse(user), realStore, status, { kind: 'none', cause: '' });
     },
     async happen(user, message) {
-      const session = {
-        ...{ id: 's', gateway: 'g1', user: UserName.parse(user) },
-        ...{ mode: 'rw', startedAt: 1 },
-      } as const;
-      await realStore.claimSession(session, true, message);
+      const shell = { gateway: 'g1', containerId: 'c1', execId: 'e1', mode: 'rw', startedAt: 1 };
+      await realStore.claimSession(Session.parse({ id: 's', user, ...shell }), true, message);
     },
     async forget(user) {
       await runCommit(

@@ -31,7 +31,11 @@ const path = fc.oneof(
         ['/v1/boxes/', '/terminal-tokens'],
         ['/v1/boxes/', '/leases/', ''],
         ['/v1/boxes/', '/leases/', '/renew'],
+        ['/v1/events'],
+        ['/v1/machine'],
+        ['/v1/reasons'],
         ['/v1/classes'],
+        ['/openapi.json'],
         ['/healthz'],
         ['/readyz'],
       ),
@@ -62,12 +66,18 @@ const query = fc.oneof(
     '?waitMs=1e9',
     '?waitMs=10',
     '?waitMs=120000',
+    '?limit=2&selector=phase%3Dready,held!%3Dtrue',
+    '?selector=__proto__%3Dx',
+    '?selector=a&continue=b',
+    '?continue=YWZ0ZXIgYW5u',
+    '?watch=1&limit=3',
+    '?watch=1&selector=user%3Dann',
     '?a=1&a=2',
     '?__proto__=1',
     '?%',
   ),
   fc
-    .tuple(fc.constantFrom('watch', 'limit', 'waitMs', 'x'), text)
+    .tuple(fc.constantFrom('watch', 'limit', 'waitMs', 'selector', 'continue', 'x'), text)
     .map(([name, value]) => `?${name}=${encodeURIComponent(value.toWellFormed())}`),
 );
 const lease = { kind: 'job', holder: 'agent', ttlMs: 60_000, class: 'default' };
@@ -104,6 +114,15 @@ const authorization = fc.oneof(
   { weight: 6, arbitrary: fc.constant(`Bearer ${token}`) },
   header,
   fc.constantFrom('', 'Bearer', 'Basic eDp4', `bearer  ${token} `, `Bearer ${'x'.repeat(5_000)}`),
+);
+
+/** Conditions, and where a watch goes on: one of these with each request. */
+const condition = fc.tuple(
+  fc.constantFrom('if-match', 'if-none-match', 'last-event-id'),
+  fc.oneof(
+    header,
+    fc.constantFrom('*', '"1"', '"1.x", W/"2"', '"', '1-1', '0-0', '99999999999999999999-1', '00000000-1'),
+  ),
 );
 
 interface Answer {
@@ -148,6 +167,7 @@ export const requests = target(
     body,
     type,
     authorization,
+    condition,
   }),
   async () => {
     const { port, close } = await openApi();
@@ -170,7 +190,7 @@ export const requests = target(
         must(answered.startsWith(problemMediaType), `a refusal is a problem, not ${answered}: ${said}`);
         const problem = Problem.parse(JSON.parse(said));
         must(problem.status === status && problem.detail.length > 0, 'a problem tells what was refused');
-        const isOpen = input.path === '/healthz' || input.path === '/readyz';
+        const isOpen = ['/healthz', '/readyz', '/openapi.json'].includes(input.path);
         must(
           isOpen || isToken(input.authorization) || [400, 401, 404, 414, 431].includes(status),
           'without the token nothing is done',
@@ -226,12 +246,21 @@ function isToken(authorizationHeader: string): boolean {
 function ask(
   port: number,
   agent: Agent,
-  input: { method: string; path: string; query: string; body: Buffer; type: string; authorization: string },
+  input: {
+    method: string;
+    path: string;
+    query: string;
+    body: Buffer;
+    type: string;
+    authorization: string;
+    condition: readonly [name: string, value: string];
+  },
 ): Promise<Answer | null> {
   return new Promise((resolve, reject) => {
     const hasBody = input.method !== 'GET' && input.method !== 'HEAD';
     const headers = {
       authorization: input.authorization,
+      [input.condition[0]]: input.condition[1],
       ...(hasBody ? { 'content-type': input.type, 'content-length': input.body.length } : {}),
     };
     const sent = request({
