@@ -1,14 +1,21 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { BoxClass } from '#shared/box-class.ts';
+import { createBoxStore } from '#shared/box-store.ts';
+import { defaultClassName } from '#shared/classes.ts';
+import { systemClock } from '#shared/clock.ts';
 import { configTable } from '#shared/config.ts';
+import { InstallationId, keysOf } from '#shared/identity.ts';
+import { createLogger } from '#shared/log.ts';
 import { problemMediaType, problems } from '#shared/problem.ts';
 import { closeTable, refusalTable, terminalLimits, terminalPath } from '#shared/terminal-protocol.ts';
 import { execPath, execProtocols, execRefusals } from '#shared/exec-protocol.ts';
 import { grafanaDashboard } from '../deploy/grafana/dashboard.ts';
+import { reasonTexts } from '#shared/reasons.ts';
+import type { RedisPort } from '#shared/redis-port.ts';
+import { createApi } from '../../controller/src/api/api.ts';
 import { limitRows } from './limits.ts';
 import { type MetricRow, metricRows } from './metrics.ts';
-import { reasonTexts } from './reasons.ts';
 
 /**
  * What is written from the code: the JSON Schema of class files, the configuration table of the README, and the pages
@@ -34,7 +41,34 @@ export function generatedFiles(): GeneratedFile[] {
     { path: 'manifests/docs/reasons.md', text: reasons() },
     { path: 'manifests/docs/metrics.md', text: metrics() },
     { path: 'manifests/deploy/grafana/spoonbox.json', text: `${JSON.stringify(grafanaDashboard(), null, 2)}\n` },
+    { path: 'manifests/docs/openapi.json', text: `${JSON.stringify(openApi(), null, 2)}\n` },
   ];
+}
+
+/** Of the routes as the API adds them. Nothing is asked of what they stand on. */
+function openApi(): object {
+  const unused = async (): Promise<never> => {
+    throw new Error('the routes are only described, not used');
+  };
+  const redis: RedisPort = {
+    ...{ run: unused, hashValues: unused, streamTail: unused, streamAfter: unused },
+    ...{ runId: unused, subscribe: unused, close: unused },
+  };
+  const keys = keysOf(InstallationId.parse('none'));
+  const store = createBoxStore({ redis, keys, policies: {}, defaultClass: defaultClassName });
+  return createApi({
+    ...{ store, redis, keys, classes: new Map() },
+    config: {
+      ...{ internalToken: '', terminalSecret: '', publicWsUrl: null, gatewayPort: 0 },
+      ...{ publicUrl: 'http://127.0.0.1:3922', apiRequestsPerS: 1 },
+    },
+    planner: { plan: unused, planAll: unused },
+    leader: { leads: () => false, report: unused },
+    stats: { all: unused, of: unused },
+    health: { ready: () => ({ ok: false, reasons: [] }), leader: () => ({}) },
+    log: createLogger({ name: 'generate', level: 'silent' }),
+    clock: systemClock,
+  }).openApi();
 }
 
 function classSchema(): unknown {

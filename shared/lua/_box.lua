@@ -1,17 +1,19 @@
 -- Common part of every script that works on one user's box. Included by name; never run alone.
 --
 -- KEYS   1 users  2 leader  3 heartbeat  4 marker  5 desired  6 leases  7 sessions  8 status  9 events  10 vault  11 mode
+--        12 events of all
 -- ARGV   1 user   2 wake channel   3 status channel   then each script's own, from 4 on
 -- @include _common
 
 local USERS, LEADER, MARKER = KEYS[1], KEYS[2], KEYS[4]
 local DESIRED, LEASES, SESSIONS, STATUS, EVENTS, VAULT = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local MODE = KEYS[11]
+local MODE, ALL_EVENTS = KEYS[11], KEYS[12]
 local USER, WAKE_CHANNEL, STATUS_CHANNEL = ARGV[1], ARGV[2], ARGV[3]
 
 local TOMBSTONE_MS = 600000 -- how long the reason of an ended lease can still be asked for
 local TOMBSTONES_KEPT = 256 -- and how many of them
 local EVENTS_KEPT = 200
+local ALL_EVENTS_KEPT = 5000
 local EVENTS_KEPT_AFTER_DELETE_S = 604800
 local OUTPUT_COUNTS_MS = 43200000 -- output is activity for this long after the last input: a build survives, a forgotten `top` does not
 -- No lease can end later than this from now; one that does was written while Redis' clock was ahead.
@@ -24,6 +26,9 @@ local PHASES = { absent = true, provisioning = true, ready = true, reaping = tru
 local function log_event(reason, message, by, edge)
   local event = cjson.encode({ reason = reason, message = message, by = by, edge = edge })
   first_call('XADD', EVENTS, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', event)
+  -- In one order for all boxes, so that who follows them can go on exactly where it was.
+  local told = cjson.encode({ reason = reason, message = message, by = by, edge = edge, user = USER })
+  first_call('XADD', ALL_EVENTS, 'MAXLEN', '~', ALL_EVENTS_KEPT, '*', 'event', told)
 end
 
 local function wake()

@@ -1,16 +1,35 @@
 -- An operator's wish, written as desired state; the reconciler does it. Reap and delete end all leases at once, with the
 -- reason, and their end is no activity.
 -- ARGV 4 reap | recreate | adopt | delete  5 by  6 container id (adopt)  7 '1' = now, also over running execs (adopt)  8 default class
+--      9 generations of which desired state has to be, JSON array of numbers ('' = any, '*' = any, but something is known)
 -- Returns JSON {generation, now} or {refused: 'box-unknown'} or {refused: 'name-differs-by-case', detail}
+--   or {refused: 'precondition-failed', detail: the generation as it is, 0 = none}
 -- @include _box
 
-local wish, by, container_id, at_once, default_class = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local function meets(expected, desired, is_known)
+  if expected == '*' then
+    return is_known
+  end
+  local is = number((desired or {}).generation) or 0
+  for _, generation in ipairs(cjson.decode(expected)) do
+    if generation == is then
+      return true
+    end
+  end
+  return false
+end
+
+local wish, by, container_id, at_once, default_class, expected = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9] or ''
 local now = clock()
 local desired = load_desired(now)
 local status = load_status()
 local live = load_leases(desired, now)
 if not desired and not status and #live == 0 and wish ~= 'adopt' then
   return cjson.encode({ refused = 'box-unknown' })
+end
+if expected ~= '' and not meets(expected, desired, desired ~= nil or status ~= nil or #live > 0) then
+  local is = int(number((desired or {}).generation) or 0)
+  return cjson.encode({ refused = 'precondition-failed', detail = is })
 end
 local other = claim_name()
 if other then

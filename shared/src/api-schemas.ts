@@ -14,13 +14,13 @@ export const maxEventsListed = 200;
 const flag = z.literal(['1', 'true'], { error: 'is 1 where it is given' }).transform(() => true);
 
 /** A number in a query: digits only, so that neither '' nor '1e3' passes. */
-function count(max: number) {
-  const error = `is a whole number from 0 to ${max}`;
+function count(max: number, min = 0) {
+  const error = `is a whole number from ${min} to ${max}`;
   return z
     .string()
     .regex(/^\d{1,9}$/, { error })
     .transform(Number)
-    .pipe(z.number().max(max, { error }));
+    .pipe(z.number().min(min, { error }).max(max, { error }));
 }
 
 export const NoQuery = z.strictObject({});
@@ -33,11 +33,12 @@ export const WatchQuery = z.strictObject({ watch: flag.optional() });
 export const maxPageSize = 500;
 export const ListQuery = z.strictObject({
   watch: flag.optional(),
-  limit: count(maxPageSize).optional(),
+  limit: count(maxPageSize, 1).default(maxPageSize).describe('the most that are answered at once'),
   continue: z.string().max(200).optional().describe('as the page before said'),
   selector: z.string().max(500).optional().describe('phase=ready,class!=small'),
 });
-export const EventsQuery = z.strictObject({ limit: count(maxEventsListed).optional() });
+/** With `watch`, `limit` says how many of the past come first; none without it. */
+export const EventsQuery = z.strictObject({ watch: flag.optional(), limit: count(maxEventsListed).optional() });
 export const WaitQuery = z.strictObject({ waitMs: count(maxWaitMs).default(0) });
 
 export const LeaseBody = z.strictObject({
@@ -171,5 +172,9 @@ export const ClassView = z.object({
 });
 export const ClassList = z.object({ items: z.array(ClassView) });
 
-/** Events of a watch: `box` (a BoxView), `removed`, `synced` after the full state, `end` (a problem) as the last one. */
+/**
+ * Events of a watch of boxes: `full` where the full state follows (a client then replaces all that it has), `box` (a BoxView),
+ * `removed`, `synced` once all is told that was before; then changes. `end` (a problem) is the last one. Of a watch of events:
+ * `happened` (a BoxEventView), and `missed` where some before the next one are not kept any more.
+ */
 export const RemovedEvent = z.object({ user: UserName });

@@ -53,6 +53,9 @@ export type Wish =
   | { readonly wish: 'reap' | 'recreate' | 'delete' }
   | { readonly wish: 'adopt'; readonly containerId: string; readonly atOnce: boolean };
 
+/** Of which generation desired state has to be for a wish: one of these (0 = there is none), or '*' = whatever is known; null = any. */
+export type IfGeneration = readonly number[] | '*' | null;
+
 export interface BoxEvent {
   /** the stream's id: `<Redis TIME in ms>-<n>` */
   readonly id: string;
@@ -62,6 +65,8 @@ export interface BoxEvent {
   readonly by: string;
   /** the edge of the machine that the box took with it; null = none */
   readonly edge: { readonly from: string; readonly to: string; readonly rule: string } | null;
+  /** whose box it happened to, where the events are of all users */
+  readonly user?: UserName;
 }
 
 export interface GatewayRecord {
@@ -94,13 +99,20 @@ export interface BoxStore {
   release(user: UserName, id: LeaseId, by: string): Promise<boolean | null>;
   read(user: UserName): Promise<BoxRecord>;
   users(): Promise<UserName[]>;
-  wish(user: UserName, wish: Wish, by: string): Promise<{ ok: true } | { ok: false; refused: string; detail: string }>;
+  wish(
+    user: UserName,
+    wish: Wish,
+    by: string,
+    ifGeneration?: IfGeneration,
+  ): Promise<{ ok: true } | { ok: false; refused: string; detail: string }>;
   /** The reconciler's mode; nobody ever set one, or Redis lost it: `run`. */
   mode(): Promise<{ now: number; mode: ModeView }>;
   /** Once it is answered, no command is permitted any more that another mode would have allowed. */
   setMode(body: ModeBody, by: string): Promise<{ now: number; mode: ModeView }>;
-  /** Newest first. */
-  events(user: UserName, count: number): Promise<BoxEvent[]>;
+  /** Newest first; null = of all users, of which some thousand are kept. */
+  events(user: UserName | null, count: number): Promise<BoxEvent[]>;
+  /** What happened after the event with this id (of the same stream: one user's, or all users'), oldest first; '0-0' = all that are kept. */
+  eventsAfter(user: UserName | null, id: string, count: number): Promise<BoxEvent[]>;
   /** True when the token id was not used before; remembered for `rememberMs`. */
   useToken(jti: string, rememberMs: number): Promise<boolean>;
   /**
@@ -136,6 +148,10 @@ export function createBoxStore(options: {
   const { redis, keys, defaultClass } = options;
   const policies = JSON.stringify(options.policies);
 
+  function eventsKey(user: UserName | null): string {
+    return user === null ? keys.events : keys.user(user).events;
+  }
+
   async function runFor(user: UserName, script: ScriptName, args: (string | number)[]): Promise<unknown> {
     return await redis.run(script, userScriptKeys(keys, user), [user, keys.wakeChannel, keys.statusChannel, ...args]);
   }
@@ -165,9 +181,12 @@ export function createBoxStore(options: {
       // An entry that is no name is nobody's: it must not hide the others.
       return (await redis.hashValues(keys.users)).flatMap((name) => UserName.safeParse(name).data ?? []);
     },
-    async wish(user, wish, by) {
+    async wish(user, wish, by, ifGeneration = null) {
       const consent = wish.wish === 'adopt' ? [wish.containerId, wish.atOnce ? '1' : '0'] : ['', '0'];
-      const reply = WishReply.parse(fromJson(await runFor(user, 'wish', [wish.wish, by, ...consent, defaultClass])));
+      const wanted =
+        ifGeneration === null || ifGeneration === '*' ? (ifGeneration ?? '') : JSON.stringify(ifGeneration);
+      const args = [wish.wish, by, ...consent, defaultClass, wanted];
+      const reply = WishReply.parse(fromJson(await runFor(user, 'wish', args)));
       return 'refused' in reply ? { ok: false, refused: reply.refused, detail: reply.detail } : { ok: true };
     },
     async mode() {
@@ -178,8 +197,10 @@ export function createBoxStore(options: {
       return ModeReply.parse(fromJson(await redis.run('set-mode', [keys.mode], args)));
     },
     async events(user, count) {
-      const entries = await redis.streamTail(keys.user(user).events, count);
-      return entries.map(({ id, fields }) => ({ id, at: Number.parseInt(id, 10), ...eventOf(fields) }));
+      return (await redis.streamTail(eventsKey(user), count)).map(eventOf);
+    },
+    async eventsAfter(user, id, count) {
+      return (await redis.streamAfter(eventsKey(user), id, count)).map(eventOf);
     },
     async useToken(jti, rememberMs) {
       return (await redis.run('use-token', [keys.usedToken(jti)], [Math.max(1, Math.ceil(rememberMs))])) === 1;
@@ -245,6 +266,7 @@ export function userScriptKeys(keys: Keys, user: UserName): string[] {
     own.events,
     own.vault,
     keys.mode,
+    keys.events,
   ];
 }
 
@@ -295,6 +317,7 @@ const EventEntry = z.object({
   reason: z.string(),
   message: z.string(),
   by: z.string(),
+  user: UserName.optional(),
   edge: z.object({ from: z.string(), to: z.string(), rule: z.string() }).nullable().default(null).catch(null),
 });
 
@@ -348,9 +371,12 @@ function sessionOf(line: string): Session[] {
 }
 
 /** History that somebody wrote by hand is shown as it is. */
-function eventOf(fields: readonly string[]): z.infer<typeof EventEntry> {
+function eventOf({ id, fields }: { id: string; fields: readonly string[] }): BoxEvent {
+  const at = Number.parseInt(id, 10);
   const parsed = EventEntry.safeParse(parseJson(fields[1] ?? ''));
-  return parsed.success ? parsed.data : { reason: 'Unreadable', message: fields.join(' '), by: '', edge: null };
+  if (!parsed.success) return { id, at, reason: 'Unreadable', message: fields.join(' '), by: '', edge: null };
+  const { user, ...event } = parsed.data;
+  return { id, at, ...event, ...(user === undefined ? {} : { user }) };
 }
 
 function statusOf(fields: Record<string, string>): BoxStatus {

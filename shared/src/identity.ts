@@ -87,6 +87,8 @@ export interface Keys {
   readonly gateways: string;
   /** the reconciler's mode */
   readonly mode: string;
+  /** what happened to all boxes; each user's own events are kept beside it */
+  readonly events: string;
   /** channel: payload is the user whose desired state changed, or `everybody` */
   readonly wakeChannel: string;
   /** channel: payload is the user whose status was committed */
@@ -110,6 +112,7 @@ export function keysOf(installation: InstallationId): Keys {
     marker: `${prefix}marker`,
     gateways: `${prefix}gateways`,
     mode: `${prefix}mode`,
+    events: `${prefix}events`,
     wakeChannel: `${prefix}wake`,
     statusChannel: `${prefix}status`,
     user: (user) => ({

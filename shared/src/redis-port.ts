@@ -37,6 +37,8 @@ export interface RedisPort {
   hashValues(key: string): Promise<string[]>;
   /** The newest `count` entries of a stream, newest first: [id, field, value, …]. */
   streamTail(key: string, count: number): Promise<{ id: string; fields: string[] }[]>;
+  /** The oldest `count` entries of a stream that come after `id`, oldest first; '0-0' = from its beginning. */
+  streamAfter(key: string, id: string, count: number): Promise<{ id: string; fields: string[] }[]>;
   /** Changes at every start of the server. */
   runId(): Promise<string>;
   /**

@@ -101,6 +101,11 @@ export function connectRedis(url: string, log: Logger): RedisPort {
       const entries = await commands.xrevrange(key, '+', '-', 'COUNT', count);
       return entries.map(([id, fields]) => ({ id, fields }));
     },
+    async streamAfter(key, id, count) {
+      await whenReady();
+      const entries = await commands.xrange(key, `(${id}`, '+', 'COUNT', count);
+      return entries.map(([entryId, fields]) => ({ id: entryId, fields }));
+    },
     async runId() {
       await whenReady();
       const info = await commands.info('server');

@@ -160,6 +160,7 @@ describe('every route', () => {
       run: nothing,
       hashValues: nothing,
       streamTail: nothing,
+      streamAfter: nothing,
       runId: nothing,
       subscribe: nothing,
       close: nothing,

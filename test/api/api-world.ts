@@ -1,17 +1,25 @@
 import { Writable } from 'node:stream';
 import { Redis } from 'ioredis';
-import { type ApiConfig, type ApiHealth, createApi, type RunningApi } from '../../controller/src/api/api.ts';
-import type { WatchLimits } from '../../controller/src/api/watch.ts';
+import {
+  type ApiAnswer,
+  type ApiConfig,
+  type ApiHealth,
+  createApi,
+  type RunningApi,
+} from '../../controller/src/api/api.ts';
+import type { WatchLimits } from '../../controller/src/api/event-stream.ts';
 import { BoxClass, type BoxClasses } from '#shared/box-class.ts';
 import { type BoxStore, createBoxStore, fromJson, userScriptKeys } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
 import { InstallationId, keysOf, UserName } from '#shared/identity.ts';
+import { Session } from '#shared/lease.ts';
 import { createLogger } from '#shared/log.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { connectRedis } from '#shared/redis.ts';
 import type { Phase, StatusBody } from '#shared/status.ts';
 import { createLeaderStore } from '../../controller/src/store/leader-store.ts';
 import { onlookingParts } from '../support/onlooking-parts.ts';
+import { answerCheck } from '../support/answer-check.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { createSimRuntime, type SimRuntime } from '../support/sim-runtime.ts';
 
@@ -59,6 +67,8 @@ export interface ApiWorld {
   dump(): Promise<string>;
   /** Writes a status as the reconciler would: as the leader, with the version it read. */
   commit(user: string, status: StatusFields): Promise<void>;
+  /** One more event of this box, as a gateway tells it. */
+  happen(user: string, message: string): Promise<void>;
   /** After a delete, as the reconciler would once no container is left. */
   forget(user: string): Promise<void>;
   ask(
@@ -69,7 +79,7 @@ export interface ApiWorld {
   close(): Promise<void>;
 }
 
-/** The real API on a real Redis. What is missing is the reconciler: tests write its status with the same scripts. */
+/** The real API on a real Redis, whose every answer is checked by its own OpenAPI document. What is missing is the reconciler: tests write its status with the same scripts. */
 export async function createApiWorld(
   options: {
     watchLimits?: WatchLimits;
@@ -103,7 +113,16 @@ export async function createApiWorld(
   };
   const health = { ok: true, reasons: [] as string[] };
   const apiHealth: ApiHealth = { ready: () => health, leader: () => ({ leads: true, holder: 'test' }) };
+  const undeclared: unknown[] = [];
   const parts = {
+    onAnswer(answer: ApiAnswer) {
+      try {
+        check ??= answerCheck(api.openApi());
+        check(answer);
+      } catch (error) {
+        undeclared.push(error);
+      }
+    },
     store,
     redis: port,
     keys,
@@ -125,6 +144,7 @@ export async function createApiWorld(
     }),
     ...(options.watchLimits ? { watchLimits: options.watchLimits } : {}),
   };
+  let check: ((answer: ApiAnswer) => void) | null = null;
   const api = createApi(parts);
   const url = await api.listen('127.0.0.1', 0);
   await port.run('lead', [keys.leader, keys.heartbeat, keys.marker], ['take', leaderToken, 600_000, 'test', 0, '']);
@@ -166,6 +186,10 @@ export async function createApiWorld(
     async commit(user, status) {
       await runCommit(port, keys, UserName.parse(user), realStore, status, { kind: 'none', cause: '' });
     },
+    async happen(user, message) {
+      const shell = { gateway: 'g1', containerId: 'c1', execId: 'e1', mode: 'rw', startedAt: 1 };
+      await realStore.claimSession(Session.parse({ id: 's', user, ...shell }), true, message);
+    },
     async forget(user) {
       await runCommit(
         port,
@@ -193,6 +217,7 @@ export async function createApiWorld(
     async close() {
       await api.close();
       await port.close();
+      if (undeclared.length > 0) throw undeclared[0];
       await redis[Symbol.asyncDispose]();
     },
   };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { UserName } from '#shared/identity.ts';
 import { hour, minute, pairs, sessionOf, type World } from './box-store-world.ts';
 
 /** What operators wish, and what is kept beside the leases: history, tokens, gateways. */
@@ -40,6 +41,28 @@ export function wishContract(world: () => World): void {
       expect(wantedUntil).toBe(now + 30 * minute - (now - (desired?.lastActivityAt ?? 0)));
     });
 
+    test('wishes for the desired state that was read, and for no other', async () => {
+      const { take, store, user, read } = world();
+      const { generation } = await take('j1');
+      const wish = { wish: 'recreate' } as const;
+      const refused = { ok: false, refused: 'precondition-failed', detail: String(generation) };
+      expect(await store.wish(user, wish, 'ops', [generation - 1, generation + 1])).toEqual(refused);
+      expect(await store.wish(user, wish, 'ops', [])).toEqual(refused);
+      expect((await read()).desired).toMatchObject({ generation, recreateGeneration: 0 });
+      expect(await store.wish(user, wish, 'ops', [1, generation])).toEqual({ ok: true });
+      expect(await store.wish(user, wish, 'ops', [generation])).toMatchObject({ refused: 'precondition-failed' });
+      expect(await store.wish(user, wish, 'ops', '*')).toEqual({ ok: true });
+    });
+
+    test('wishes for a box of which nothing is known yet, only while nothing is', async () => {
+      const { store, user, stored } = world();
+      const adopt = { wish: 'adopt', containerId: 'c', atOnce: false } as const;
+      expect(await store.wish(user, adopt, 'ops', '*')).toMatchObject({ refused: 'precondition-failed', detail: '0' });
+      expect((await stored()).size).toBe(0);
+      expect(await store.wish(user, adopt, 'ops', [0])).toEqual({ ok: true });
+      expect(await store.wish(user, adopt, 'ops', [0])).toMatchObject({ refused: 'precondition-failed' });
+    });
+
     test('a lease that comes after a delete clears it', async () => {
       const { take, store, user, read } = world();
       await take('j1');
@@ -69,6 +92,30 @@ export function wishContract(world: () => World): void {
       for (let n = 0; n < 500; n += 1) await store.claimSession(sessionOf(user), false, `event ${n}`);
       expect(Number(await command('XLEN', own.events))).toBeLessThanOrEqual(300);
       expect((await store.events(user, 1))[0]?.message).toBe('event 499');
+    });
+
+    test('the events of all users are in one order, and go on after any of them', async () => {
+      const { store, user, command, keys } = world();
+      const other = UserName.parse('bob');
+      for (const [n, who] of [user, other, user, other].entries()) {
+        await store.claimSession({ ...sessionOf(who), user: who }, true, `event ${n}`);
+      }
+      const all = await store.eventsAfter(null, '0-0', 10);
+      expect(all.map((event) => `${event.user} ${event.message}`)).toEqual([
+        'alice event 0',
+        'bob event 1',
+        'alice event 2',
+        'bob event 3',
+      ]);
+      expect(await store.events(null, 2)).toEqual(all.slice(2).toReversed());
+      for (const [n, { id }] of all.entries()) {
+        expect(await store.eventsAfter(null, id, 10)).toEqual(all.slice(n + 1));
+        expect(await store.eventsAfter(null, id, 1)).toEqual(all.slice(n + 1, n + 2));
+      }
+      expect((await store.eventsAfter(other, '0-0', 10)).map(({ message }) => message)).toEqual(['event 1', 'event 3']);
+      await command('SET', keys.events, 'no stream');
+      await store.claimSession(sessionOf(user), true, 'after damage');
+      expect((await store.events(null, 10)).map(({ message }) => message)).toEqual(['after damage']);
     });
 
     test('a token id passes once', async () => {

@@ -56,6 +56,7 @@ function portOf(link: RedisLink): RedisPort {
     run: (script, keys, args) => link.run(script, keys, args),
     hashValues: (key) => link.hashValues(key),
     streamTail: (key, count) => link.streamTail(key, count),
+    streamAfter: (key, id, count) => link.streamAfter(key, id, count),
     runId: () => link.runId(),
     subscribe: (channel, onMessage, onGap) => link.subscribe(channel, onMessage, onGap),
     close: () => link.close(),

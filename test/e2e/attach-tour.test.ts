@@ -8,23 +8,10 @@ import { z } from 'zod';
 import { BoxList, LeaseReply } from '#shared/api-schemas.ts';
 import type { UserName } from '#shared/identity.ts';
 import { apiToken, type ControllerProcess } from '../support/controller-process.ts';
+import { curlProgram } from '../support/curl.ts';
 import { createInstallation, type Installation, reach } from './installation.ts';
 
 /** The tour of the README, command by command as it stands there. A change of either breaks this. */
-
-/** For a machine without curl: the part of it that the tour uses. */
-const curl = `#!/usr/bin/env node
-const string = { type: 'string' };
-const options = { silent: { type: 'boolean', short: 's' }, header: { ...string, short: 'H', multiple: true } };
-const { values, positionals } = require('node:util').parseArgs({
-  options: { ...options, request: { ...string, short: 'X' }, data: { ...string, short: 'd' } },
-  allowPositionals: true,
-});
-const headers = Object.fromEntries((values.header ?? []).map((header) => header.split(': ')));
-fetch(positionals[0], { method: values.request ?? 'GET', headers, body: values.data })
-  .then((response) => response.text())
-  .then((text) => process.stdout.write(text));
-`;
 
 const root = new URL('../..', import.meta.url).pathname;
 
@@ -47,7 +34,7 @@ beforeAll(async () => {
   await mkdir(join(started, '.spoonbox'));
   await writeFile(join(started, '.spoonbox', 'client.json'), JSON.stringify(reach(controller)));
   await mkdir(join(started, 'bin'));
-  await writeFile(join(started, 'bin', 'curl'), curl, { mode: 0o755 });
+  await writeFile(join(started, 'bin', 'curl'), curlProgram, { mode: 0o755 });
 });
 afterAll(async () => {
   await installation[Symbol.asyncDispose]();

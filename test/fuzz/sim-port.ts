@@ -1,5 +1,6 @@
 import type { RedisPort } from '#shared/redis-port.ts';
 import { SimRedis } from '../sim/sim-redis.ts';
+import { entriesAfter } from '../sim/sim-stream.ts';
 
 /** The project's own scripts on a Redis in memory, which answers at once. */
 export function simPort(): RedisPort {
@@ -17,6 +18,10 @@ export function simPort(): RedisPort {
         .toReversed()
         .slice(0, count)
         .map(({ id, fields }) => ({ id: String(id), fields: [...fields] })),
+    streamAfter: async (key, id, count) =>
+      entriesAfter(redis.stream(key), id)
+        .slice(0, count)
+        .map((entry) => ({ id: entry.id, fields: [...entry.fields] })),
     runId: async () => redis.runId(),
     async subscribe(channel, onMessage) {
       const set = listeners.get(channel) ?? new Set();

@@ -4,6 +4,7 @@ import type { Random } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimProcess } from './sim-process.ts';
 import type { SimRedis } from './sim-redis.ts';
+import { entriesAfter } from './sim-stream.ts';
 
 const commandTimeoutMs = 5_000;
 
@@ -57,6 +58,14 @@ export class RedisLink implements RedisPort {
         .toReversed()
         .slice(0, count)
         .map(({ id, fields }) => ({ id, fields: [...fields] })),
+    );
+  }
+
+  streamAfter(key: string, id: string, count: number): Promise<{ id: string; fields: string[] }[]> {
+    return this.link.call('xrange', 0.1, () =>
+      entriesAfter(this.redis.stream(key), id)
+        .slice(0, count)
+        .map((entry) => ({ id: entry.id, fields: [...entry.fields] })),
     );
   }
 

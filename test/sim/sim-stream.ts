@@ -42,3 +42,17 @@ export function appended(
   if (stream.entries.length > most) stream.entries.splice(0, stream.entries.length - most);
   return { stream, id };
 }
+
+/** As `XRANGE key (id +` has them. */
+export function entriesAfter(entries: readonly StreamEntry[], id: string): readonly StreamEntry[] {
+  const [ms, sequence] = numbersOf(id);
+  return entries.filter((entry) => {
+    const [entryMs, entrySequence] = numbersOf(entry.id);
+    return entryMs > ms || (entryMs === ms && entrySequence > sequence);
+  });
+}
+
+function numbersOf(id: string): [ms: bigint, sequence: bigint] {
+  const [ms = '0', sequence = '0'] = id.split('-');
+  return [BigInt(ms), BigInt(sequence)];
+}

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { BoxEventView, BoxView } from '#shared/api-schemas.ts';
 import { relativeTime, utcTime } from '#shared/human-time.ts';
+import { reasonTexts } from '#shared/reasons.ts';
 import { type Command, commonOptions, exitCodes, parsed, positionalsOf, usageError } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { colour, print, printable, table } from '../output.ts';
@@ -67,6 +68,7 @@ function described(box: BoxView, events: readonly BoxEventView[]): string[] {
       ]),
       ['TYPE', 'STATUS', 'REASON', 'SINCE', 'MESSAGE'],
     ),
+    ...whatConditionsMean(box),
     ...section(
       'Leases',
       box.leases.map(({ id, kind, holder, takenAt, expiresAt }) => [
@@ -106,6 +108,21 @@ function described(box: BoxView, events: readonly BoxEventView[]): string[] {
     '',
     'Only the home survives: a reap removes the box and everything else in it.',
   ];
+}
+
+/** Of the conditions that are not fine. */
+function whatConditionsMean({ conditions }: BoxView): string[] {
+  const rows = conditions.filter(isWrong).flatMap(({ type, reason }) => {
+    const { means, whatToDo } = reasonTexts[reason];
+    return [[`${type}:`, means], ...(whatToDo === '' ? [] : [['', whatToDo]])];
+  });
+  return rows.length === 0 ? [] : section('What that means', rows);
+}
+
+/** `NameTaken` is fine when it is not; `Idle` says how a box is used, and is fine either way unless its reap is held up. */
+function isWrong({ type, status, reason }: BoxView['conditions'][number]): boolean {
+  if (type === 'Idle') return reason === 'ReapPaced' || reason === 'Amnesty';
+  return status !== (type === 'NameTaken' ? 'False' : 'True');
 }
 
 function section(title: string, rows: string[][], header?: string[]): string[] {

@@ -96,6 +96,7 @@ async function watchBoxes(
         last = event.id;
         if (event.type === 'box') show.box(event.box);
         else if (event.type === 'removed') show.removed(event.user);
+        else if (event.type === 'full') show.full();
         else show.synced();
       }
     } catch (error) {
@@ -112,6 +113,8 @@ async function watchBoxes(
 interface Printer {
   box(box: BoxView): void;
   removed(user: string): void;
+  /** All boxes follow, until `synced`. */
+  full(): void;
   synced(): void;
   /** the first full state was printed */
   began(): boolean;
@@ -122,6 +125,8 @@ function createPrinter(format: Format): Printer {
   const header = wide ? wideBoxHeader : boxHeader;
   const last = new Map<string, string>();
   let first: BoxView[] | null = [];
+  /** those of whom the full state told nothing so far; null = no full state is being told */
+  let untold: Set<string> | null = null;
   let widths = widthsOf([header]);
 
   function row(cells: string[]): void {
@@ -130,8 +135,16 @@ function createPrinter(format: Format): Printer {
     for (const line of table([cells], widths)) print(line);
   }
 
+  function removed(user: string): void {
+    if (!last.delete(user)) return;
+    if (format === 'json') print(JSON.stringify({ user, removed: true }));
+    else row([user, 'removed', '-', '-', '-', 'nothing is known of this user any more; the home stays']);
+  }
+
   return {
+    removed,
     box(box) {
+      untold?.delete(box.user);
       // What is told again after a gap, and times that only went by, are no change.
       const { now: _now, why: _why, ...state } = box;
       const seen = JSON.stringify(state);
@@ -141,12 +154,12 @@ function createPrinter(format: Format): Printer {
       else if (first) first.push(box);
       else row(boxRow(box, wide));
     },
-    removed(user) {
-      if (!last.delete(user)) return;
-      if (format === 'json') print(JSON.stringify({ user, removed: true }));
-      else row([user, 'removed', '-', '-', '-', 'nothing is known of this user any more; the home stays']);
+    full() {
+      untold = new Set(last.keys());
     },
     synced() {
+      for (const user of untold ?? []) removed(user);
+      untold = null;
       if (!first) return;
       const boxes = first.sort((a, b) => (a.user < b.user ? -1 : 1));
       first = null;

@@ -57,6 +57,8 @@ export interface Access {
   readonly rates: RequestRates;
   /** every route that was added */
   readonly routes: readonly ApiRoute[];
+  /** No token is needed there. */
+  isOpen(route: { readonly method: string; readonly url: string }): boolean;
   /** Still who it was, and may still do this? For answers that take long. Rejects when Redis does not answer. */
   isStill(request: FastifyRequest): Promise<boolean>;
   /** A token was revoked by this process: it ends here at once, and within 5 s elsewhere. So do the consoles that it let in. */
@@ -148,6 +150,8 @@ export function addAccess(
 
   return {
     ...{ tokens, logins, rates, routes },
+    isOpen: ({ method, url }) =>
+      routes.some((route) => route.role === 'anyone' && route.method === method && route.url === url),
     async isStill(request) {
       const credential = credentialOf(request);
       if (credential === null || request.caller === null) return true;

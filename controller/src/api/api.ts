@@ -19,7 +19,7 @@ import type { RedisPort } from '#shared/redis-port.ts';
 import { type Access, addAccess, type ApiRoute } from './access.ts';
 import type { Planner } from '../reconcile/planner.ts';
 import type { Tracing } from '#shared/tracing.ts';
-import { type BoxFeed, createBoxFeed } from './box-feed.ts';
+import { createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
 import { endRevoked } from './end-revoked.ts';
@@ -33,9 +33,13 @@ import { answerProblem } from './problem-reply.ts';
 import { addTokenRoutes } from './token-routes.ts';
 import { addReconcilerRoutes, type LeaderPort } from './reconciler-routes.ts';
 import { addStatsRoutes, type StatsPort } from './stats-routes.ts';
-import { type WatchLimits, watchLimits } from './watch.ts';
+import { addExplainRoutes } from './explain-routes.ts';
+import { addEventRoutes } from './event-routes.ts';
+import { type WatchLimits, watchLimits } from './event-stream.ts';
+import { openApiOf } from './openapi.ts';
+import { gatherRoutes } from './route-schema.ts';
 import { createWatches, type Watches } from './watches.ts';
-import { type ZodTypes, zodCompiler } from './zod-compiler.ts';
+import { jsonSerializer, type ZodTypes, zodCompiler } from './zod-compiler.ts';
 
 const bodyLimitBytes = 64 * 1024;
 /** A request must have come whole by then; how long its answer may take is another matter. */
@@ -74,6 +78,17 @@ export interface ApiParts {
   readonly metrics?: ControllerMetrics;
   /** without it, nothing is traced */
   readonly tracing?: Tracing;
+  /** told of every answer but streams, before it is sent; what it throws fails the request. For tests. */
+  readonly onAnswer?: (answer: ApiAnswer) => void;
+}
+
+export interface ApiAnswer {
+  readonly method: string;
+  /** as it was declared: `/v1/boxes/:user`; '' = there is no such route */
+  readonly route: string;
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
 }
 
 export interface RunningApi {
@@ -83,6 +98,8 @@ export interface RunningApi {
   listen(bind: string, port: number): Promise<string>;
   /** Ends watches with a last event and waits with an answer, then the server. */
   close(): Promise<void>;
+  /** The OpenAPI document of all its routes. */
+  openApi(): object;
 }
 
 /** What the routes stand on. */
@@ -90,7 +107,6 @@ export interface Api extends ApiParts {
   readonly app: FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypes>;
   readonly access: Access;
   readonly changes: Changes;
-  readonly feed: BoxFeed;
   readonly watches: Watches;
   readonly metrics: ControllerMetrics;
   /** Trace context of a request, to be handed on; null = nobody traces. */
@@ -114,10 +130,13 @@ export function createApi(parts: ApiParts): RunningApi {
   }).withTypeProvider<ZodTypes>();
   const ending = new AbortController();
   const changes = createChanges(store, log);
-  const feed = createBoxFeed(store, classes, changes, log);
-  const watches = createWatches(feed, clock, parts.watchLimits ?? watchLimits, log);
+  const feed = createBoxFeed(store, classes, changes, clock, log);
+  const limits = parts.watchLimits ?? watchLimits;
+  const watches = createWatches({ store, feed, changes, clock, limits, log });
+  const routes = gatherRoutes(app);
 
   app.setValidatorCompiler(zodCompiler);
+  app.setSerializerCompiler(jsonSerializer);
   app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, log));
   app.setNotFoundHandler((request) => {
     const path = request.url.split('?')[0];
@@ -128,20 +147,25 @@ export function createApi(parts: ApiParts): RunningApi {
     if (ending.signal.aborted) reply.header('connection', 'close');
   });
   addRequestLog(app, log);
+  if (parts.onAnswer) addAnswerCheck(app, parts.onAnswer);
   const access = addAccess(app, { ...parts, ...parts.config });
   endRevoked(app, access, clock, log);
+  const openApi = () => openApiOf(routes, access.isOpen);
 
   const traceOf = addRequestTraces(app, parts.tracing);
   const metrics = parts.metrics ?? createControllerMetrics({ workers: 0 });
-  const api: Api = { ...parts, app, access, changes, feed, watches, untilGone, metrics, traceOf };
+  const api: Api = { ...parts, app, access, changes, watches, untilGone, metrics, traceOf };
   addMetricsRoutes(api);
   addLeaseRoutes(api);
   addBoxRoutes(api);
+  addEventRoutes(api);
+  addExplainRoutes(api);
   addOtherRoutes(api);
   addTokenRoutes(api);
   addLoginRoutes(api);
   addReconcilerRoutes(api);
   addStatsRoutes(api);
+  addOpenApiRoute(app, openApi);
 
   function untilGone(reply: FastifyReply): AbortSignal {
     const gone = new AbortController();
@@ -151,6 +175,7 @@ export function createApi(parts: ApiParts): RunningApi {
 
   return {
     routes: access.routes,
+    openApi,
     async listen(bind, port) {
       await changes.start();
       try {
@@ -175,6 +200,23 @@ function whyNotListening(bind: string, port: number, error: unknown): string {
     ? 'is in use: end what listens there, or set SPOON_CONTROLLER_PORT'
     : `cannot be used (${why}): check SPOON_BIND and SPOON_CONTROLLER_PORT`;
   return `Port ${port} on ${bind} ${reason}.`;
+}
+
+/** Made when it is first asked for: every route is there by then. */
+function addOpenApiRoute(app: Api['app'], openApi: () => object): void {
+  let text: string | null = null;
+  app.get('/openapi.json', { config: { role: 'anyone' } }, async (_request, reply) => {
+    text ??= JSON.stringify(openApi());
+    return reply.type('application/json').send(text);
+  });
+}
+
+function addAnswerCheck(app: Api['app'], onAnswer: (answer: ApiAnswer) => void): void {
+  app.addHook('onSend', async (request, reply, payload) => {
+    const type = String(reply.getHeader('content-type') ?? '').split(';')[0] ?? '';
+    const text = payload === undefined || payload === null ? '' : String(payload);
+    onAnswer({ method: request.method, route: request.routeOptions.url ?? '', status: reply.statusCode, type, text });
+  });
 }
 
 /** One line per request, at its end: who asked, and the path without its query, which may hold what must not be logged. */

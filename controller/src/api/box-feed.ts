@@ -1,62 +1,92 @@
-import type { BoxView } from '#shared/api-schemas.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { BoxClasses } from '#shared/box-class.ts';
+import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { isUnknown, viewOf } from './box-view.ts';
+import { createChangeLog } from './change-log.ts';
 import type { Changes } from './changes.ts';
+import { sseWithoutId } from './event-stream.ts';
+import { inParallel } from './in-parallel.ts';
 
-/** One event of a watch, as it goes over the wire. */
+/** What one read of one user told, as it goes over the wire after its id. */
 export interface Frame {
   readonly text: string;
-  /** rises with every read of this process: a frame never follows a newer one of the same user */
-  readonly order: number;
+  /** rises with every read that this process begins: a frame never follows a newer one of the same user */
+  readonly read: number;
+}
+
+/** A frame that a change led to. */
+export interface ChangeFrame extends Frame {
+  /** who has had all frames up to this one goes on after it */
+  readonly id: string;
+  /** the whole event: the same bytes for all watchers */
+  readonly bytes: Buffer;
 }
 
 export interface Watcher {
   /** null = all users */
   readonly user: UserName | null;
-  push(user: UserName, frame: Frame): void;
+  /** the state as it is, told because of `join`, or to all because it changed */
+  push(user: UserName, frame: Frame | ChangeFrame): void;
 }
 
-/** How many users are read at once where all of them are. */
-const readsAtOnce = 50;
+export interface Joining {
+  /** what the watcher goes on after, until all of it was told: null = it gets the full state */
+  readonly from: string | null;
+  /** Resolves once all was pushed, with the id after which to go on. */
+  readonly told: Promise<void>;
+}
+
+/** Who changed is noted for this long after the last watcher has left, so that one that comes back missed nothing. */
+const rememberMs = 600_000;
 
 /**
  * Turns changes into frames for all watchers: a change costs one read, however many watch.
  *
  * INVARIANTS
  * - never two reads of one user at once because of changes; a change during a read makes one more read follow
- * - nothing is read while nobody watches
+ * - nothing is read while nobody watches; who changed is noted all the same, for `rememberMs`
+ * - a change gets its order when its frame is pushed to all who watch, or when nobody does: whoever has had all frames up
+ *   to an order has missed nothing before it
  * - a failed read is not lost: the subscription's own gap (Redis came back) reads everything again
  */
 export interface BoxFeed {
-  /** Pushes the whole present state to this watcher, then every change. Resolves once the whole state was pushed. */
-  join(watcher: Watcher): Promise<void>;
+  /** Pushes what changed after `lastId`, or else the whole present state, to this watcher; and every change from now on. */
+  join(watcher: Watcher, lastId: string | null): Joining;
   leave(watcher: Watcher): void;
-  /** All boxes, for a plain list. */
-  readAll(): Promise<BoxView[]>;
+  /** The id of all that was pushed so far. */
+  id(): string;
+  /** Ends what it still listens to for those who may come back. */
+  end(): void;
 }
 
-export function createBoxFeed(store: BoxStore, classes: BoxClasses, changes: Changes, log: Logger): BoxFeed {
+export function createBoxFeed(
+  store: BoxStore,
+  classes: BoxClasses,
+  changes: Changes,
+  clock: Clock,
+  log: Logger,
+): BoxFeed {
   const watchers = new Set<Watcher>();
   const reading = new Map<UserName, { again: boolean }>();
   /** users that watchers were told of: after a gap, those that are gone must be told too */
   const told = new Set<UserName>();
-  let order = 0;
+  const noted = createChangeLog();
+  let reads = 0;
   let stopListening: (() => void) | null = null;
+  let cancelForgetting = (): void => {};
 
   async function frameOf(user: UserName): Promise<Frame> {
-    order += 1;
-    const mine = order;
+    reads += 1;
+    const read = reads;
     const record = await store.read(user);
-    const id = `${record.now}-${mine}`;
     if (isUnknown(record)) {
       told.delete(user);
-      return { order: mine, text: sse('removed', id, { user }) };
+      return { read, text: sseWithoutId('removed', { user }) };
     }
     told.add(user);
-    return { order: mine, text: sse('box', id, viewOf(record, classes)) };
+    return { read, text: sseWithoutId('box', viewOf(record, classes)) };
   }
 
   function wanted(user: UserName): Watcher[] {
@@ -75,9 +105,13 @@ export function createBoxFeed(store: BoxStore, classes: BoxClasses, changes: Cha
       while (state.again && wanted(user).length > 0) {
         state.again = false;
         const frame = await frameOf(user);
-        for (const watcher of wanted(user)) watcher.push(user, frame);
+        const id = noted.idOf(noted.note(user));
+        const change = { ...frame, id, bytes: Buffer.from(`id: ${id}\n${frame.text}`) };
+        for (const watcher of wanted(user)) watcher.push(user, change);
       }
+      if (state.again) noted.note(user);
     } catch (error) {
+      noted.note(user);
       log.debug({ error, user }, 'a watched box could not be read; it is read again once Redis answers');
     } finally {
       reading.delete(user);
@@ -85,49 +119,50 @@ export function createBoxFeed(store: BoxStore, classes: BoxClasses, changes: Cha
   }
 
   async function readAgain(): Promise<void> {
-    const users = new Set([...(await store.users()), ...told]);
-    await inParallel([...users], readAndPush);
+    noted.forget();
+    if (watchers.size === 0) return;
+    try {
+      const users = new Set([...(await store.users()), ...told]);
+      await inParallel([...users], readAndPush);
+    } catch (error) {
+      noted.forget();
+      log.debug({ error }, 'the full state could not be read; the next gap tries again');
+    }
+  }
+
+  function listen(): void {
+    cancelForgetting();
+    if (stopListening) return;
+    // What happened before was not heard.
+    noted.forget();
+    stopListening = changes.listen((user) => void (user === null ? readAgain() : readAndPush(user)));
+  }
+
+  function stop(): void {
+    cancelForgetting();
+    stopListening?.();
+    stopListening = null;
+    told.clear();
   }
 
   return {
-    async join(watcher) {
+    join(watcher, lastId) {
       watchers.add(watcher);
-      stopListening ??= changes.listen((user) => {
-        const work = user === null ? readAgain() : readAndPush(user);
-        work.catch((error: unknown) =>
-          log.debug({ error }, 'the full state could not be read; the next gap tries again'),
-        );
-      });
-      const users = watcher.user === null ? await store.users() : [watcher.user];
-      await inParallel(users, async (user) => watcher.push(user, await frameOf(user)));
+      listen();
+      const changed = lastId === null ? null : noted.since(lastId);
+      const tellAll = async (users: readonly UserName[]): Promise<void> => {
+        const wantedOnes = watcher.user === null ? users : [watcher.user].filter((user) => users.includes(user));
+        await inParallel(wantedOnes, async (user) => watcher.push(user, await frameOf(user)));
+      };
+      if (changed !== null) return { from: lastId, told: tellAll(changed) };
+      const full = watcher.user === null ? store.users() : Promise.resolve([watcher.user]);
+      return { from: null, told: full.then(tellAll) };
     },
     leave(watcher) {
-      watchers.delete(watcher);
-      if (watchers.size > 0) return;
-      stopListening?.();
-      stopListening = null;
-      told.clear();
+      if (!watchers.delete(watcher) || watchers.size > 0) return;
+      cancelForgetting = clock.after(rememberMs, stop);
     },
-    async readAll() {
-      const views: BoxView[] = [];
-      await inParallel(await store.users(), async (user) => {
-        const record = await store.read(user);
-        if (!isUnknown(record)) views.push(viewOf(record, classes));
-      });
-      return views.sort((a, b) => (a.user < b.user ? -1 : 1));
-    },
+    id: () => noted.idOf(),
+    end: stop,
   };
-}
-
-export function sse(event: string, id: string, data: unknown): string {
-  return `event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
-}
-
-/** The first failure ends it. */
-async function inParallel<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
-  const rest = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of rest) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(readsAtOnce, items.length) }, worker));
 }

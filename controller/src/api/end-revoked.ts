@@ -25,7 +25,7 @@ export function endRevoked(app: FastifyInstance, access: Access, clock: Clock, l
     ended = true;
     cancel();
   });
-  lookLater();
+  app.addHook('onListen', async () => lookLater());
 
   function lookLater(): void {
     cancel = clock.after(lookEveryMs, () => {

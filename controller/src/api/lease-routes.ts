@@ -1,4 +1,13 @@
-import { LeaseBody, LeaseParams, type LeaseReply, NoQuery, RenewBody, WaitQuery } from '#shared/api-schemas.ts';
+import {
+  LeaseBody,
+  LeaseParams,
+  LeaseReply,
+  NoQuery,
+  ReleaseReply,
+  RenewBody,
+  RenewReply,
+  WaitQuery,
+} from '#shared/api-schemas.ts';
 import type { TakeRefusal } from '#shared/box-store.ts';
 import { refusedTtl } from '#shared/lease.ts';
 import { ProblemError } from '#shared/problem.ts';
@@ -15,8 +24,27 @@ const noActivity = { inputAgeMs: null, outputAgeMs: null };
 export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone, traceOf }: Api): void {
   app.put(
     '/v1/boxes/:user/leases/:id',
-    { config: { role: 'jobs' }, schema: { params: LeaseParams, querystring: WaitQuery, body: LeaseBody } },
-    async (request, reply): Promise<LeaseReply> => {
+    {
+      config: { role: 'jobs' },
+      schema: {
+        summary: 'Take a lease, and wait for its box; sent again, it is renewed',
+        params: LeaseParams,
+        querystring: WaitQuery,
+        body: LeaseBody,
+        response: { 200: LeaseReply },
+        problems: [
+          'ttl-refused',
+          'class-unknown',
+          'lease-unknown',
+          'lease-ended',
+          'name-differs-by-case',
+          'lease-mismatch',
+          'class-held',
+          'too-many-leases',
+        ],
+      },
+    },
+    async (request, reply) => {
       const { user, id } = request.params;
       const { kind, holder, ttlMs, class: className } = request.body;
       const wrongTtl = refusedTtl(kind, ttlMs);
@@ -48,7 +76,17 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone,
 
   app.post(
     '/v1/boxes/:user/leases/:id/renew',
-    { config: { role: 'jobs' }, schema: { params: LeaseParams, querystring: NoQuery, body: RenewBody } },
+    {
+      config: { role: 'jobs' },
+      schema: {
+        summary: 'Renew a lease',
+        params: LeaseParams,
+        querystring: NoQuery,
+        body: RenewBody,
+        response: { 200: RenewReply },
+        problems: ['ttl-refused', 'lease-unknown', 'lease-ended'],
+      },
+    },
     async (request) => {
       const { user, id } = request.params;
       const { ttlMs } = request.body;
@@ -61,7 +99,16 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone,
 
   app.delete(
     '/v1/boxes/:user/leases/:id',
-    { config: { role: 'jobs' }, schema: { params: LeaseParams, querystring: NoQuery } },
+    {
+      config: { role: 'jobs' },
+      schema: {
+        summary: 'Give a lease back',
+        params: LeaseParams,
+        querystring: NoQuery,
+        response: { 200: ReleaseReply },
+        problems: ['lease-unknown'],
+      },
+    },
     async (request) => {
       const { user, id } = request.params;
       const released = await fromStore(store.release(user, id, callerOf(request).name));

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
 import { NoQuery } from '#shared/api-schemas.ts';
-import { LoginBody, LoginLinkBody, type LoginLinkReply, type WhoAmI } from '#shared/operator-schemas.ts';
+import { LoginBody, LoginLinkBody, LoginLinkReply, WhoAmI } from '#shared/operator-schemas.ts';
 import { callerOf } from './access.ts';
 import type { Api } from './api.ts';
 import { cookieName, cookieOf, refusedCode } from './credential.ts';
@@ -21,8 +22,16 @@ export function addLoginRoutes({ app, access, config }: Api): void {
 
   app.post(
     '/v1/login-links',
-    { config: { role: 'admin' }, schema: { querystring: NoQuery, body: LoginLinkBody } },
-    async (request, reply): Promise<LoginLinkReply> => {
+    {
+      config: { role: 'admin' },
+      schema: {
+        summary: 'Get a link that lets one browser into the console, once',
+        querystring: NoQuery,
+        body: LoginLinkBody,
+        response: { 200: LoginLinkReply },
+      },
+    },
+    async (request, reply) => {
       const { by, name, tokenId } = callerOf(request);
       const maker = { name: by === 'cookie' ? name : `${name} (console)`, tokenId };
       const { code, expiresAt } = await fromStore(logins.makeCode(maker));
@@ -33,8 +42,17 @@ export function addLoginRoutes({ app, access, config }: Api): void {
 
   app.post(
     '/v1/session',
-    { config: { role: 'anyone' }, schema: { querystring: NoQuery, body: LoginBody } },
-    async (request, reply): Promise<WhoAmI> => {
+    {
+      config: { role: 'anyone' },
+      schema: {
+        summary: 'Log in with the code of a link; answers with a cookie',
+        querystring: NoQuery,
+        body: LoginBody,
+        response: { 200: WhoAmI },
+        problems: ['login-code-wrong', 'csrf-refused', 'too-many-requests'],
+      },
+    },
+    async (request, reply) => {
       refuseForeignOrigin(request, config.publicUrl);
       const login = await fromStore(logins.logIn(request.body.code));
       if (login === null) {
@@ -46,21 +64,31 @@ export function addLoginRoutes({ app, access, config }: Api): void {
     },
   );
 
-  app.get('/v1/session', { config: { role: 'viewer' }, schema: { querystring: NoQuery } }, async (request, reply) => {
-    const { role, name, by, expiresAt } = callerOf(request);
-    return whoAmI(reply, { role, name, by, expiresAt });
-  });
+  app.get(
+    '/v1/session',
+    {
+      config: { role: 'viewer' },
+      schema: { summary: 'Who asks, and what that may do', querystring: NoQuery, response: { 200: WhoAmI } },
+    },
+    async (request, reply) => {
+      const { role, name, by, expiresAt } = callerOf(request);
+      return whoAmI(reply, { role, name, by, expiresAt });
+    },
+  );
 
   app.delete(
     '/v1/session',
-    { config: { role: 'viewer' }, schema: { querystring: NoQuery } },
+    {
+      config: { role: 'viewer' },
+      schema: { summary: 'Log this browser out', querystring: NoQuery, response: { 204: z.undefined() } },
+    },
     async (request, reply) => {
       const shown = cookieOf(request);
       if (shown !== null) {
         await fromStore(logins.logOut(shown));
         access.forgetLogin(shown);
       }
-      return await reply.clearCookie(cookieName, cookie).code(204).send();
+      return reply.clearCookie(cookieName, cookie).code(204).send(undefined);
     },
   );
 

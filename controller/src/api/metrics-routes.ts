@@ -18,7 +18,7 @@ export function addMetricsRoutes({ app, metrics, watches }: Pick<Api, 'app' | 'm
     });
   });
 
-  app.get('/metrics', { schema: { querystring: NoQuery } }, async (_request, reply) => {
+  app.get('/metrics', { config: { role: 'viewer' }, schema: { querystring: NoQuery } }, async (_request, reply) => {
     reply.type(registry.contentType);
     return await registry.metrics();
   });

@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto';
-import { BoxParams, NoQuery, TerminalTokenBody, type TerminalTokenReply } from '#shared/api-schemas.ts';
+import { z } from 'zod';
+import { BoxParams, ClassList, NoQuery, TerminalTokenBody, TerminalTokenReply } from '#shared/api-schemas.ts';
 import type { BoxClass } from '#shared/box-class.ts';
 import { ProblemError } from '#shared/problem.ts';
 import { terminalPath } from '#shared/terminal-protocol.ts';
 import { signTerminalToken } from '#shared/terminal-token.ts';
 import type { Api, ApiConfig } from './api.ts';
+
+const Healthy = z.object({ ok: z.literal(true) });
+/** `leader`: who leads, as far as this process knows. */
+const Ready = z.object({ ok: z.literal(true), leader: z.looseObject({}) });
 
 /** Terminal tokens, classes, health. None of them needs Redis. */
 export function addOtherRoutes({ app, classes, config, health }: Api): void {
@@ -12,8 +17,17 @@ export function addOtherRoutes({ app, classes, config, health }: Api): void {
 
   app.post(
     '/v1/boxes/:user/terminal-tokens',
-    { config: { role: 'admin' }, schema: { params: BoxParams, querystring: NoQuery, body: TerminalTokenBody } },
-    async (request, reply): Promise<TerminalTokenReply> => {
+    {
+      config: { role: 'admin' },
+      schema: {
+        summary: 'Get a token that opens one terminal, once',
+        params: BoxParams,
+        querystring: NoQuery,
+        body: TerminalTokenBody,
+        response: { 200: TerminalTokenReply },
+      },
+    },
+    async (request, reply) => {
       const { user } = request.params;
       const { token, session, expiresAt } = await signTerminalToken(config.terminalSecret, { user, ...request.body });
       reply.header('cache-control', 'no-store');
@@ -24,15 +38,26 @@ export function addOtherRoutes({ app, classes, config, health }: Api): void {
     },
   );
 
-  app.get('/v1/classes', { config: { role: 'viewer' }, schema: { querystring: NoQuery } }, async () => ({
-    items: [...classes.values()].map(classView),
-  }));
+  app.get(
+    '/v1/classes',
+    {
+      config: { role: 'viewer' },
+      schema: { summary: 'The classes that a box may have', querystring: NoQuery, response: { 200: ClassList } },
+    },
+    async () => ({ items: [...classes.values()].map(classView) }),
+  );
 
-  app.get('/healthz', { config: { role: 'anyone' } }, async () => ({ ok: true }));
+  const liveness = { summary: 'The process lives', response: { 200: Healthy } };
+  app.get('/healthz', { config: { role: 'anyone' }, schema: liveness }, async () => ({ ok: true as const }));
 
-  app.get('/readyz', { config: { role: 'anyone' } }, async () => {
+  const readiness = {
+    summary: 'The controller can do its work',
+    response: { 200: Ready },
+    problems: ['not-ready'],
+  } as const;
+  app.get('/readyz', { config: { role: 'anyone' }, schema: readiness }, async () => {
     const { ok, reasons } = health.ready();
-    if (ok) return { ok, leader: health.leader() };
+    if (ok) return { ok: true as const, leader: { ...health.leader() } };
     throw new ProblemError('not-ready', `the controller cannot do its work: ${reasons.join('; ')}`, {
       extras: { reasons, leader: health.leader() },
     });

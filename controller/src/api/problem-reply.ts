@@ -37,7 +37,8 @@ export async function fromStore<Value>(answer: Promise<Value>): Promise<Value> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof z.ZodError || error instanceof SyntaxError) throw error;
+    const isOurs = error instanceof ProblemError || error instanceof z.ZodError || error instanceof SyntaxError;
+    if (isOurs) throw error;
     throw new ProblemError(
       'redis-unavailable',
       'the request needs Redis, which does not answer: boxes and open terminals go on; try again in a moment',

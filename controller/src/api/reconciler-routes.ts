@@ -1,11 +1,10 @@
 import { BoxParams, NoQuery } from '#shared/api-schemas.ts';
-import { ModeBody, type PlanView, type ReconcilerView } from '#shared/operator-schemas.ts';
+import { ModeBody, PlanList, PlanView, ReconcilerView } from '#shared/operator-schemas.ts';
 import { ProblemError } from '#shared/problem.ts';
 import type { LeaderReport } from '../store/leader-store.ts';
+import { callerOf } from './access.ts';
 import type { Api } from './api.ts';
 import { fromStore } from './problem-reply.ts';
-
-const operator = 'operator';
 
 /** Who leads, as this process sees it. */
 export interface LeaderPort {
@@ -16,25 +15,62 @@ export interface LeaderPort {
 
 /** The reconciler: its mode, who leads, what the next pass would do. Asking is never activity, and changes nothing. */
 export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: Api): void {
-  app.get('/v1/reconciler', { schema: { querystring: NoQuery } }, view);
+  app.get(
+    '/v1/reconciler',
+    {
+      config: { role: 'viewer' },
+      schema: {
+        summary: 'The mode of the reconciler, who leads, and how its loop does',
+        querystring: NoQuery,
+        response: { 200: ReconcilerView },
+      },
+    },
+    view,
+  );
 
   app.put(
     '/v1/reconciler/mode',
-    { schema: { querystring: NoQuery, body: ModeBody } },
-    async (request): Promise<ReconcilerView> => {
-      await fromStore(store.setMode(request.body, operator));
+    {
+      config: { role: 'admin' },
+      schema: {
+        summary: 'Run, drain (no new boxes) or pause (nothing is changed)',
+        querystring: NoQuery,
+        body: ModeBody,
+        response: { 200: ReconcilerView },
+      },
+    },
+    async (request) => {
+      await fromStore(store.setMode(request.body, callerOf(request).name));
       return await view();
     },
   );
 
-  app.get('/v1/plan', { schema: { querystring: NoQuery } }, async (_request, reply) => ({
-    items: await fromStore(planner.planAll(untilGone(reply))),
-  }));
+  app.get(
+    '/v1/plan',
+    {
+      config: { role: 'viewer' },
+      schema: {
+        summary: 'What the next pass would do to every box, and why; nothing is changed',
+        querystring: NoQuery,
+        response: { 200: PlanList },
+      },
+    },
+    async (_request, reply) => ({ items: await fromStore(planner.planAll(untilGone(reply))) }),
+  );
 
   app.get(
     '/v1/boxes/:user/plan',
-    { schema: { params: BoxParams, querystring: NoQuery } },
-    async (request, reply): Promise<PlanView> => {
+    {
+      config: { role: 'viewer' },
+      schema: {
+        summary: 'What the next pass would do to this box, and why; nothing is changed',
+        params: BoxParams,
+        querystring: NoQuery,
+        response: { 200: PlanView },
+        problems: ['box-unknown'],
+      },
+    },
+    async (request, reply) => {
       const { user } = request.params;
       const plan = await fromStore(planner.plan(user, untilGone(reply)));
       if (plan !== null) return plan;

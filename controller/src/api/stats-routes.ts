@@ -1,6 +1,6 @@
 import { BoxParams, NoQuery } from '#shared/api-schemas.ts';
 import type { UserName } from '#shared/identity.ts';
-import type { BoxStats } from '#shared/operator-schemas.ts';
+import { BoxStats, StatsList } from '#shared/operator-schemas.ts';
 import { ProblemError } from '#shared/problem.ts';
 import type { Api } from './api.ts';
 import { isUnknown } from './box-view.ts';
@@ -15,16 +15,37 @@ export interface StatsPort {
 
 /** What boxes use at this moment. Looking is never activity. */
 export function addStatsRoutes({ app, store, stats }: Api): void {
-  app.get('/v1/stats', { schema: { querystring: NoQuery } }, async () => {
-    const items = await fromEngine(stats.all());
-    const { now } = await fromStore(store.mode());
-    return { now, items };
-  });
+  app.get(
+    '/v1/stats',
+    {
+      config: { role: 'viewer' },
+      schema: {
+        summary: 'Processors and memory that the boxes use now',
+        querystring: NoQuery,
+        response: { 200: StatsList },
+        problems: ['engine-unavailable'],
+      },
+    },
+    async () => {
+      const items = await fromEngine(stats.all());
+      const { now } = await fromStore(store.mode());
+      return { now, items };
+    },
+  );
 
   app.get(
     '/v1/boxes/:user/stats',
-    { schema: { params: BoxParams, querystring: NoQuery } },
-    async (request): Promise<BoxStats> => {
+    {
+      config: { role: 'viewer' },
+      schema: {
+        summary: 'Processors and memory that this box uses now',
+        params: BoxParams,
+        querystring: NoQuery,
+        response: { 200: BoxStats },
+        problems: ['engine-unavailable', 'box-unknown', 'box-not-running'],
+      },
+    },
+    async (request) => {
       const { user } = request.params;
       const found = await fromEngine(stats.of(user));
       if (found !== null) return found;

@@ -1,42 +1,66 @@
 import type { FastifyReply } from 'fastify';
+import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
 import type { BoxFeed } from './box-feed.ts';
-import { startWatch, type Watch, type WatchLimits } from './watch.ts';
+import type { Changes } from './changes.ts';
+import type { Watch, WatchLimits, WatchParts } from './event-stream.ts';
+import { createHistory } from './history.ts';
+import { type HistoryStart, startHistoryWatch } from './history-watch.ts';
+import { startWatch } from './watch.ts';
 
 /** More open watches than this are refused: each costs a socket and what waits for it. */
 const maxWatches = 1_000;
 
 export interface Watches {
   readonly count: number;
-  /** Answers with a stream of events; the reply is taken over. */
-  open(reply: FastifyReply, user: UserName | null): undefined;
+  /** Answers with a stream of box states; the reply is taken over. `lastId` null = from the present state. */
+  open(reply: FastifyReply, user: UserName | null, lastId: string | null): undefined;
+  /** Answers with a stream of what happens. */
+  openHistory(reply: FastifyReply, user: UserName | null, start: HistoryStart): undefined;
   /** Ends all of them with a last event. */
   endAll(): Promise<void>;
 }
 
-export function createWatches(feed: BoxFeed, clock: Clock, limits: WatchLimits, log: Logger): Watches {
+export interface WatchesParts {
+  readonly store: BoxStore;
+  readonly feed: BoxFeed;
+  readonly changes: Changes;
+  readonly clock: Clock;
+  readonly limits: WatchLimits;
+  readonly log: Logger;
+}
+
+export function createWatches(parts: WatchesParts): Watches {
+  const { store, feed, changes, clock, limits, log } = parts;
   const watches = new Set<Watch>();
+  const history = createHistory(store);
+
+  function take(reply: FastifyReply, start: (on: WatchParts) => Watch): undefined {
+    if (watches.size >= maxWatches) {
+      throw new ProblemError('too-many-watches', `${maxWatches} watches are open, which is the most: end one first`);
+    }
+    reply.hijack();
+    const watch = start({ response: reply.raw, clock, limits, log });
+    watches.add(watch);
+    watch.closed.then(() => watches.delete(watch));
+  }
+
   return {
     get count() {
       return watches.size;
     },
-    open(reply, user) {
-      if (watches.size >= maxWatches) {
-        throw new ProblemError('too-many-watches', `${maxWatches} watches are open, which is the most: end one first`);
-      }
-      reply.hijack();
-      const watch = startWatch(reply.raw, feed, user, clock, limits, log);
-      watches.add(watch);
-      watch.closed.then(() => watches.delete(watch));
-    },
+    open: (reply, user, lastId) => take(reply, (on) => startWatch(on, feed, user, lastId)),
+    openHistory: (reply, user, start) =>
+      take(reply, (on) => startHistoryWatch({ ...on, store, history, changes }, user, start)),
     async endAll() {
       const open = [...watches];
       for (const watch of open)
         watch.end('shutting-down', 'this controller ends: watch again at another, or in a moment');
       await Promise.all(open.map((watch) => watch.closed));
+      feed.end();
     },
   };
 }

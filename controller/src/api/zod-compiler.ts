@@ -1,4 +1,4 @@
-import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify';
+import type { FastifySchemaCompiler, FastifySerializerCompiler, FastifyTypeProvider } from 'fastify';
 import { z } from 'zod';
 import { type ProblemCode, ProblemError } from '#shared/problem.ts';
 
@@ -19,6 +19,9 @@ export const zodCompiler: FastifySchemaCompiler<unknown> = ({ schema, httpPart }
     return parsed.success ? { value: parsed.data } : { error: refusal(httpPart ?? '', parsed.error.issues) };
   };
 };
+
+/** Answers have the types of their schemas already where they are made; they are not looked at again. */
+export const jsonSerializer: FastifySerializerCompiler<unknown> = () => (data) => JSON.stringify(data);
 
 function refusal(httpPart: string, issues: readonly z.core.$ZodIssue[]): ProblemError {
   const part = nameOfPart[httpPart] ?? httpPart;

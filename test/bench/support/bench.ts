@@ -5,11 +5,11 @@ import { parseArgs } from 'node:util';
 import { connectDocker } from '#shared/docker.ts';
 
 const usage =
-  'Usage: npm run bench NAME [--json FILE]   (and, after --: --rounds N, --boxes N, --sessions N for a shorter try; --only A,B for some parts)';
+  'Usage: npm run bench NAME [--json FILE]   (and, after --: --rounds N, --boxes N, --sessions N, --seconds N for a shorter try; --only A,B for some parts)';
 
 export interface Bench {
-  /** `--rounds`, `--boxes` or `--sessions`, or what the benchmark takes without */
-  number(flag: 'rounds' | 'boxes' | 'sessions', usual: number): number;
+  /** `--rounds`, `--boxes`, `--sessions` or `--seconds`, or what the benchmark takes without */
+  number(flag: 'rounds' | 'boxes' | 'sessions' | 'seconds', usual: number): number;
   /** those of `known` that `--only` names, else all */
   parts<Name extends string>(known: readonly Name[]): readonly Name[];
   say(text: string): void;
@@ -66,6 +66,7 @@ interface Options {
   readonly rounds: number | undefined;
   readonly boxes: number | undefined;
   readonly sessions: number | undefined;
+  readonly seconds: number | undefined;
   readonly only: readonly string[];
 }
 
@@ -77,6 +78,7 @@ function readOptions(): Options {
         rounds: { type: 'string' },
         boxes: { type: 'string' },
         sessions: { type: 'string' },
+        seconds: { type: 'string' },
         only: { type: 'string' },
       },
       allowPositionals: true,
@@ -88,6 +90,7 @@ function readOptions(): Options {
       rounds: count(values.rounds),
       boxes: count(values.boxes),
       sessions: count(values.sessions),
+      seconds: count(values.seconds),
       only: (values.only ?? '').split(',').filter(Boolean),
     };
   } catch (error) {
@@ -98,7 +101,7 @@ function readOptions(): Options {
 
 function count(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new Error(`${text} is no number of rounds, boxes or sessions`);
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new Error(`${text} is no number of rounds, boxes, sessions or seconds`);
   return Number(text);
 }
 

@@ -45,6 +45,11 @@ const path = fc.oneof(
         ['/v1/tokens/', ''],
         ['/v1/login-links'],
         ['/v1/session'],
+        ['/v1/events'],
+        ['/v1/machine'],
+        ['/v1/reasons'],
+        ['/v1/classes'],
+        ['/openapi.json'],
         ['/healthz'],
         ['/readyz'],
       ),
@@ -75,12 +80,18 @@ const query = fc.oneof(
     '?waitMs=1e9',
     '?waitMs=10',
     '?waitMs=120000',
+    '?limit=2&selector=phase%3Dready,held!%3Dtrue',
+    '?selector=__proto__%3Dx',
+    '?selector=a&continue=b',
+    '?continue=YWZ0ZXIgYW5u',
+    '?watch=1&limit=3',
+    '?watch=1&selector=user%3Dann',
     '?a=1&a=2',
     '?__proto__=1',
     '?%',
   ),
   fc
-    .tuple(fc.constantFrom('watch', 'limit', 'waitMs', 'x'), text)
+    .tuple(fc.constantFrom('watch', 'limit', 'waitMs', 'selector', 'continue', 'x'), text)
     .map(([name, value]) => `?${name}=${encodeURIComponent(value.toWellFormed())}`),
 );
 const lease = { kind: 'job', holder: 'agent', ttlMs: 60_000, class: 'default' };
@@ -147,6 +158,15 @@ const origin = fc.oneof(
   fc.constantFrom('null', 'https://evil.example', 'http://[', 'http://127.0.0.1'),
 );
 
+/** Conditions, and where a watch goes on: one of these with each request. */
+const condition = fc.tuple(
+  fc.constantFrom('if-match', 'if-none-match', 'last-event-id'),
+  fc.oneof(
+    header,
+    fc.constantFrom('*', '"1"', '"1.x", W/"2"', '"', '1-1', '0-0', '99999999999999999999-1', '00000000-1'),
+  ),
+);
+
 interface Answer {
   readonly status: number;
   readonly type: string;
@@ -201,6 +221,7 @@ export const requests = target(
     authorization,
     cookie,
     origin,
+    condition,
   }),
   async () => {
     const { port, close } = await openApi();
@@ -288,6 +309,7 @@ function ask(
     authorization: string;
     cookie: string;
     origin: string;
+    condition: readonly [name: string, value: string];
   },
 ): Promise<Answer | null> {
   return new Promise((resolve, reject) => {
@@ -297,6 +319,7 @@ function ask(
       'x-spoonbox-csrf': '1',
       ...(input.cookie === '' ? {} : { cookie: input.cookie }),
       ...(input.origin === '' ? {} : { origin: input.origin }),
+      [input.condition[0]]: input.condition[1],
       ...(hasBody ? { 'content-type': input.type, 'content-length': input.body.length } : {}),
     };
     const sent = request({

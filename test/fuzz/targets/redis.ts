@@ -182,6 +182,7 @@ export const lists = target(
     async check({ names, entries }) {
       const redis = fakePort<RedisPort>({
         hashValues: async () => names,
+        streamAfter: async () => [],
         streamTail: async () => entries.map((fields) => ({ id: `${now}-0`, fields })),
       });
       const store = createBoxStore({ redis, keys, policies: {}, defaultClass: 'default' });

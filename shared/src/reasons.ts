@@ -1,4 +1,4 @@
-import type { Reason } from '#shared/status.ts';
+import type { Reason } from './status.ts';
 
 export interface ReasonText {
   readonly means: string;
