@@ -102,8 +102,8 @@ it('ends what a killed one has left of a session, before it opens a new shell in
   await back.sees('lives-42');
   expect(await boxes.processes(containerId)).toHaveLength(1);
   back.socket.close(1000);
-  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toEqual([]), { timeout: 10_000 });
-  expect(await world.store.sessions(user)).toEqual([]);
+  await vi.waitFor(async () => expect(await world.store.sessions(user)).toEqual([]), { timeout: 10_000 });
+  expect(await boxes.processes(containerId)).toEqual([]);
 }, 90_000);
 
 it('waits for its engine and its Redis, and says in /readyz what is missing', async () => {
