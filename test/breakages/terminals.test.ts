@@ -74,7 +74,7 @@ describe('a terminal', () => {
 
 describe('what is typed', () => {
   test('is held back while the shell takes none, and a client that goes meanwhile is noticed by the pings', async () => {
-    const brisk = await world.gateway({ limits: { pingEveryMs: 100 } });
+    const brisk = await world.gateway({ limits: { pingEveryMs: 1_000 } });
     const { client } = await attached('rw', brisk);
     const shell = exec.terminals.at(-1);
     if (shell === undefined) throw new Error('there is no shell');

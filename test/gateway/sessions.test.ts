@@ -3,6 +3,7 @@ import { TerminalClient } from '../../gateway/src/client.ts';
 import { protocolDialect } from '../../gateway/src/dialect.ts';
 import { Ending } from '../../gateway/src/ending.ts';
 import { StartQueue } from '../../gateway/src/exec/start-queue.ts';
+import { Grace } from '../../gateway/src/grace.ts';
 import { ReapNews } from '../../gateway/src/last-reap.ts';
 import { defaultLimits, type GatewayLimits } from '../../gateway/src/limits.ts';
 import { GatewayMeter } from '../../gateway/src/metrics/gateway-meter.ts';
@@ -168,5 +169,32 @@ describe('a client whose input is held', () => {
     expect(socket.messages).toHaveLength(2);
     const { silentMs, answerWithinMs } = terminalClientLimits.link;
     expect(defaultLimits.pingEveryMs).toBeLessThan(silentMs + answerWithinMs);
+  });
+});
+
+describe('the grace of a session', () => {
+  it('begins with each time that nobody is there, but goes on where who came back had to go', async () => {
+    const clock = new FakeClock();
+    let isOver = false;
+    const grace = new Grace({ clock, limits: { graceMs: 100 } }, () => {
+      isOver = true;
+    });
+    expect(grace.goOn()).toBe(false);
+    grace.begin();
+    await clock.advance(90);
+    grace.stop();
+    expect(grace.emptySinceMs).toBeNull();
+    grace.begin();
+    await clock.advance(90);
+    expect(isOver).toBe(false);
+    grace.stop();
+    expect(grace.goOn()).toBe(true);
+    await clock.advance(9);
+    expect(isOver).toBe(false);
+    await clock.advance(1);
+    expect(isOver).toBe(true);
+    grace.begin();
+    grace.close();
+    expect(clock.pending).toBe(0);
   });
 });

@@ -66,7 +66,7 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
       }
       const terminal = await startInTurn(start, 'resume', signal);
       try {
-        await joinHistory({ docker, clock, log }, start, terminal.stream, signal);
+        terminal.stream = await joinHistory({ docker, clock, log }, start, terminal.stream, signal);
       } catch (error) {
         await terminal.leave();
         throw error;

@@ -29,7 +29,7 @@ type Left = 'nothing' | 'programs' | 'shell';
 /** One shell in a box, on the engine's exec. There is no call that ends an exec: see `hangUp`. */
 export class DockerTerminal implements Terminal {
   readonly execId: string;
-  readonly stream: Duplex;
+  stream: Duplex;
   readonly #docker: Docker;
   readonly #clock: Clock;
   readonly #log: Logger;

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Clock } from '#shared/clock.ts';
 import { EngineError } from '#shared/faults.ts';
@@ -18,15 +18,15 @@ const historyBytesMost = 16 * 1_024 * 1_024;
 
 /**
  * Puts what had scrolled away before the first bytes of a terminal that goes on with its shell. Where tmux does not tell it, the
- * terminal goes on without, and that is logged. Leaves the stream open, unread and not paused. Rejects with an EngineError where
- * the terminal shows nothing at all: see ContainerTurns.
+ * terminal goes on without, and that is logged. Answers what to read on: the stream, unread and not paused, or where it has ended
+ * meanwhile, one with what it had said. Rejects with an EngineError where the terminal shows nothing at all: see ContainerTurns.
  */
 export async function joinHistory(
   { docker, clock, log }: { docker: Docker; clock: Clock; log: Logger },
   { containerId, session, size }: StartTerminal,
   stream: Duplex,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Duplex> {
   const first = await firstOutput(stream, clock, signal);
   const isOver = (): boolean => stream.readableEnded || stream.destroyed || signal.aborted;
   if (first.length === 0 && !isOver()) {
@@ -50,7 +50,21 @@ export async function joinHistory(
     if (!isOver()) log.warn({ session, error }, 'a terminal goes on without the lines that had scrolled away');
   }
   const bytes = Buffer.concat(parts);
-  if (bytes.length > 0 && !stream.readableEnded && !stream.destroyed) stream.unshift(bytes);
+  if (bytes.length === 0) return stream;
+  if (stream.readableEnded || stream.destroyed) {
+    stream.destroy();
+    return lastWords(bytes);
+  }
+  stream.unshift(bytes);
+  return stream;
+}
+
+/** As a terminal that says this and ends. */
+function lastWords(bytes: Buffer): Duplex {
+  const stream = new Duplex({ allowHalfOpen: false, read() {}, write: (_typed, _encoding, done) => done() });
+  stream.push(bytes);
+  stream.push(null);
+  return stream;
 }
 
 /** What comes until the last cut is in it, or will not be. */
