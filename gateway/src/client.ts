@@ -46,8 +46,8 @@ const doneCode = 1000;
  * INVARIANTS
  * - What is typed before it is connected is kept, up to `typeAheadBytes`; then the socket is not read on.
  * - `gone` is aborted exactly once: by the socket's end (ClientGone) or by a breach of the protocol (Ending).
- * - While input is held, acks and pongs do not arrive; neither is then waited for. Pings at short intervals go on, because its end
- *   shows only by the kernel's refusal of what is written.
+ * - While input is held, acks and pongs do not arrive; neither is then waited for. Its end shows
+ *   only by the kernel's refusal of what is written: hence pongs at short intervals.
  */
 export class TerminalClient {
   /** what the screen is now */
@@ -254,21 +254,26 @@ export class TerminalClient {
 
   /** A socket that was silent for a whole round is dead: proxies and lost networks tell nobody. */
   #pingLater(): void {
-    const { pingEveryMs, heldPingEveryMs } = this.#deps.limits;
+    const { pingEveryMs, heldPongEveryMs } = this.#deps.limits;
     this.#cancelPing();
     if (this.#socket.readyState === this.#socket.CLOSED) return;
-    this.#cancelPing = this.#deps.clock.after(this.#inputHeld ? heldPingEveryMs : pingEveryMs, () => {
+    this.#cancelPing = this.#deps.clock.after(this.#inputHeld ? heldPongEveryMs : pingEveryMs, () => {
       if (!this.#heard && !this.#inputHeld) {
         this.#deps.meter?.dropped('silent');
         this.#socket.terminate();
         return;
       }
       this.#heard = false;
-      // Where something waits to be written, that finds out as well.
-      const isIdle = !this.#inputHeld || this.#socket.bufferedAmount === 0;
-      if (isIdle && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
-      // It may ask for a sign of life, and is not read.
-      if (isIdle && this.#inputHeld) this.#pong({ type: 'pong' });
+      if (this.#socket.readyState === this.#socket.OPEN) {
+        // Its answers to pings would pile up behind what it cannot send (ws gives up at 64), and a pong has none. Where something
+        // waits to be written, that finds out as well.
+        if (!this.#inputHeld) this.#socket.ping();
+        else if (this.#socket.bufferedAmount === 0) {
+          this.#socket.pong();
+          // The client may have asked for a sign of life, and is not read.
+          this.#pong({ type: 'pong' });
+        }
+      }
       this.#pingLater();
     });
   }

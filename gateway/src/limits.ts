@@ -29,8 +29,8 @@ export interface GatewayLimits {
   readonly handshakesAtOnce: number;
   readonly helloWithinMs: number;
   readonly pingEveryMs: number;
-  /** the same while a socket is not read: its end then shows only by what is written to it */
-  readonly heldPingEveryMs: number;
+  /** while a socket is not read, a pong that nobody asked for: its end then shows only by what is written to it */
+  readonly heldPongEveryMs: number;
   /** a frame of a raw socket may be this large: xterm.js sends a paste as one */
   readonly maxRawFrameBytes: number;
   /** output that one socket may have waiting in this process before the terminal is paused, and when it goes on */
@@ -89,7 +89,7 @@ export const defaultLimits: GatewayLimits = {
   handshakesAtOnce: 256,
   helloWithinMs: terminalLimits.helloWithinMs,
   pingEveryMs: terminalLimits.pingEveryMs,
-  heldPingEveryMs: 1_000,
+  heldPongEveryMs: 1_000,
   maxRawFrameBytes: 16 * 1024 * 1024,
   bufferedHighBytes: 1024 * 1024,
   bufferedLowBytes: 256 * 1024,

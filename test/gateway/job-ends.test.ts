@@ -97,6 +97,19 @@ describe('a client that goes away while its input is held', () => {
     await vi.waitFor(() => expect(gateway.jobs).toBe(0));
   });
 
+  it('has gone only then: one that merely waits is asked for no answers, which would pile up behind its input', async () => {
+    const { client, command, gateway } = await running({ heldPongEveryMs: 5 }, { reads: false });
+    for (let sent = 0; sent < 10; sent += 1) client.send(channel.stdin, mebibyte);
+    await isStuck(client);
+    let heard = 0;
+    for (const sign of ['ping', 'pong']) client.socket.on(sign, () => (heard += 1));
+    await vi.waitFor(() => expect(heard).toBeGreaterThan(100), within); // a client of ws gives up at 64
+    expect(client.socket.readyState).toBe(client.socket.OPEN);
+    expect(command.ends).toBe(0);
+    client.socket.terminate();
+    await vi.waitFor(() => expect(gateway.jobs).toBe(0), within);
+  });
+
   it('is noticed at a terminal, too, which then does not hold the box', async () => {
     const exec = createFakeExec();
     const gateway = await world.gateway({ exec, limits: { graceMs: 60_000 } });

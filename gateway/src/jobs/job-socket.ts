@@ -12,7 +12,7 @@ import type { GatewayLimits } from '../limits.ts';
  * - While `input` takes no more, the socket is not read, so that its sender has to wait.
  * - `gone` is aborted once: by the socket's end (ClientGone) or by a breach of the protocol (Ending).
  * - A client that is silent for a whole round is dead, unless it may still be busy with what it was sent, or is not listened
- *   to. The end of one that is not listened to shows by the kernel's refusal of what is written: hence pings at short intervals.
+ *   to. The end of one that is not listened to shows by the kernel's refusal of what is written: hence pongs at short intervals.
  */
 export class JobSocket {
   /** what the client sends to the command, and its end */
@@ -148,18 +148,21 @@ export class JobSocket {
   }
 
   #pingLater(): void {
-    const { pingEveryMs, heldPingEveryMs } = this.#deps.limits;
+    const { pingEveryMs, heldPongEveryMs } = this.#deps.limits;
     this.#cancelPing();
     if (this.#socket.readyState === this.#socket.CLOSED) return;
-    this.#cancelPing = this.#deps.clock.after(this.#socket.isPaused ? heldPingEveryMs : pingEveryMs, () => {
+    this.#cancelPing = this.#deps.clock.after(this.#socket.isPaused ? heldPongEveryMs : pingEveryMs, () => {
       if (!this.#heard && !this.#mayBeBusy && !this.#socket.isPaused) {
         this.cut();
         return;
       }
       this.#heard = false;
-      // Where something waits to be written, that finds out as well.
-      const isIdle = !this.#socket.isPaused || this.#socket.bufferedAmount === 0;
-      if (isIdle && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+      if (this.#socket.readyState === this.#socket.OPEN) {
+        // Its answers to pings would pile up behind what it cannot send (ws gives up at 64), and a pong has none. Where something
+        // waits to be written, that finds out as well.
+        if (!this.#socket.isPaused) this.#socket.ping();
+        else if (this.#socket.bufferedAmount === 0) this.#socket.pong();
+      }
       this.#pingLater();
     });
   }
