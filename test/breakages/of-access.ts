@@ -44,7 +44,7 @@ export const ofAccess: readonly Breakage[] = [
     file: 'controller/src/api/access.ts',
     text: 'if (!mayDo(caller.role, role)) throw',
     replacement: "if (!mayDo('admin', role)) throw",
-    caughtBy: { file: access, test: 'every route for a token of role viewer' },
+    caughtBy: { file: access, test: 'for a token of role viewer' },
   },
   {
     name: 'access: a route may leave out who may ask it',
