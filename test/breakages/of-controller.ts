@@ -182,9 +182,9 @@ export const ofController: readonly Breakage[] = [
   {
     name: 'a command is planned from a list, without a look at the box',
     promise: 'a pass that plans something inspects first',
-    file: 'controller/src/reconcile/reconcile.ts',
-    text: '({ facts, plan, body } = await this.plan(record, null, true));',
-    replacement: '',
+    file: 'controller/src/reconcile/decide.ts',
+    text: 'if (state.listed === null || decision.isNothing) return decision;',
+    replacement: 'if (decision !== null) return decision;',
     caughtBy: {
       file: 'test/unit/reconcile.test.ts',
       test: 'never leads to a command or a write: the box itself is looked at first',

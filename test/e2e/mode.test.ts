@@ -73,6 +73,10 @@ test('under a pause a box that was killed stays dead, and others are not touched
   await until('the other one says it beside', async () =>
     (await boxOf(controller, other)).message.startsWith('in use; the reconciler is paused'),
   );
+  const terminal = await openTerminal(controller, killed);
+  await until('a terminal waits, and is told', () =>
+    terminal.messages.some((message) => message.type === 'status' && message.message === told.message),
+  );
   // Every pass that the pause and the death led to has ended by now; one more, by hand.
   await lease(controller, killed, 0);
   await new Promise((resolve) => setTimeout(resolve, 1_000));
@@ -87,6 +91,8 @@ test('under a pause a box that was killed stays dead, and others are not touched
   await setMode({ mode: 'run' });
   const again = await ready(controller, killed);
   expect(again.containerId).toBe(dead.containerId);
+  expect(await terminal.message('hello')).toMatchObject({ containerId: dead.containerId });
+  await terminal.detach();
   expect(await installation.startedAt(dead.containerId)).not.toBe(diedOf);
   expect(await ready(controller, other)).toMatchObject({ containerId: alive.containerId });
   expect(await installation.startedAt(alive.containerId)).toBe(startedAt);

@@ -191,7 +191,6 @@ describe('the sweep', () => {
   test.each([
     ['its gateway was back meanwhile', () => (gateways = { g1: now + 60 * minute })],
     ['Redis was distrusted', () => (trustedForMs = 0)],
-    ['the reconciler was paused', () => (mode = pauseMode)],
   ])('begins to count anew when %s', async (_when, happens) => {
     sessions = [sessionOf({ detachedAt: now })];
     gateways = {};
