@@ -21,6 +21,22 @@ export const ofScripts: readonly Breakage[] = [
     caughtBy: { file: store, test: 'of a process that does not lead, or leads no more, is refused' },
   },
   {
+    name: 'a commit does not look at the mode that its pass read',
+    promise: 'after an operator was answered that the reconciler is paused, nothing of before is permitted any more',
+    file: 'shared/lua/commit-status.lua',
+    text: 'if mode ~= ARGV[10] then',
+    replacement: 'if false then',
+    caughtBy: { file: store, test: 'of another kind than the pass read refuses its commit' },
+  },
+  {
+    name: 'a mode that cannot be read stays as it is',
+    promise: 'damage of the mode is run, and said to whoever asks',
+    file: 'shared/lua/_mode.lua',
+    text: "if MODES[stored.mode or ''] and stored.reason and #stored.reason <= LONGEST_REASON and stored.by and since then",
+    replacement: 'if true then',
+    caughtBy: { file: store, test: 'is run again, and says so to whoever asks' },
+  },
+  {
     name: 'a commit believes the pass that nobody wants the box, and does not compute it again',
     promise: 'never a reap committed while wantedUntil lay ahead',
     file: 'shared/lua/commit-status.lua',

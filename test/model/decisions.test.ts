@@ -4,9 +4,9 @@ import type { Facts } from '../../controller/src/box/facts.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { type Plan, planNext } from '../../controller/src/box/plan.ts';
 import type { StateValue } from '../../controller/src/box/snapshot.ts';
-import { containerOf, now, spec } from '../support/box-facts.ts';
+import { containerOf, drainMode, now, pauseMode, spec } from '../support/box-facts.ts';
 import { amnesties, besides, boxes, contextOf, contexts, desires, drifted, homes, images, values } from './worlds.ts';
-import { type Beside, modes, outcomes, worldOf } from './worlds.ts';
+import { type Beside, outcomes, worldOf } from './worlds.ts';
 
 /**
  * What the machine decides, written down as sentences: a change of any decision, or of a sentence that people read, is seen
@@ -87,19 +87,13 @@ const sections: Readonly<Record<string, () => Row[]>> = {
   ],
 
   'what an operator lets it do': () => [
-    ...modes.slice(1).flatMap((mode) => [
-      ...[...fewBoxes, drifted].flatMap((box) =>
-        everyHolder.map((holder) => row(box, holder, mode.mode, { rest: { mode } })),
-      ),
-      row(null, 'leased', `${mode.mode}, image wanted`, { rest: { mode, image: { state: 'wanted' } } }),
-      row(null, 'leased', `${mode.mode}, a foreign one has its name`, {
-        beside: besides[5] ?? alone,
-        rest: { mode },
-      }),
-      row(running, 'due', `${mode.mode}, amnesty`, { rest: { mode, amnesty: amnesties[2] ?? null } }),
-      row(running, 'due', `${mode.mode}, to be reaped`, { desired: desires[3] ?? {}, rest: { mode } }),
-      row(null, 'due', `${mode.mode}, deleted`, { desired: desires[4] ?? {}, rest: { mode } }),
-    ]),
+    ...[...fewBoxes, drifted].flatMap((box) => everyHolder.map((holder) => row(box, holder, 'drain', drain))),
+    row(null, 'leased', 'drain, image wanted', { rest: { ...drain.rest, image: { state: 'wanted' } } }),
+    row(null, 'leased', 'drain, a foreign one has its name', { ...drain, beside: besides[5] ?? alone }),
+    row(running, 'due', 'drain, to be reaped', { ...drain, desired: desires[3] ?? {} }),
+    row(null, 'due', 'drain, deleted', { ...drain, desired: desires[4] ?? {} }),
+    // That it is so in every world is a rule of `invariants.ts`.
+    row(running, 'due', 'pause, amnesty', { rest: { mode: pauseMode, amnesty: amnesties[2] ?? null } }),
   ],
 
   'what waits': () => [
@@ -177,6 +171,7 @@ const sections: Readonly<Record<string, () => Row[]>> = {
     ]),
 };
 
+const drain = { rest: { mode: drainMode } };
 const alone: Beside = { ownership: {}, foreignExecs: null, consent: {} };
 const pullFailed: Facts['last'] = {
   ...{ command: 'pull', containerId: '' },

@@ -5,6 +5,9 @@ import type { Random } from './random.ts';
 import type { SimSocket } from './sim-socket.ts';
 import { largeClass, leaseId, type Member, type World } from './world.ts';
 
+/** A wish arrives within this time, or never. */
+const setModeMs = 15_000;
+
 /** What users, agent jobs and operators do, in virtual time, until told to go home. */
 export class Actors {
   private readonly world: World;
@@ -33,6 +36,8 @@ export class Actors {
   /** Nobody begins anything new; what goes on goes on. */
   calmDown(): void {
     this.busy = false;
+    // An old copy of Redis may have brought a mode back.
+    this.letRun();
   }
 
   /** Everybody lets go. */
@@ -78,12 +83,29 @@ export class Actors {
       case 'ask-delete':
         void this.wish(user, 'delete');
         return `the box of ${user} is to be deleted`;
+      case 'ask-drain':
+      case 'ask-pause': {
+        const mode = act === 'ask-drain' ? 'drain' : 'pause';
+        this.setMode(mode, forMs);
+        return `an operator lets the reconciler ${mode}`;
+      }
       case 'ask-adopt': {
         const box = this.world.boxOf(user);
         if (box !== undefined) this.consent(user, box.id, forMs < 5_000);
         return `an operator allows that what is in the way of ${user}'s box is replaced`;
       }
     }
+  }
+
+  /** For a while; longer than the wish can be under way, for one that arrives after its end would stay. */
+  private setMode(mode: 'drain' | 'pause', forMs: number): void {
+    this.tell(`an operator sets the mode ${mode}`);
+    this.world.store.setMode({ mode }, 'operator').catch(() => {});
+    this.world.scheduler.after(Math.max(forMs, setModeMs), () => this.letRun());
+  }
+
+  private letRun(): void {
+    void this.untilDone(() => this.world.store.setMode({ mode: 'run' }, 'operator'));
   }
 
   private letGo(held: { readonly user: UserName; readonly id: string; over: boolean }): void {
@@ -119,6 +141,7 @@ export class Actors {
     else if (drawn < 0.87) void this.wish(user, 'delete');
     else if (drawn < 0.9) this.adopt(user, random);
     else if (drawn < 0.91) void this.pin(user, random);
+    else if (drawn < 0.925) this.setMode(random.pick(['drain', 'pause']), random.int(5_000, 40_000));
   }
 
   /** As the SDK and agent jobs do: take, renew at a third of the ttl, take again what was lost, give back. */

@@ -61,7 +61,16 @@ export function classOf(kind: FaultKind): FaultClass {
 }
 
 /** What is no fault, but has to come at the right time too. */
-export const actKinds = ['come', 'leave', 'ask-reap', 'ask-recreate', 'ask-delete', 'ask-adopt'] as const;
+export const actKinds = [
+  'come',
+  'leave',
+  'ask-reap',
+  'ask-recreate',
+  'ask-delete',
+  'ask-adopt',
+  'ask-drain',
+  'ask-pause',
+] as const;
 export type ActKind = (typeof actKinds)[number];
 
 export function isAct(kind: FaultKind | ActKind): kind is ActKind {

@@ -19,6 +19,10 @@ const clear: readonly Kind[] = ['leave', 'ask-reap', 'wait'];
 
 /** By the name of the rule. */
 export const bringings: Readonly<Record<string, Bringing>> = {
+  'an operator paused the reconciler: nothing is done': {
+    by: ['come', 'ask-pause', ['kill-box', 'ask-reap', 'leave']],
+  },
+  'no new boxes are made: an operator drains the installation': { by: ['ask-drain', ...make] },
   'the engine does not answer: nothing is known, nothing is concluded': {
     by: [['engine-restart-surviving', 'engine-flaky', 'engine-errors'], 'come'],
   },

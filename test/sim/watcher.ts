@@ -29,9 +29,14 @@ const Committed = z.object({
 const LeadAnswer = z.object({ leads: z.boolean() });
 const CommitAnswer = z.object({ refused: z.string().optional() });
 
+/** What no box is made without. */
+const makesBoxes = new Set(['create', 'ensureHome']);
+
 interface Permit {
   readonly process: string;
   readonly at: number;
+  /** the reconciler's, just then */
+  readonly mode: string;
   used: boolean;
 }
 
@@ -221,7 +226,8 @@ export class Watcher {
       return;
     }
     const user = args[0] ?? '';
-    this.permits.set(user, { process: this.holders.get(args[3] ?? '') ?? 'nobody', at: this.now(), used: false });
+    const mode = this.redis.hash(`{spoonbox:${this.installation}}:mode`).get('mode') ?? 'run';
+    this.permits.set(user, { process: this.holders.get(args[3] ?? '') ?? 'nobody', at: this.now(), used: false, mode });
     const intent = Intent.parse(JSON.parse(args[6] ?? '{}'));
     this.count(`intent:${intent.kind}:${intent.cause ?? ''}`);
     const { phase, body } = Committed.parse(JSON.parse(args[5] ?? '{}'));
@@ -255,6 +261,8 @@ export class Watcher {
       );
     } else if (this.now() - permit.at > fenceMs) {
       this.violated(`6: ${operation} for ${user} by ${process}, on a commit of ${this.now() - permit.at} ms ago`);
+    } else if (permit.mode === 'pause' || (permit.mode === 'drain' && makesBoxes.has(operation))) {
+      this.violated(`6: ${operation} for ${user} by ${process}, and the mode was ${permit.mode} at its commit`);
     } else if (permit.used) this.violated(`6: ${operation} for ${user} by ${process}: a second change on one commit`);
     else permit.used = true;
   }

@@ -8,7 +8,7 @@ import { WorkQueue } from '../../controller/src/queue/work-queue.ts';
 import { Resync } from '../../controller/src/source/resync.ts';
 import type { LeaderStore } from '../../controller/src/store/leader-store.ts';
 import { Trust } from '../../controller/src/reconcile/trust.ts';
-import { alice, containerOf, foreignOf, installation, now, runMode } from '../support/box-facts.ts';
+import { alice, containerOf, foreignOf, installation, now, pauseMode, runMode } from '../support/box-facts.ts';
 import { settled } from '../support/fake-clock.ts';
 import { fakePort } from '../support/fake-port.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
@@ -38,10 +38,11 @@ function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView
     },
   });
   const running: string[] = [];
+  const changes: string[] = [];
   const resync = new Resync({
     runtime: fakeRuntime({
-      ensureNetwork: async () => {},
-      removeLeftHelpers: async () => {},
+      ensureNetwork: async () => void changes.push('ensureNetwork'),
+      removeLeftHelpers: async () => void changes.push('removeLeftHelpers'),
       forgetImages: () => {},
       list: () => {
         lists += 1;
@@ -69,7 +70,7 @@ function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView
     await queue.close();
     expect(clock.pending).toBe(0);
   };
-  return { resync, clock, seen, passes, pacer, running, stop, lists: () => lists };
+  return { resync, clock, seen, passes, pacer, running, changes, stop, lists: () => lists };
 }
 
 test('everybody who is known here or has a box of ours gets a pass, with one list for all', async () => {
@@ -164,6 +165,18 @@ test('where the engine does not answer, everybody known gets a pass that finds i
   expect(world.resync.lastAgoMs()).toBeNull();
   await world.clock.advance(5_000);
   expect(world.passes).toHaveLength(4);
+  await world.stop();
+});
+
+test('while the reconciler is paused everybody is looked at, and nothing on the engine is changed', async () => {
+  const options = { users: [alice], list: async () => [bobsBox], mode: pauseMode };
+  const world = worldOf(options);
+  await settled();
+  expect([world.passes.toSorted(), world.changes]).toEqual([[alice, bob], []]);
+  options.mode = runMode;
+  world.resync.soon();
+  await settled();
+  expect(world.changes).toEqual(['ensureNetwork', 'removeLeftHelpers']);
   await world.stop();
 });
 

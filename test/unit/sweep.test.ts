@@ -8,7 +8,7 @@ import type { ModeView } from '#shared/operator-schemas.ts';
 import { markLimits } from '../../controller/src/sweep/marks.ts';
 import { staleSessions, type SweepFacts } from '../../controller/src/sweep/stale.ts';
 import { Sweep, sweepLimits } from '../../controller/src/sweep/sweep.ts';
-import { alice, runMode } from '../support/box-facts.ts';
+import { alice, pauseMode, runMode } from '../support/box-facts.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { fakePort } from '../support/fake-port.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
@@ -158,6 +158,17 @@ describe('the sweep', () => {
     await rounds(1);
     expect([ended, owners]).toEqual([['s1 in c1', 'record s1'], [sweeper]]);
     expect(sessions.map(({ id }) => id)).toEqual(['s2']);
+  });
+
+  test('ends nothing while the reconciler is paused, and what is left then afterwards', async () => {
+    gateways = { g1: now - 2 * minute };
+    sessions = [sessionOf()];
+    mode = pauseMode;
+    await rounds(5);
+    expect([ended, looks]).toEqual([[], []]);
+    mode = runMode;
+    await rounds(1);
+    expect(ended).toEqual(['s1 in c1', 'record s1']);
   });
 
   test('leaves a session that another gateway took over in the moment before', async () => {

@@ -106,16 +106,18 @@ export class StatsCollector {
     const last = this.#samples.get(id) ?? null;
     if (last !== null && (last.usage === null || atMs - last.atMs < statsLimits.everyMs)) return await last.stats;
     const before = last !== null && atMs - last.atMs <= statsLimits.forgottenAfterMs ? last.usage : null;
-    const read = this.#read(id);
-    const stats = read.then((usage) => (usage === null ? null : statsOf(user, container, usage, before)));
-    const sample: Sample = { atMs, stats, usage: null };
+    const read = async (): Promise<BoxStats | null> => {
+      try {
+        sample.usage = await this.#read(id);
+        return sample.usage === null ? null : statsOf(user, container, sample.usage, before);
+      } finally {
+        // Nothing was learnt: the next question is asked at once.
+        if (sample.usage === null && this.#samples.get(id) === sample) this.#samples.delete(id);
+      }
+    };
+    const sample: Sample = { atMs, stats: Promise.resolve().then(read), usage: null };
     this.#samples.set(id, sample);
-    try {
-      sample.usage = await read;
-      return await stats;
-    } finally {
-      if (sample.usage === null && this.#samples.get(id) === sample) this.#samples.delete(id);
-    }
+    return await sample.stats;
   }
 
   /** null where it ended since the list. */
