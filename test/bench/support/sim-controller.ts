@@ -9,6 +9,7 @@ import { defaultClassName } from '#shared/classes.ts';
 import { TermController } from '../../../controller/src/controller.ts';
 import { Health } from '../../../controller/src/health.ts';
 import { Leader } from '../../../controller/src/leader.ts';
+import { createControllerMetrics } from '../../../controller/src/metrics/controller-metrics.ts';
 import { createLeaderStore } from '../../../controller/src/store/leader-store.ts';
 import { createStatusStore } from '../../../controller/src/store/status-store.ts';
 import { createSimRuntime, type SimRuntime } from '../../support/sim-runtime.ts';
@@ -96,7 +97,8 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
   const statusStore = createStatusStore({ redis, keys, policies });
   const secrets = { internalToken: 'bench-token-0123456789', terminalSecret: 'bench-secret-0123456789' };
   const config = { ...secrets, publicWsUrl: null, gatewayPort: 3921 };
-  const api = createApi({ store, classes: benchClasses, config, health: new Health(), log, clock });
+  const metrics = createControllerMetrics({ workers: 32 });
+  const api = createApi({ store, classes: benchClasses, config, health: new Health(), log, clock, metrics });
   await api.listen('127.0.0.1', 0);
 
   let gap = (): void => {};
@@ -120,7 +122,10 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
       const terminalGraceMs = 300_000;
       const onNotLeader = (reason: string): void => leader.lost(reason);
       term = new TermController(
-        { ...stores, ...fixed, resyncMs, terminalGraceMs, runtime: { ...sim, follow }, onNotLeader },
+        {
+          ...{ ...stores, ...fixed, resyncMs, terminalGraceMs, runtime: { ...sim, follow }, onNotLeader },
+          onEvent: metrics.onEvent,
+        },
         next,
       );
       await term.run();
@@ -128,6 +133,8 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
     },
     onBeat: (reply) => term?.beat(reply),
     onRedis: (problem) => problem !== null && log.warn({ problem }, 'Redis'),
+    loop: () => term?.health() ?? null,
+    onEvent: metrics.onEvent,
   });
   void leader.run(new AbortController().signal);
 
