@@ -202,7 +202,8 @@ export class Reconciler {
     }
     if (isPaced(body) && !isPaced(status)) this.onEvent({ type: 'reap-paced', user });
     const wasReady = status?.phase === 'ready';
-    if (wasReady && plan.phase !== 'ready' && facts.hasLease) this.lostAt.set(user, now);
+    if (!facts.hasLease) this.lostAt.delete(user);
+    else if (wasReady && plan.phase !== 'ready') this.lostAt.set(user, now);
     if (wasReady || plan.phase !== 'ready') return;
     if (facts.hasLease) {
       const askedAt = Math.min(...record.leases.map(({ takenAt }) => takenAt));
