@@ -53,7 +53,7 @@ it('bytes are counted as the shell says and is told them, and each answer to a k
   expect(await value('spoonbox_gateway_echo_seconds_count')).toBe(1);
 });
 
-it('a shell that nobody takes output from counts as held until somebody does, and its viewer as behind', async () => {
+it('a shell that nobody takes output from counts as held until somebody does', async () => {
   const { client, shell } = await attached();
   const chunk = 'x'.repeat(64 * 1024);
   for (let i = 0; i < 8; i += 1) shell.says(chunk);

@@ -136,7 +136,10 @@ describe('reaps', () => {
     world.record = { ...world.record, ...unheld };
     await world.pass();
     await world.pass();
+    // Something else of it changes, and is committed.
+    world.record = { ...world.record, desired: desiredOf({ generation: 6 }) };
     await world.pass();
+    expect(world.commits.at(-1)?.body.observedGeneration).toBe(6);
     expect(told(world, 'reap-paced')).toHaveLength(1);
   });
 });
