@@ -25,7 +25,7 @@ export type LoopEvent =
   | QueueEvent
   /** the box of a live lease is not ready; `trace` is the lease's trace context, `sinceMs` how long the pass has run */
   | { readonly type: 'lease-waits'; readonly user: UserName; readonly trace: string; readonly sinceMs: number }
-  /** what the pass concluded; a forgotten box has no phase any more */
+  /** what the pass concluded; null = nothing is stored of this user, or nothing any more */
   | { readonly type: 'concluded'; readonly user: UserName; readonly phase: Phase | null; readonly rule: string }
   | {
       readonly type: 'commit-refused';

@@ -267,10 +267,11 @@ export class TerminalSession {
       runs: (isSame) => this.#shellRuns(isSame),
       output: (bytes) => {
         if (this.emptySinceMs === null) this.#hold.output();
-        this.#traffic.output(bytes.length);
         if (!this.#hasSpoken) this.#speaks();
         this.#audience.publish(bytes);
         this.#recording.output(bytes);
+        // Last, so that no byte waits for a count.
+        this.#traffic.output(bytes.length);
       },
       isOurs: () => this.#record.isOurs(),
       status: (message) => {

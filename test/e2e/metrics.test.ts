@@ -93,7 +93,7 @@ test('what happened was counted', () => {
   expect(ofController('spoonbox_http_requests_total{method="GET",route="none",code="404"}')).toBe(1);
   expect(ofGateway('spoonbox_gateway_admissions_total{kind="terminal",result="admitted"}')).toBe(1);
   expect(ofGateway('spoonbox_gateway_admissions_total{kind="command",result="admitted"}')).toBe(1);
-  expect(ofGateway('spoonbox_gateway_admissions_total{kind="terminal",result="token-invalid"}')).toBe(1);
+  expect(ofGateway('spoonbox_gateway_admissions_total{kind="terminal",result="token-malformed"}')).toBe(1);
   expect(ofGateway('spoonbox_gateway_exec_start_seconds_count{kind="terminal",result="ok"}')).toBe(1);
   expect(ofGateway('spoonbox_gateway_exec_start_seconds_count{kind="command",result="ok"}')).toBe(1);
   expect(ofGateway('spoonbox_gateway_output_bytes_total')).toBeGreaterThan('said'.length);

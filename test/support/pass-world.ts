@@ -4,6 +4,7 @@ import { createLogger } from '#shared/log.ts';
 import type { BoxRecord } from '#shared/status.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { TokenBucket } from '../../controller/src/queue/token-bucket.ts';
+import type { LoopEvent } from '../../controller/src/loop-events.ts';
 import { Executor } from '../../controller/src/reconcile/executor.ts';
 import type { Sources } from '../../controller/src/reconcile/gather.ts';
 import { Operations } from '../../controller/src/reconcile/operations.ts';
@@ -36,6 +37,8 @@ export class PassWorld {
   readonly log: string[] = [];
   readonly commits: Commit[] = [];
   readonly notLeader: string[] = [];
+  /** what the loop told of itself */
+  readonly events: LoopEvent[] = [];
   readonly pacer = new Pacer(this.clock);
   readonly bucket = new TokenBucket({ clock: this.clock, perSecond: 1_000, burst: 1_000 });
   /** by whom each commit was asked for */
@@ -69,6 +72,7 @@ export class PassWorld {
   constructor(methods: Partial<BoxRuntime> = {}) {
     const { clock, log, pacer } = this;
     const { signal } = this.abort;
+    const onEvent = (event: LoopEvent): void => void this.events.push(event);
     const runtime = fakeRuntime({
       observe: async (_user, { thorough }) => {
         log.push(thorough ? 'observe thoroughly' : 'observe');
@@ -85,6 +89,7 @@ export class PassWorld {
       nowMs: () => clock.monotonicMs(),
       onProgress: () => {},
       onEnd: (user, outcome) => this.reconciler.ended(user, outcome),
+      onEvent,
     });
     const statusStore: StatusStore = {
       commit: (token, commit) => {
@@ -106,7 +111,7 @@ export class PassWorld {
       store: fakePort<BoxStore>({ read: async () => this.record }),
       statusStore,
       sources: this.sources,
-      executor: new Executor({ runtime, operations: this.operations, clock, fenceMs, signal }),
+      executor: new Executor({ runtime, operations: this.operations, clock, fenceMs, signal, onEvent }),
       bucket: this.bucket,
       pacer,
       trust: this.trust,
@@ -115,6 +120,7 @@ export class PassWorld {
       token: 'token',
       signal,
       onNotLeader: (reason) => this.notLeader.push(reason),
+      onEvent,
     });
   }
 

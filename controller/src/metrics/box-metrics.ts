@@ -61,7 +61,7 @@ export function createBoxMetrics(registry: Registry): (event: LoopEvent) => void
   });
   const commands = new Histogram({
     name: 'spoonbox_commands_seconds',
-    help: 'What passes did to boxes, pulls and stops included: how long it took, and whether it failed, and how.',
+    help: 'What passes did to boxes, stops and pulls (once for each user who waits) included: how long it took, and how it ended.',
     ...{ labelNames: ['command', 'result'] as const, registers, buckets: longSeconds },
   });
   const dropped = new Counter({

@@ -1,5 +1,5 @@
 import type { Clock } from '#shared/clock.ts';
-import type { PassResult, QueueEvent } from '../loop-events.ts';
+import { type PassResult, type QueueEvent, unheard } from '../loop-events.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 
 /** `person`: somebody waits for it; `housekeeping`: resyncs and deadlines. */
@@ -190,8 +190,6 @@ export class WorkQueue<Key extends string> {
     this.arm();
   }
 }
-
-const unheard = (): void => {};
 
 function resultOf(requeueAfterMs: number | null): PassResult {
   if (requeueAfterMs === null) return 'success';

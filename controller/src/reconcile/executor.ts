@@ -87,7 +87,8 @@ export class Executor {
   async execute(command: Command, permit: Permit): Promise<Outcome | 'dropped' | null> {
     if (command.type === 'none' || command.type === 'forget') return null;
     if (this.signal.aborted || this.clock.monotonicMs() - permit.committedAtMs > this.fenceMs) {
-      this.onEvent({ type: 'command-dropped', user: permit.user, command: command.type });
+      // At the end of a term that is as it should be.
+      if (!this.signal.aborted) this.onEvent({ type: 'command-dropped', user: permit.user, command: command.type });
       return 'dropped';
     }
     const beganAtMs = this.clock.monotonicMs();

@@ -117,7 +117,9 @@ export class Reconciler {
     this.log.debug({ user, from: record.status?.value ?? null, rule: plan.rule }, 'plan');
     if (decision.isNothing) {
       this.forgetOutcome(facts);
-      this.onEvent({ type: 'concluded', user, phase: plan.phase, rule: plan.rule });
+      // Passes come also of whoever has a container that is named like a box: nobody whom we know.
+      const phase = record.status === null ? null : plan.phase;
+      this.onEvent({ type: 'concluded', user, phase, rule: plan.rule });
       return this.done(facts, plan);
     }
     return await this.commitAndExecute(record, decision);
@@ -180,7 +182,8 @@ export class Reconciler {
     }
     if (isPaced(body) && !isPaced(status)) this.onEvent({ type: 'reap-paced', user });
     const wasReady = status?.phase === 'ready';
-    if (wasReady && plan.phase !== 'ready' && facts.hasLease) this.lostAt.set(user, now);
+    if (!facts.hasLease) this.lostAt.delete(user);
+    else if (wasReady && plan.phase !== 'ready') this.lostAt.set(user, now);
     if (wasReady || plan.phase !== 'ready') return;
     if (facts.hasLease) {
       const askedAt = Math.min(...record.leases.map(({ takenAt }) => takenAt));

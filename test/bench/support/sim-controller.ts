@@ -9,6 +9,7 @@ import { defaultClassName } from '#shared/classes.ts';
 import { TermController } from '../../../controller/src/controller.ts';
 import { Health } from '../../../controller/src/health.ts';
 import { Leader } from '../../../controller/src/leader.ts';
+import { createControllerMetrics } from '../../../controller/src/metrics/controller-metrics.ts';
 import { createLeaderStore } from '../../../controller/src/store/leader-store.ts';
 import { createStatusStore } from '../../../controller/src/store/status-store.ts';
 import { createSimRuntime, type SimRuntime } from '../../support/sim-runtime.ts';
@@ -98,9 +99,10 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
   const secrets = { internalToken: 'bench-token-0123456789', terminalSecret: 'bench-secret-0123456789' };
   const addresses = { publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922' };
   const config = { ...secrets, ...addresses, apiRequestsPerS: 1_000_000 };
+  const metrics = createControllerMetrics({ workers: 32 });
   const looking = onlookingParts({ store, leaderStore, runtime: sim, classes: benchClasses, installation });
   const api = createApi({
-    ...{ store, redis, keys, classes: benchClasses, config, health: new Health(), log, clock },
+    ...{ store, redis, keys, classes: benchClasses, config, health: new Health(), log, clock, metrics },
     ...looking,
   });
   await api.listen('127.0.0.1', 0);
@@ -126,7 +128,10 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
       const terminalGraceMs = 300_000;
       const onNotLeader = (reason: string): void => leader.lost(reason);
       term = new TermController(
-        { ...stores, ...fixed, resyncMs, terminalGraceMs, runtime: { ...sim, follow }, onNotLeader },
+        {
+          ...{ ...stores, ...fixed, resyncMs, terminalGraceMs, runtime: { ...sim, follow }, onNotLeader },
+          onEvent: metrics.onEvent,
+        },
         next,
       );
       await term.run();
@@ -134,6 +139,8 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
     },
     onBeat: (reply) => term?.beat(reply),
     onRedis: (problem) => problem !== null && log.warn({ problem }, 'Redis'),
+    loop: () => term?.health() ?? null,
+    onEvent: metrics.onEvent,
   });
   void leader.run(new AbortController().signal);
 
