@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { get, IncomingMessage } from 'node:http';
 import { expect } from 'vitest';
+import { z } from 'zod';
 import { BoxView } from '#shared/api-schemas.ts';
 import { readEvents, type ServerEvent } from '../../controller/sdk/server-events.ts';
 import { type ApiWorld, token, until } from './api-world.ts';
@@ -15,23 +18,24 @@ export interface Watching {
   readonly until: (name: string, times?: number) => Promise<void>;
 }
 
-/** Opens a watch; its events gather in the list. */
+/**
+ * Opens a watch; its events gather in the list. On a connection of its own: `fetch` opens another one in place of one that was
+ * broken off, asks nothing on it, and so holds up the end of the server.
+ */
 export async function watch(of: ApiWorld, path: string, lastEventId?: string): Promise<Watching> {
-  const client = new AbortController();
-  const response = await fetch(`${of.url}${path}`, {
-    headers: {
-      authorization: `Bearer ${token}`,
-      ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
-    },
-    signal: client.signal,
-  });
-  expect(response.headers.get('content-type')).toContain('text/event-stream');
+  const headers = {
+    authorization: `Bearer ${token}`,
+    ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+  };
+  const request = get(`${of.url}${path}`, { agent: false, headers });
+  const [response] = z.tuple([z.instanceof(IncomingMessage)]).parse(await once(request, 'response'));
+  expect(response.headers['content-type']).toContain('text/event-stream');
   const events: ServerEvent[] = [];
   const done = (async () => {
     try {
-      if (response.body) for await (const event of readEvents(response.body)) events.push(event);
+      for await (const event of readEvents(response)) events.push(event);
     } catch (error) {
-      if (!client.signal.aborted) throw error;
+      if (!request.destroyed) throw error;
     }
   })();
   const told = (): string[] =>
@@ -44,7 +48,7 @@ export async function watch(of: ApiWorld, path: string, lastEventId?: string): P
     told,
     lastId: () => events.at(-1)?.id ?? '',
     async end() {
-      client.abort();
+      request.destroy();
       await done;
     },
     done,

@@ -74,6 +74,26 @@ test('describe tells everything, and that only the home survives', async () => {
   }
 });
 
+test('describe says what a condition that is not fine means, and what to do', async () => {
+  await world.ask('PUT', '/v1/boxes/erin/leases/j1', { body: job });
+  const about = { message: 'no such host', since: 1 };
+  await world.commit('erin', {
+    phase: 'failed',
+    conditions: [
+      { type: 'ImageReady', status: 'False', reason: 'PullFailed', ...about },
+      { type: 'NameTaken', status: 'False', reason: 'NameFree', ...about },
+      { type: 'HomeReady', status: 'True', reason: 'HomePresent', ...about },
+    ],
+  });
+  const { out } = await run('describe', 'box', 'erin');
+  const [, told = ''] = /^What that means:\n(.*?)\n\n/ms.exec(out) ?? [];
+  expect(told).toMatch(/^ {2}ImageReady: +The image could not be pulled.*\n +Check the name of the image/);
+  expect(told).not.toMatch(/NameTaken|HomeReady/);
+  expect((await run('describe', 'box', 'alice')).out).not.toContain('What that means');
+  expect((await run('delete', 'erin')).code).toBe(0);
+  await world.forget('erin');
+});
+
 describe('leases', () => {
   test('are taken, extended, waited for, and given back', async () => {
     const taken = await run('lease', 'carl', '--id', 'l1', '--holder', 'me', '--ttl', '30s');

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { BoxView } from '#shared/api-schemas.ts';
 import type { IfGeneration } from '#shared/box-store.ts';
 import { ProblemError } from '#shared/problem.ts';
@@ -13,7 +13,7 @@ const maxTags = 20;
  */
 export function etagOf(view: BoxView): string {
   const { now: _now, why: _why, ...state } = view;
-  const digest = createHash('sha256').update(JSON.stringify(state)).digest('base64url').slice(0, 16);
+  const digest = hash('sha256', JSON.stringify(state), 'base64url').slice(0, 16);
   return `"${view.desired?.generation ?? 0}.${digest}"`;
 }
 

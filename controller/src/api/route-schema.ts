@@ -3,14 +3,13 @@ import type { ProblemCode } from '#shared/problem.ts';
 
 /**
  * What every route of `/v1` declares beside its handler, and nowhere else: `params`, `querystring` and `body` as zod schemas
- * (checked before the handler runs), and these. The OpenAPI document is made of them.
+ * (checked before the handler runs); `response`, a zod schema for each status of success (`{ 200: BoxView }`; `z.undefined()` =
+ * no body), of which type the handler's answer has to be; and these. The OpenAPI document is made of them.
  */
 declare module 'fastify' {
   interface FastifySchema {
     /** one line, for people */
     summary?: string;
-    /** a zod schema for each status of success; `z.undefined()` = no body. The handler's answer has to be of that type. */
-    // response: { 200: BoxView }
     /** codes of this route, beside those that any route may answer with */
     problems?: readonly ProblemCode[];
     /** headers that the handler reads itself: name, and what it is for */
