@@ -9,6 +9,7 @@ import { reap } from './commands/reap.ts';
 import { recreate } from './commands/recreate.ts';
 import { release } from './commands/release.ts';
 import { replay } from './commands/replay.ts';
+import { run as runCommand } from './commands/run.ts';
 import { token } from './commands/token.ts';
 import { CliError, type Command, exitCodeOf, exitCodes, exitCodesHelp } from './command.ts';
 import { colour, print, table } from './output.ts';
@@ -16,6 +17,7 @@ import { colour, print, table } from './output.ts';
 const commands: readonly Command[] = [
   attach,
   exec,
+  runCommand,
   get,
   describe,
   lease,
@@ -44,7 +46,7 @@ ${exitCodesHelp}
 
 Examples
   spoonbox attach alice
-  spoonbox exec alice -- make test
+  spoonbox run alice -- make test
   spoonbox get boxes -w
   spoonbox describe box alice`;
 
