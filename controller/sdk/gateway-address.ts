@@ -4,18 +4,13 @@ import type { ApiClient } from './api-client.ts';
 
 /** Where commands are run: at the gateway that was named, or else at the one that the API names, which is asked once. */
 export function createGatewayAddress(
-  api: Pick<ApiClient, 'whoAmI' | 'terminalToken'>,
+  api: Pick<ApiClient, 'whoAmI'>,
   gateway: string | null,
 ): { execUrl(signal: AbortSignal): Promise<string> } {
   let known = gateway === null ? null : toWebSocket(gateway) + execPath;
   return {
     async execUrl(signal) {
-      known ??= execUrlOf(
-        await api.whoAmI(signal).then(
-          (who) => who.terminalUrl,
-          async () => (await api.terminalToken('any', {}, signal)).url, // TEMPORARY until w-access
-        ),
-      );
+      known ??= execUrlOf((await api.whoAmI(signal)).terminalUrl);
       return known;
     },
   };

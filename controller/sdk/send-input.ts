@@ -12,15 +12,18 @@ const maxFrameBytes = 1024 * 1024;
  */
 export function sendInput(socket: WebSocket, stdin: Readable, fail: (error: Error) => void): () => void {
   let stopped = false;
+  /** all that was read so far is sent; a stream tells its end also while it is paused */
+  let sent = Promise.resolve();
 
   const onData = (chunk: Buffer | string): void => {
     stdin.pause();
-    void sendAll(socket, Buffer.from(chunk)).then(() => {
+    sent = sent.then(() => sendAll(socket, Buffer.from(chunk)));
+    void sent.then(() => {
       if (!stopped) stdin.resume();
     });
   };
   const onEnd = (): void => {
-    void send(socket, channel.close, Buffer.of(channel.stdin));
+    sent = sent.then(() => send(socket, channel.close, Buffer.of(channel.stdin)));
   };
   const onError = (error: Error): void => {
     fail(new CommandLost(`its input cannot be read on (${error.message})`, 'StreamFailed', { cause: error }));
