@@ -27,7 +27,7 @@ test('run starts the box, passes streams and the exit code, and leaves no lease'
   );
 });
 
-test('a signal here ends the command there, and then the lease', async () => {
+test('a signal here ends the command there, and then the lease', { timeout: 180_000 }, async () => {
   const user = installation.newUser('bob');
   for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const, ['SIGHUP', 129] as const]) {
     const { cli, containerId } = await started(user, 'sleep 1000');

@@ -100,11 +100,18 @@ test('a reap is a loss with its reason: of what runs, of what waits, and of ever
   expect(await box.release()).toBe('ended');
 });
 
-test('a command without a lease of one’s own starts the box too', async () => {
+test('a token of role jobs is enough: for leases, and for commands with or without one', async () => {
   const user = installation.newUser('erin');
-  expect(await spoonbox.exec(user, ['echo', 'done'])).toMatchObject({ exitCode: 0, stdout: 'done\n' });
-  expect((await spoonbox.boxes({ selector: `user=${user}` })).map((box) => box.user)).toContain(user);
-  expect((await spoonbox.box(user)).leases).toEqual([]);
+  const { token } = await spoonbox.api.makeToken({ name: 'agents', role: 'jobs' }, AbortSignal.timeout(30_000));
+  const jobs = connect({ server: controller.url, token });
+  {
+    await using box = await jobs.lease({ user, holder: 'agent-7' });
+    await box.ready();
+    expect(await box.exec(['echo', 'held'])).toMatchObject({ exitCode: 0, stdout: 'held\n' });
+  }
+  expect(await jobs.exec(user, ['echo', 'done'])).toMatchObject({ exitCode: 0, stdout: 'done\n' });
+  expect((await jobs.boxes({ selector: `user=${user}` })).map((box) => box.user)).toContain(user);
+  expect((await jobs.box(user)).leases).toEqual([]);
 });
 
 test('it is held over a controller that is killed, a Redis that is away, and one that was emptied; a watch goes on', async () => {

@@ -14,6 +14,8 @@ import type { ControllerProcess } from '../support/controller-process.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const run = promisify(execFile);
+/** A compiler and two bundles, on a machine that may be busy. */
+const packingMs = 300_000;
 
 let folder: string;
 let installation: Installation;
@@ -30,7 +32,7 @@ beforeAll(async () => {
   controller = await installation.controller();
   const { server, token } = reach(controller);
   environment = { ...process.env, SPOONBOX_SERVER: server, SPOONBOX_TOKEN: token };
-});
+}, packingMs);
 afterAll(async () => {
   await installation?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
@@ -48,7 +50,9 @@ test('it brings what it needs, licences too, and nothing of its own sources’ t
   expect(await read('dist/terminal.js')).not.toMatch(/from ['"]node:/);
 });
 
-test('a program in TypeScript type-checks against it, and holds a box under the oldest Node that is here', async () => {
+test('a program in TypeScript type-checks against it, and holds a box under the oldest Node that is here', {
+  timeout: packingMs,
+}, async () => {
   const node = await oldestNode();
   await copyFile(new URL('package-program.ts', import.meta.url), join(folder, 'program.ts'));
   const typeRoots = [join(root, 'node_modules/@types')];
