@@ -82,10 +82,13 @@ process.once('SIGINT', () => {
 });
 process.once('SIGTERM', () => interrupted.abort(new CliError('ended by a signal', 143)));
 process.once('SIGHUP', () => interrupted.abort(new CliError('the terminal has gone', 129)));
-// `spoonbox get boxes | head`: the reader has enough.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed);
-});
+// `spoonbox get boxes | head`: the reader has enough. What is held is given back all the same.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    const exitCode = error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed;
+    interrupted.abort(new CliError(`the output cannot be written: ${error.message}`, exitCode));
+  });
+}
 
 try {
   process.exitCode = await run(process.argv.slice(2), interrupted.signal);
@@ -93,7 +96,7 @@ try {
   const exitCode = exitCodeOf(error);
   const message = error instanceof Error ? error.message : String(error);
   const text = exitCode !== null ? message : `a defect of the CLI: ${error instanceof Error ? error.stack : message}`;
-  process.stderr.write(`${colour('red', 'spoonbox:', process.stderr)} ${text}\n`);
+  if (exitCode !== exitCodes.ok) process.stderr.write(`${colour('red', 'spoonbox:', process.stderr)} ${text}\n`);
   process.exitCode = exitCode ?? exitCodes.failed;
 }
 // Standard input may still be open; what was printed may still be on its way.

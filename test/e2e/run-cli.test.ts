@@ -40,6 +40,15 @@ test('a signal here ends the command there, and then the lease', { timeout: 180_
   }
 });
 
+test('a reader that has enough ends the command, and then the lease', async () => {
+  const user = installation.newUser('frank');
+  const { cli, containerId } = await started(user, 'yes');
+  cli.child.stdout?.destroy();
+  expect(await cli.ended).toMatchObject({ code: 0, err: '' });
+  expect(await ownLeases(user)).toEqual([]);
+  await until('the command has ended', async () => !(await runs(containerId, 'yes')));
+});
+
 test('a client that is killed leaves a lease for its ttl only, and no command', async () => {
   const user = installation.newUser('carol');
   const { cli, containerId } = await started(user, 'sleep 1001', '--ttl', '10s');

@@ -125,6 +125,7 @@ test('a renewal that is under way is waited for, so that nothing comes after the
   await clock.advance(10_000);
   expect(await released).toBe('released');
   expect(server.asked.at(-1)).toMatch(/^release/);
+  expect(clock.pending).toBe(0);
 });
 
 test('a caller that gives up while it is taken leaves no lease', async () => {
