@@ -8,6 +8,7 @@ export interface ExecOptions {
   readonly stdin?: Readable | string | Uint8Array;
   /** where the command starts, below the home */
   readonly cwd?: string;
+  /** not for secrets: as any word of a command, whoever may inspect execs on the engine, or reads a proxy's log, sees them */
   readonly env?: Readonly<Record<string, string>>;
   /** takes the output as it comes, and is not ended; without it the output is collected */
   readonly stdout?: Writable;
@@ -53,12 +54,13 @@ function inputOf(stdin: ExecOptions['stdin']): Readable | null {
   return stdin instanceof Readable ? stdin : Readable.from([Buffer.from(stdin)]);
 }
 
-/** By the `env` of the box: the engine's own way would show the values to whoever may inspect the exec. */
+/** By the `env` of the box, for the protocol, which is Kubernetes', has no environment. */
 function withEnvironment(command: readonly string[], environment: Readonly<Record<string, string>>): readonly string[] {
   const names = Object.keys(environment);
   if (names.length === 0) return command;
   const wrong = names.find((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
   if (wrong !== undefined) throw new InvalidName(`"${wrong}" is no name of an environment variable`);
-  if (command[0]?.includes('=')) throw new InvalidName(`"${command[0]}" cannot be run with an environment: rename it`);
+  if (/^-|=/.test(command[0] ?? ''))
+    throw new InvalidName(`"${command[0]}" cannot be run with an environment: rename it`);
   return ['env', ...names.map((name) => `${name}=${environment[name]}`), ...command];
 }

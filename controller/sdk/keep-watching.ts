@@ -13,13 +13,13 @@ export async function* keepWatching(
 ): AsyncGenerator<WatchEvent> {
   let from: ResumeId = null;
   let failures = 0;
-  let whole = false;
   for (;;) {
+    let whole = false;
     try {
       for await (const event of deps.api.watch(user, from, signal)) {
         failures = 0;
         whole ||= event.type === 'synced';
-        // The middle of a full state is no place to go on from.
+        // Before that, what was missed is on its way: the middle of it is no place to go on from.
         if (whole) from = event.id;
         yield event;
       }

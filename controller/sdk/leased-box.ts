@@ -66,7 +66,10 @@ export class LeasedBox implements AsyncDisposable {
     return this.#lease.lost;
   }
 
-  /** Waits until the box can be used. Throws a NotReady that says what it waits for when that takes too long. */
+  /**
+   * Waits until the box can be used. Throws a NotReady that says what it waits for when that takes too long, a LeaseLost when
+   * the lease is lost.
+   */
   async ready(options: ReadyOptions = {}): Promise<BoxView> {
     const { onProgress, timeoutMs = readyWithinMs } = options;
     this.#mustHold();
@@ -117,14 +120,15 @@ export class LeasedBox implements AsyncDisposable {
    */
   async exec(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     this.#mustHold();
-    const ends = [this.#ended.signal, this.#givenBack.signal, options.signal ?? []].flat();
+    const ends = [this.#ended.signal, this.#givenBack.signal];
+    if (options.signal) ends.push(options.signal);
     try {
       return await this.#deps.exec(this.user, command, { ...options, signal: AbortSignal.any(ends) });
     } catch (error) {
+      if (!(error instanceof CommandLost)) throw error;
       // The gateway may have known of a reap before this lease did.
-      if (error instanceof CommandLost && !options.signal?.aborted) await this.#lease.check();
-      if (this.lost.aborted && error instanceof CommandLost) throw this.lost.reason;
-      throw error;
+      await this.#lease.check();
+      throw this.#ended.signal.aborted ? this.lost.reason : error;
     }
   }
 

@@ -18,6 +18,7 @@ export function writeOutput(
 ): { stdout(bytes: Buffer): void; stderr(bytes: Buffer): void; stop(): void } {
   const full = new Set<Writable>();
   const stops: (() => void)[] = [];
+  let stopped = false;
 
   function taker(stream: Writable): (bytes: Buffer) => void {
     const onDrain = (): void => {
@@ -31,8 +32,10 @@ export function writeOutput(
     const onClose = (): void => onError(new Error('the stream was closed'));
     stream.on('drain', onDrain).on('error', onError).on('close', onClose);
     stops.push(() => stream.off('drain', onDrain).off('error', onError).off('close', onClose));
+    // One that has ended already may never say so.
+    if (!stream.writable) onClose();
     return (bytes) => {
-      if (stream.write(bytes)) return;
+      if (stopped || stream.write(bytes)) return;
       full.add(stream);
       socket.pause();
     };
@@ -42,6 +45,7 @@ export function writeOutput(
     stdout: taker(streams.stdout),
     stderr: taker(streams.stderr),
     stop() {
+      stopped = true;
       for (const stop of stops) stop();
     },
   };

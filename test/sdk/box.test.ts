@@ -63,6 +63,7 @@ test('exec passes input, output, words, folder, environment and exit code as the
   const broken = new PassThrough();
   setImmediate(() => broken.destroy());
   await expect(box.exec(['yes'], { stdout: broken })).rejects.toThrow(CommandLost);
+  await expect(box.exec(['yes'], { stdout: broken })).rejects.toThrow('its output cannot be written');
   const { containerId } = await box.ready();
   await until('no command is left', async () => {
     return !(await installation.processes(containerId ?? '')).some((command) => command.includes('yes'));
@@ -114,12 +115,15 @@ test('a token of role jobs is enough: for leases, and for commands with or witho
   expect((await jobs.box(user)).leases).toEqual([]);
 });
 
-test('it is held over a controller that is killed, a Redis that is away, and one that was emptied; a watch goes on', async () => {
+test('it is held over a controller that is killed, a Redis that is away, and one that was emptied; a watch goes on', {
+  timeout: 300_000,
+}, async () => {
   const user = installation.newUser('frank');
-  await using box = await spoonbox.lease({ user, holder: 'agent-7', ttlMs: 15_000 });
+  await using box = await spoonbox.lease({ user, holder: 'agent-7', ttlMs: 45_000 });
   const { containerId } = await box.ready();
   const stdin = new PassThrough();
   const running = box.exec(['sh', '-c', 'read line; echo "$line"'], { stdin });
+  running.catch(() => {}); // where the test fails before it is awaited
   const seen: string[] = [];
   const stop = new AbortController();
   const watching = (async () => {
@@ -132,7 +136,7 @@ test('it is held over a controller that is killed, a Redis that is away, and one
     return leases.find(({ id }) => id === box.id)?.expiresAt ?? 0;
   };
   const renewed = async (before: number): Promise<void> => {
-    await until('it is renewed', async () => (await expiresAt()) > before);
+    await until('it is renewed', async () => (await expiresAt()) > before, 90_000);
   };
   let before = await expiresAt();
   await controller.kill();
@@ -144,7 +148,7 @@ test('it is held over a controller that is killed, a Redis that is away, and one
   await installation.world.redis.restart();
   await renewed(before);
   await installation.world.redis.flush();
-  await until('it is taken again', async () => (await expiresAt()) > 0);
+  await until('it is taken again', async () => (await expiresAt()) > 0, 90_000);
 
   expect(box.lost.aborted).toBe(false);
   expect((await box.ready()).containerId).toBe(containerId);
