@@ -269,19 +269,15 @@ async function refusalOf(response: Response, server: string): Promise<SpoonboxEr
   const parsed = Problem.safeParse(await response.json().catch(() => null));
   if (parsed.success) return new ApiRefusal(parsed.data);
   // A proxy in front of a server that is not there.
-  if (response.status >= 502 && response.status <= 504)
-    return unreachable(server, new Error(`HTTP ${response.status}`));
-  return new SpoonboxError(`${server} answered HTTP ${response.status} and is no Spoonbox API: check the address`);
+  const { status } = response;
+  if (status >= 502 && status <= 504) return unreachable(server, new Error(`HTTP ${status}`));
+  return new SpoonboxError(`${server} answered HTTP ${status} and is no Spoonbox API: check the address`);
 }
 
 function unreachable(server: string, error: unknown): Unreachable {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const why =
-    cause instanceof Error
-      ? 'code' in cause && typeof cause.code === 'string'
-        ? cause.code
-        : cause.message
-      : String(cause);
+  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
+  const why = code ?? (cause instanceof Error ? cause.message : String(cause));
   return new Unreachable(
     `${server} cannot be reached (${why}): is Spoonbox running? start it with \`npm start\`, or name another with --server`,
     { cause: error },
