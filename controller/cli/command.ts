@@ -1,6 +1,15 @@
-import { ApiRefusal, InvalidName, SpoonboxError, Unreachable } from '../sdk/errors.ts';
+import {
+  ApiRefusal,
+  CommandLost,
+  InvalidName,
+  LeaseLost,
+  NoSettings,
+  NotReady,
+  SpoonboxError,
+  Unreachable,
+} from '../sdk/errors.ts';
 
-/** Exit codes of the CLI; the BSD ones of sysexits.h where they fit. `attach` and `exec` also exit with the shell's or command's own. */
+/** Exit codes of the CLI; the BSD ones of sysexits.h where they fit. `attach`, `exec` and `run` also exit with the shell's or command's own. */
 export const exitCodes = {
   ok: 0,
   failed: 1,
@@ -20,13 +29,15 @@ export const exitCodesHelp = `Exit codes
   75   not yet: the state store does not answer, or the box was not ready in time
   77   the token is refused, or its role does not allow this
   130  interrupted
-  attach, exec: the exit code of the shell or command, or 255 when it ended otherwise`;
+  attach, exec, run: the exit code of the shell or command, or 255 when it ended otherwise`;
 
 /** What a command ends with that threw this; null for a defect. */
 export function exitCodeOf(error: unknown): number | null {
   if (error instanceof CliError) return error.exitCode;
   if (error instanceof Unreachable) return exitCodes.unreachable;
-  if (error instanceof InvalidName) return exitCodes.usage;
+  if (error instanceof InvalidName || error instanceof NoSettings) return exitCodes.usage;
+  if (error instanceof CommandLost || error instanceof LeaseLost) return exitCodes.terminalLost;
+  if (error instanceof NotReady) return exitCodes.notYet;
   if (!(error instanceof SpoonboxError)) return null;
   if (!(error instanceof ApiRefusal)) return exitCodes.failed;
   const { status, code } = error.problem;

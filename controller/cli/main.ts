@@ -11,6 +11,7 @@ import { reap } from './commands/reap.ts';
 import { recreate } from './commands/recreate.ts';
 import { release } from './commands/release.ts';
 import { replay } from './commands/replay.ts';
+import { run as runCommand } from './commands/run.ts';
 import { token } from './commands/token.ts';
 import { CliError, type Command, exitCodeOf, exitCodes, exitCodesHelp } from './command.ts';
 import { colour, print, table } from './output.ts';
@@ -18,6 +19,7 @@ import { colour, print, table } from './output.ts';
 const commands: readonly Command[] = [
   attach,
   exec,
+  runCommand,
   get,
   describe,
   lease,
@@ -48,7 +50,7 @@ ${exitCodesHelp}
 
 Examples
   spoonbox attach alice
-  spoonbox exec alice -- make test
+  spoonbox run alice -- make test
   spoonbox get boxes -w
   spoonbox describe box alice`;
 
@@ -80,10 +82,13 @@ process.once('SIGINT', () => {
 });
 process.once('SIGTERM', () => interrupted.abort(new CliError('ended by a signal', 143)));
 process.once('SIGHUP', () => interrupted.abort(new CliError('the terminal has gone', 129)));
-// `spoonbox get boxes | head`: the reader has enough.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed);
-});
+// `spoonbox get boxes | head`: the reader has enough. What is held is given back all the same.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    const exitCode = error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed;
+    interrupted.abort(new CliError(`the output cannot be written: ${error.message}`, exitCode));
+  });
+}
 
 try {
   process.exitCode = await run(process.argv.slice(2), interrupted.signal);
@@ -91,7 +96,7 @@ try {
   const exitCode = exitCodeOf(error);
   const message = error instanceof Error ? error.message : String(error);
   const text = exitCode !== null ? message : `a defect of the CLI: ${error instanceof Error ? error.stack : message}`;
-  process.stderr.write(`${colour('red', 'spoonbox:', process.stderr)} ${text}\n`);
+  if (exitCode !== exitCodes.ok) process.stderr.write(`${colour('red', 'spoonbox:', process.stderr)} ${text}\n`);
   process.exitCode = exitCode ?? exitCodes.failed;
 }
 // Standard input may still be open; what was printed may still be on its way.

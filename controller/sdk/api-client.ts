@@ -124,8 +124,19 @@ export function createApiClient({ server, token }: ApiAddress): ApiClient {
     body: unknown,
     signal: AbortSignal,
   ): Promise<z.output<Schema>> {
-    const response = await send(method, path, body, AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]));
-    const parsed = schema.safeParse(response.status === 204 ? undefined : await response.json().catch(() => null));
+    const tooLate = AbortSignal.timeout(answerWithinMs);
+    let answer: unknown;
+    try {
+      const response = await send(method, path, body, AbortSignal.any([signal, tooLate]));
+      answer = response.status === 204 ? undefined : await response.json();
+    } catch (error) {
+      signal.throwIfAborted();
+      // An answer that is cut off is no answer; one that is whole and no JSON is another server's.
+      if (error instanceof SpoonboxError) throw error;
+      if (!(error instanceof SyntaxError)) throw unreachable(server, error);
+      answer = null;
+    }
+    const parsed = schema.safeParse(answer);
     if (parsed.success) return parsed.data;
     throw new SpoonboxError(
       `${server}${path} answered something else than agreed: do this client and the server fit together?`,
@@ -261,12 +272,16 @@ function watchEventOf(event: string, id: string, data: unknown): WatchEvent | nu
 async function refusalOf(response: Response, server: string): Promise<SpoonboxError> {
   const parsed = Problem.safeParse(await response.json().catch(() => null));
   if (parsed.success) return new ApiRefusal(parsed.data);
-  return new SpoonboxError(`${server} answered HTTP ${response.status} and is no Spoonbox API: check the address`);
+  // A proxy in front of a server that is not there.
+  const { status } = response;
+  if (status >= 502 && status <= 504) return unreachable(server, new Error(`HTTP ${status}`));
+  return new SpoonboxError(`${server} answered HTTP ${status} and is no Spoonbox API: check the address`);
 }
 
 function unreachable(server: string, error: unknown): Unreachable {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const why = cause instanceof Error ? ('code' in cause ? String(cause.code) : cause.message) : String(cause);
+  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
+  const why = code ?? (cause instanceof Error ? cause.message : String(cause));
   return new Unreachable(
     `${server} cannot be reached (${why}): is Spoonbox running? start it with \`npm start\`, or name another with --server`,
     { cause: error },

@@ -76,7 +76,8 @@ async function startControllerProcess(
   main: string,
   settings: Readonly<Record<string, string>>,
 ): Promise<ControllerProcess> {
-  const port = await freePort();
+  // One that comes in the place of another is told where that was.
+  const port = Number(settings.SPOON_CONTROLLER_PORT ?? (await freePort()));
   const url = `http://127.0.0.1:${port}`;
   const child = startProcess(main, { ...settings, SPOON_CONTROLLER_PORT: String(port) });
 

@@ -1,11 +1,13 @@
 import type { NoticeCode, ServerMessage } from '#shared/terminal-protocol.ts';
 import { type Closed, openTerminal, type TerminalAccess, type TerminalEvent } from '#shared/terminal-client.ts';
 import { ApiRefusal, SpoonboxError } from '../../sdk/errors.ts';
+import { unusable } from '../../sdk/gateway-refusal.ts';
 import { exitCodes } from '../command.ts';
 import { printable, statusLine } from '../output.ts';
+import { waitingText } from '../waiting-text.ts';
 import { createEscapeFilter, escapeHelp } from './escape.ts';
 import { openLocalTerminal } from './local-terminal.ts';
-import { openSocket, unusable } from './open-socket.ts';
+import { openSocket } from './open-socket.ts';
 
 const endOfInput = 0x04;
 /** After the end of a piped input the shell is told so (Ctrl-D), once it has been quiet for this long. */
@@ -73,7 +75,7 @@ export async function attachTerminal(
         local.clear();
         return;
       case 'status':
-        if (shellOf === '') status.show(`${user}: ${waiting(event)}`);
+        if (shellOf === '') status.show(`${user}: ${waitingText(event)}`);
         return;
       case 'notice':
         onNotice(event.code, event.message);
@@ -233,12 +235,4 @@ export async function attachTerminal(
 /** A refusal that no waiting mends. */
 function isForGood(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
-}
-
-/** What the box does, in few words. */
-function waiting({ phase, step, message, progress }: Extract<ServerMessage, { type: 'status' }>): string {
-  if (step === 'pulling' && progress && progress.totalBytes > 0) {
-    return `image is pulled ${Math.min(100, Math.floor((progress.doneBytes / progress.totalBytes) * 100))} %`;
-  }
-  return printable(message) || `${phase}${step ? ` (${step})` : ''}`;
 }

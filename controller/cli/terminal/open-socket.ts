@@ -1,12 +1,7 @@
-import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import { parseJson } from '#shared/json.ts';
-import { Problem } from '#shared/problem.ts';
 import type { LinkSocket } from '#shared/terminal-link.ts';
 import { terminalLimits } from '#shared/terminal-protocol.ts';
-import { ApiRefusal, type SpoonboxError, Unreachable } from '../../sdk/errors.ts';
-
-const maxRefusalChars = 16_384;
+import { refusalOf } from '../../sdk/gateway-refusal.ts';
 
 /** A socket whose refusal (before it is a WebSocket) is heard: the standard one keeps the body from its user. */
 export function openSocket(url: string, protocols: string[]): LinkSocket {
@@ -23,25 +18,4 @@ export function openSocket(url: string, protocols: string[]): LinkSocket {
     refusalOf(url, answer).then(tell, tell);
   });
   return socket;
-}
-
-/** What the gateway says in the body. */
-export async function refusalOf(url: string, answer: IncomingMessage): Promise<SpoonboxError> {
-  let body = '';
-  for await (const chunk of answer) {
-    body += String(chunk);
-    if (body.length > maxRefusalChars) break;
-  }
-  const problem = Problem.safeParse(parseJson(body));
-  if (problem.success) return new ApiRefusal(problem.data);
-  return unusable(url, new Error(`it answered HTTP ${answer.statusCode}`));
-}
-
-export function unusable(url: string, error: unknown): Unreachable {
-  const message = error instanceof Error ? error.message : String(error);
-  const why = error instanceof Error && 'code' in error && message === '' ? String(error.code) : message;
-  return new Unreachable(
-    `the terminal gateway at ${url.replace(/\?.*$/, '')} cannot be used (${why}): is it running, and reached from here?`,
-    { cause: error },
-  );
 }

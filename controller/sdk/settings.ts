@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { parseJson } from '#shared/json.ts';
-import { CliError, exitCodes } from './command.ts';
+import { NoSettings } from './errors.ts';
 
 /** Where the API is, and what to show it. */
 export interface Settings {
@@ -13,48 +12,53 @@ export interface Settings {
   readonly gateway: string | null;
 }
 
+export interface GivenSettings {
+  readonly server?: string | undefined;
+  readonly token?: string | undefined;
+  readonly gateway?: string | undefined;
+}
+
 const ClientFile = z.object({ server: z.url(), token: z.string().min(1), gateway: z.url().optional() });
 const clientFileName = join('.spoonbox', 'client.json');
-const project = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Flags, then the environment, then the file that `npm start` wrote, found upward from here, last in the project itself. */
+/** What is given, then the environment, then the file that `npm start` wrote, found upward from each of `folders`. */
 export function findSettings(
-  flags: { server?: string | undefined; token?: string | undefined },
+  given: GivenSettings,
   environment: Readonly<Record<string, string | undefined>>,
-  cwd: string,
+  folders: readonly string[],
 ): Settings {
-  const server = flags.server ?? nonEmpty(environment.SPOONBOX_SERVER);
-  const token = flags.token ?? nonEmpty(environment.SPOONBOX_TOKEN);
-  if (server !== undefined && token !== undefined) return { server: checkedServer(server), token, gateway: null };
-  const file = readClientFile(cwd);
+  const server = given.server ?? nonEmpty(environment.SPOONBOX_SERVER);
+  const token = given.token ?? nonEmpty(environment.SPOONBOX_TOKEN);
+  const gateway = given.gateway === undefined ? null : checked('gateway', /^(https?|wss?)$/, given.gateway);
+  if (server !== undefined && token !== undefined) return { server: checkedServer(server), token, gateway };
+  const file = readClientFile(folders);
   if (!file) {
     const what = server === undefined ? 'no server is known' : 'no token is known';
-    throw new CliError(
+    throw new NoSettings(
       `${what}: there is no ${clientFileName} from here upward; run \`npm start\`, or set SPOONBOX_SERVER and SPOONBOX_TOKEN, or --server and --token`,
-      exitCodes.usage,
     );
   }
   return {
     server: checkedServer(server ?? file.server),
     token: token ?? file.token,
     // A server named elsewhere hands out its own gateway.
-    gateway: server === undefined ? (file.gateway ?? null) : null,
+    gateway: gateway ?? (server === undefined ? (file.gateway ?? null) : null),
   };
 }
 
-function readClientFile(cwd: string): z.infer<typeof ClientFile> | null {
-  for (const dir of [...upward(cwd), project]) {
+function readClientFile(folders: readonly string[]): z.infer<typeof ClientFile> | null {
+  for (const dir of folders.flatMap(upward)) {
     const path = join(dir, clientFileName);
     let text: string;
     try {
       text = readFileSync(path, 'utf8');
     } catch (error) {
       if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) continue;
-      throw new CliError(`${path} cannot be read: ${error instanceof Error ? error.message : error}`, exitCodes.usage);
+      throw new NoSettings(`${path} cannot be read: ${error instanceof Error ? error.message : error}`);
     }
     const parsed = ClientFile.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
-    throw new CliError(`${path} is damaged: stop and start Spoonbox again to have it written anew`, exitCodes.usage);
+    throw new NoSettings(`${path} is damaged: stop and start Spoonbox again to have it written anew`);
   }
   return null;
 }
@@ -65,10 +69,14 @@ function upward(from: string): string[] {
 }
 
 function checkedServer(server: string): string {
-  if (!z.url({ protocol: /^https?$/ }).safeParse(server).success) {
-    throw new CliError(`the server ${server} is no URL: write http://host:port`, exitCodes.usage);
+  return checked('server', /^https?$/, server);
+}
+
+function checked(what: string, protocol: RegExp, url: string): string {
+  if (!z.url({ protocol }).safeParse(url).success) {
+    throw new NoSettings(`the ${what} ${url} is no URL: write http://host:port`);
   }
-  return server.replace(/\/+$/, '');
+  return url.replace(/\/+$/, '');
 }
 
 function isCode(error: unknown, code: string): boolean {

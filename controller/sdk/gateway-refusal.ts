@@ -1,0 +1,27 @@
+import type { IncomingMessage } from 'node:http';
+import { parseJson } from '#shared/json.ts';
+import { Problem } from '#shared/problem.ts';
+import { ApiRefusal, type SpoonboxError, Unreachable } from './errors.ts';
+
+const maxRefusalChars = 16_384;
+
+/** What the gateway says in the body of an answer that is no WebSocket. */
+export async function refusalOf(url: string, answer: IncomingMessage): Promise<SpoonboxError> {
+  let body = '';
+  for await (const chunk of answer) {
+    body += String(chunk);
+    if (body.length > maxRefusalChars) break;
+  }
+  const problem = Problem.safeParse(parseJson(body));
+  if (problem.success) return new ApiRefusal(problem.data);
+  return unusable(url, new Error(`it answered HTTP ${answer.statusCode}`));
+}
+
+export function unusable(url: string, error: unknown): Unreachable {
+  const message = error instanceof Error ? error.message : String(error);
+  const why = error instanceof Error && 'code' in error && message === '' ? String(error.code) : message;
+  return new Unreachable(
+    `the terminal gateway at ${url.replace(/\?.*$/, '')} cannot be used (${why}): is it running, and reached from here?`,
+    { cause: error },
+  );
+}
