@@ -1,5 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 
+export const yesOption = { yes: { type: 'boolean', short: 'y', default: false } } as const;
+
 /** Asks a person before what cannot be undone. Without a terminal, or with `--yes`, nobody is asked. */
 export async function mayGoOn(what: string, yes: boolean, signal: AbortSignal): Promise<boolean> {
   if (yes || process.stdin.isTTY !== true || process.stderr.isTTY !== true) return true;

@@ -5,6 +5,8 @@ import { configTable } from '#shared/config.ts';
 import { problemMediaType, problems } from '#shared/problem.ts';
 import { closeTable, refusalTable, terminalLimits, terminalPath } from '#shared/terminal-protocol.ts';
 import { execPath, execProtocols, execRefusals } from '#shared/exec-protocol.ts';
+import { commandGroups } from '../../controller/cli/commands.ts';
+import { exitCodesHelp } from '../../controller/cli/command.ts';
 import { limitRows } from './limits.ts';
 import { reasonTexts } from './reasons.ts';
 
@@ -30,6 +32,7 @@ export function generatedFiles(): GeneratedFile[] {
     { path: 'manifests/docs/exec-codes.md', text: execCodes() },
     { path: 'manifests/docs/problems.md', text: problemCodes() },
     { path: 'manifests/docs/reasons.md', text: reasons() },
+    { path: 'manifests/docs/cli.md', text: cliCommands() },
   ];
 }
 
@@ -114,6 +117,27 @@ function reasons(): string {
 
 ${table(['reason', 'meaning', 'what to do'], rows)}`,
   );
+}
+
+function cliCommands(): string {
+  const rows = commandGroups.flatMap(({ title, commands }) =>
+    commands.map(({ name, summary }) => [title, `[${code(name)}](#${name})`, summary]),
+  );
+  const helps = commandGroups
+    .flatMap(({ commands }) => commands)
+    .map(({ name, help }) => `## ${name}\n\n${fenced(help)}`);
+  return page(
+    'The spoonbox command',
+    `What \`npx spoonbox COMMAND --help\` says, of every command.
+
+${table(['for', 'command', 'what it does'], rows)}
+${fenced(exitCodesHelp)}
+${helps.join('\n')}`,
+  );
+}
+
+function fenced(text: string): string {
+  return `\`\`\`text\n${text}\n\`\`\`\n`;
 }
 
 function page(title: string, text: string): string {

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { ReconcilerMode } from '#shared/operator-schemas.ts';
 import { type Command, commonOptions, exitCodes, parsed, positionalsOf } from '../command.ts';
-import { mayGoOn } from '../confirm.ts';
+import { mayGoOn, yesOption } from '../confirm.ts';
 import { openClient } from '../open-client.ts';
 import { print } from '../output.ts';
 
@@ -29,7 +29,7 @@ Examples
           ...commonOptions,
           pause: { type: 'boolean', default: false },
           reason: { type: 'string' },
-          yes: { type: 'boolean', short: 'y', default: false },
+          ...yesOption,
         },
         allowPositionals: true,
       }),

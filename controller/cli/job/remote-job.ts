@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream';
 import { WebSocket } from 'ws';
 import { channel, ExecStatus, execPath, execProtocols, exitCodeOf } from '#shared/exec-protocol.ts';
 import { parseJson } from '#shared/json.ts';
@@ -22,9 +23,9 @@ export interface RemoteJob {
 }
 
 export interface JobStreams {
-  readonly stdin: NodeJS.ReadStream;
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
 }
 
 /**
@@ -51,7 +52,7 @@ export async function runRemoteJob(
   let status: ExecStatus | null = null;
   let notTaken = 0;
 
-  function show(stream: NodeJS.WriteStream, bytes: Buffer): void {
+  function show(stream: Writable, bytes: Buffer): void {
     if (stream.write(bytes)) return;
     notTaken += 1;
     socket.pause();
@@ -122,7 +123,7 @@ function opened(socket: WebSocket, url: string, signal: AbortSignal): Promise<vo
 }
 
 /** Until its end, which the command is told. What cannot be sent any more is of no use: the command has ended. */
-async function sendInput(socket: WebSocket, stdin: NodeJS.ReadStream): Promise<void> {
+async function sendInput(socket: WebSocket, stdin: Readable): Promise<void> {
   try {
     for await (const chunk of stdin) await send(socket, channel.stdin, Buffer.from(chunk));
   } catch (error) {
