@@ -4,7 +4,7 @@ import { openClient } from './open-client.ts';
 import { optionsOf } from './options-of.ts';
 
 /** A person waits at the keyboard. */
-const answerWithinMs = 1_000;
+const answerWithinMs = 3_000;
 /** Commands whose first argument is no user. */
 const withoutUser = new Set(['status', 'drain', 'resume', 'doctor', 'version', 'completion', 'console', 'api-token']);
 

@@ -1,7 +1,5 @@
 import { parseArgs } from 'node:util';
 import { type Command, commonOptions, exitCodes, parsed, usageError } from '../command.ts';
-import { copyFrom } from '../copy/copy-from.ts';
-import { copyTo } from '../copy/copy-to.ts';
 import { openClient } from '../open-client.ts';
 import { hint, humanBytes, statusLine } from '../output.ts';
 
@@ -50,9 +48,11 @@ Examples
     const { recursive } = values;
     try {
       if (to.user !== null && from.every(({ user }) => user === null)) {
+        const { copyTo } = await import('../copy/copy-to.ts');
         const files = from.map(({ path }) => path);
         await copyTo(client, { files, user: to.user, path: to.path, recursive }, progress, signal);
       } else if (to.user === null && from.length === 1 && from[0] && from[0].user !== null) {
+        const { copyFrom } = await import('../copy/copy-from.ts');
         await copyFrom(client, { user: from[0].user, path: from[0].path, file: to.path, recursive }, progress, signal);
       } else {
         throw usageError('copy files of this machine to one USER:PATH, or one USER:PATH to this machine', 'cp');

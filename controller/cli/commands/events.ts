@@ -1,10 +1,9 @@
 import { parseArgs } from 'node:util';
-import { stringify } from 'yaml';
 import type { BoxEventView } from '#shared/api-schemas.ts';
 import type { ApiClient, ResumeId } from '../../sdk/api-client.ts';
 import { type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf, usageError } from '../command.ts';
 import { eventRow } from '../get/event-row.ts';
-import { cellsOf, type Format, formats } from '../get/shown.ts';
+import { cellsOf, documentOf, type Format, formats } from '../get/shown.ts';
 import { events as eventKind } from '../get/others.ts';
 import { openClient } from '../open-client.ts';
 import { hint, print, table, widthsOf } from '../output.ts';
@@ -95,8 +94,7 @@ function createPrinter({ user, format, header }: WantedEvents): { tell(events: r
 
   return {
     tell(happened) {
-      if (format === 'json') for (const event of happened) print(JSON.stringify(event));
-      else if (format === 'yaml') for (const event of happened) print(`---\n${stringify(event).trimEnd()}`);
+      if (format === 'json' || format === 'yaml') for (const event of happened) print(documentOf(format, event));
       else if (format === 'name') for (const event of happened) print(`event/${event.user ?? user}/${event.id}`);
       else {
         const rows = happened.map((event) => cellsOf(eventRow(event, user), format));

@@ -59,7 +59,7 @@ Examples
     const client = openClient(values);
     if (!values.watch) {
       const one = user !== null && what === singular && plural === 'boxes';
-      show(kind, await kind.list(client, { user, selector }, signal), format, { one, header });
+      await show(kind, await kind.list(client, { user, selector }, signal), format, { one, header });
       return exitCodes.ok;
     }
     if (plural === 'events') return await followEvents(client, { user, past: 0, format, header }, signal);

@@ -1,4 +1,3 @@
-import { stringify } from 'yaml';
 import { hint, print, table } from '../output.ts';
 import type { Kind, Listed, Row } from './kind.ts';
 
@@ -10,19 +9,19 @@ export function cellsOf({ cells, wide }: Row, format: Format): string[] {
 }
 
 /** Prints a list, or the one thing that was asked for by its name. */
-export function show(
+export async function show(
   kind: Kind,
   listed: readonly Listed[],
   format: Format,
   of: { one: boolean; header: boolean },
-): void {
+): Promise<void> {
   const value = of.one && listed.length === 1 ? listed[0]?.value : { items: listed.map((item) => item.value) };
   switch (format) {
     case 'json':
       print(JSON.stringify(value, null, 2));
       return;
     case 'yaml':
-      print(stringify(JSON.parse(JSON.stringify(value))).trimEnd());
+      print(await yamlOf(value));
       return;
     case 'name':
       for (const { name } of listed) print(name);
@@ -36,4 +35,15 @@ export function show(
       for (const line of table(of.header ? [cellsOf(kind.header, format), ...rows] : rows)) print(line);
     }
   }
+}
+
+/** One of a stream of values: a line of JSON, which after `---` is a YAML document too. */
+export function documentOf(format: 'json' | 'yaml', value: unknown): string {
+  return `${format === 'yaml' ? '--- ' : ''}${JSON.stringify(value)}`;
+}
+
+/** Loaded where it is asked for: every command would wait for it. */
+async function yamlOf(value: unknown): Promise<string> {
+  const { stringify } = await import('yaml');
+  return stringify(JSON.parse(JSON.stringify(value))).trimEnd();
 }

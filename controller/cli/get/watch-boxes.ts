@@ -1,10 +1,9 @@
-import { stringify } from 'yaml';
 import type { BoxView } from '#shared/api-schemas.ts';
 import type { ApiClient, ResumeId } from '../../sdk/api-client.ts';
 import { retried } from '../retried.ts';
 import { print, table, widthsOf } from '../output.ts';
 import { boxes, listedBox } from './boxes.ts';
-import { cellsOf, type Format } from './shown.ts';
+import { cellsOf, documentOf, type Format } from './shown.ts';
 
 /** The full state, then a line for each change. A watch that breaks goes on where it was; nothing is told twice. */
 export async function watchBoxes(
@@ -50,8 +49,7 @@ function createPrinter(format: Format, header: boolean): Printer {
 
   function tell(box: BoxView): void {
     const listed = listedBox(box);
-    if (format === 'json') print(JSON.stringify(box));
-    else if (format === 'yaml') print(`---\n${stringify(box).trimEnd()}`);
+    if (format === 'json' || format === 'yaml') print(documentOf(format, box));
     else if (format === 'name') print(listed.name);
     else if (first) first.push(box);
     else row(cellsOf(listed.row, format));
@@ -68,7 +66,7 @@ function createPrinter(format: Format, header: boolean): Printer {
     },
     removed(user) {
       if (!last.delete(user)) return;
-      if (format === 'json' || format === 'yaml') print(JSON.stringify({ user, removed: true }));
+      if (format === 'json' || format === 'yaml') print(documentOf(format, { user, removed: true }));
       else if (format !== 'name')
         row([user, 'removed', '-', '-', '-', 'nothing is known of this user any more; the home stays']);
     },
