@@ -1,69 +1,30 @@
-import { adopt } from './commands/adopt.ts';
-import { apiToken } from './commands/api-token.ts';
-import { attach } from './commands/attach.ts';
-import { consoleLink } from './commands/console.ts';
-import { deleteBox } from './commands/delete.ts';
-import { describe } from './commands/describe.ts';
-import { exec } from './commands/exec.ts';
-import { get } from './commands/get.ts';
-import { lease } from './commands/lease.ts';
-import { reap } from './commands/reap.ts';
-import { recreate } from './commands/recreate.ts';
-import { release } from './commands/release.ts';
-import { replay } from './commands/replay.ts';
-import { run as runCommand } from './commands/run.ts';
-import { token } from './commands/token.ts';
-import { CliError, type Command, exitCodeOf, exitCodes, exitCodesHelp } from './command.ts';
-import { colour, print, table } from './output.ts';
+import { CliError, exitCodeOf, exitCodes } from './command.ts';
+import { commands, nearestCommand } from './commands.ts';
+import { completed } from './complete.ts';
+import { overview } from './help.ts';
+import { colour, print } from './output.ts';
 
-const commands: readonly Command[] = [
-  attach,
-  exec,
-  runCommand,
-  get,
-  describe,
-  lease,
-  release,
-  reap,
-  recreate,
-  deleteBox,
-  adopt,
-  token,
-  replay,
-  apiToken,
-  consoleLink,
-];
-
-const help = `spoonbox: a box of their own for every user
-
-Usage: spoonbox COMMAND [options]
-
-Commands
-${table(commands.map(({ name, summary }) => [`  ${name}`, summary])).join('\n')}
-
-Options of every command
-  --server URL   where the API is      (else SPOONBOX_SERVER, else .spoonbox/client.json)
-  --token TOKEN  its bearer token      (else SPOONBOX_TOKEN, else the same file)
-  -h, --help     what the command does, with examples
-
-${exitCodesHelp}
-
-Examples
-  spoonbox attach alice
-  spoonbox run alice -- make test
-  spoonbox get boxes -w
-  spoonbox describe box alice`;
+/** Asked by the scripts of `completion`, not by people. */
+const completeName = '__complete';
 
 /** The exit code; every failure is one line. */
 async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     const about = commands.find((command) => command.name === rest[0]);
-    print(about ? about.help : help);
+    print(about ? about.help : overview());
     return name === undefined ? exitCodes.usage : exitCodes.ok;
   }
+  if (name === completeName) {
+    for (const word of await completed(commands, rest.slice(rest.indexOf('--') + 1), signal)) print(word);
+    return exitCodes.ok;
+  }
   const command = commands.find((known) => known.name === name);
-  if (!command) throw new CliError(`there is no command ${name}; see \`spoonbox --help\``, exitCodes.usage);
+  if (!command) {
+    const nearest = nearestCommand(name);
+    const meant = nearest === null ? '' : `, did you mean ${nearest}?`;
+    throw new CliError(`there is no command ${name}${meant}; see \`spoonbox --help\``, exitCodes.usage);
+  }
   const ownPart = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
   if (ownPart.includes('--help') || ownPart.includes('-h')) {
     print(command.help);

@@ -14,6 +14,8 @@ import { grafanaDashboard } from '../deploy/grafana/dashboard.ts';
 import { reasonTexts } from '#shared/reasons.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { createApi } from '../../controller/src/api/api.ts';
+import { commandGroups } from '../../controller/cli/commands.ts';
+import { exitCodesHelp } from '../../controller/cli/command.ts';
 import { limitRows } from './limits.ts';
 import { type MetricRow, metricRows } from './metrics.ts';
 
@@ -42,6 +44,7 @@ export function generatedFiles(): GeneratedFile[] {
     { path: 'manifests/docs/metrics.md', text: metrics() },
     { path: 'manifests/deploy/grafana/spoonbox.json', text: `${JSON.stringify(grafanaDashboard(), null, 2)}\n` },
     { path: 'manifests/docs/openapi.json', text: `${JSON.stringify(openApi(), null, 2)}\n` },
+    { path: 'manifests/docs/cli.md', text: cliCommands() },
   ];
 }
 
@@ -184,6 +187,27 @@ shell; \`run command\`; a route of the API), \`take lease\`, each \`pass\` until
 \`traceparent\` header (W3C Trace Context) is part of its caller's trace.
 `,
   );
+}
+
+function cliCommands(): string {
+  const rows = commandGroups.flatMap(({ title, commands }) =>
+    commands.map(({ name, summary }) => [title, `[${code(name)}](#${name})`, summary]),
+  );
+  const helps = commandGroups
+    .flatMap(({ commands }) => commands)
+    .map(({ name, help }) => `## ${name}\n\n${fenced(help)}`);
+  return page(
+    'The spoonbox command',
+    `What \`npx spoonbox COMMAND --help\` says, of every command.
+
+${table(['for', 'command', 'what it does'], rows)}
+${fenced(exitCodesHelp)}
+${helps.join('\n')}`,
+  );
+}
+
+function fenced(text: string): string {
+  return `\`\`\`text\n${text}\n\`\`\`\n`;
 }
 
 function page(title: string, text: string): string {

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
-import { maxWaitMs } from '#shared/api-schemas.ts';
+import { type LeaseReply, maxWaitMs } from '#shared/api-schemas.ts';
 import { relativeTime, utcTime } from '#shared/human-time.ts';
 import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
-import { hint, print, printable, statusLine } from '../output.ts';
+import { bar, hint, print, printable, statusLine } from '../output.ts';
 
+const barWidth = 20;
 /** One request waits this long, so that a person sees what it waits for. */
 const sliceMs = 2_000;
 
@@ -67,7 +68,7 @@ Examples
     let reply = await client.takeLease(user, id, body, 0, signal);
     try {
       while (!reply.ready && performance.now() < endsAt) {
-        status.show(`${user}: ${printable(reply.waitsFor ?? reply.box.message)}`);
+        status.show(`${user}: ${waitLine(reply)}`);
         const left = Math.ceil(Math.min(sliceMs, maxWaitMs, endsAt - performance.now()));
         if (left > 0) reply = await client.takeLease(user, id, body, left, signal);
       }
@@ -85,3 +86,11 @@ Examples
     return ready || waitMs === 0 ? exitCodes.ok : exitCodes.notYet;
   },
 };
+
+/** What it waits for; of a pull on a terminal, a bar. */
+function waitLine({ waitsFor, box }: LeaseReply): string {
+  const text = printable(waitsFor ?? box.message);
+  const { progress } = box;
+  if (progress === null || progress.totalBytes === 0 || process.stderr.isTTY !== true) return text;
+  return `${bar(progress.doneBytes / progress.totalBytes, barWidth)} ${text}`;
+}

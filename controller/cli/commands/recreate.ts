@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util';
 import { type Command, commonOptions, exitCodes, parsed, userOf } from '../command.ts';
+import { mayGoOn, yesOption } from '../confirm.ts';
 import { openClient } from '../open-client.ts';
 import { print } from '../output.ts';
+import { waitUntilGone } from '../wait-gone.ts';
 
 export const recreate: Command = {
   name: 'recreate',
@@ -9,17 +11,29 @@ export const recreate: Command = {
   help: `Replaces a box by a new one, made from what its class says now, whether it is in use or not. Leases stay;
 terminals end and can be attached again. Only the home survives.
 
-Usage: spoonbox recreate USER
+Usage: spoonbox recreate USER [options]
+
+Options
+  --wait      come back when the old box is gone
+  -y, --yes   do not ask (nobody is asked where there is no terminal)
 
 Examples
   spoonbox recreate alice`,
   async run(args, signal) {
     const { values, positionals } = parsed('recreate', () =>
-      parseArgs({ args: [...args], options: commonOptions, allowPositionals: true }),
+      parseArgs({
+        args: [...args],
+        options: { ...commonOptions, wait: { type: 'boolean', default: false }, ...yesOption },
+        allowPositionals: true,
+      }),
     );
     const user = userOf('recreate', positionals);
-    await openClient(values).act(user, { action: 'recreate' }, signal);
-    print(`the box of ${user} is being replaced; only the home survives`);
+    const client = openClient(values);
+    const what = `the box of ${user} is made anew: what runs in it is ended, and only the home survives`;
+    if (!(await mayGoOn(what, values.yes, signal))) return exitCodes.failed;
+    const before = await client.act(user, { action: 'recreate' }, signal);
+    if (values.wait) await waitUntilGone(client, before, signal);
+    print(`the box of ${user} ${values.wait ? 'was' : 'is being'} replaced; only the home survives`);
     return exitCodes.ok;
   },
 };

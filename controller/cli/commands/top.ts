@@ -1,0 +1,80 @@
+import { parseArgs } from 'node:util';
+import type { BoxStats } from '#shared/operator-schemas.ts';
+import { type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf } from '../command.ts';
+import { openClient } from '../open-client.ts';
+import { bar, hint, humanBytes, print, table } from '../output.ts';
+import { pause } from '../wait-gone.ts';
+
+const againAfterMs = 2_000;
+const barWidth = 10;
+
+const orders = {
+  cpu: (a: BoxStats, b: BoxStats) => (b.cpus ?? 0) - (a.cpus ?? 0),
+  memory: (a: BoxStats, b: BoxStats) => b.memoryBytes - a.memoryBytes,
+  user: (a: BoxStats, b: BoxStats) => (a.user < b.user ? -1 : 1),
+} as const;
+
+export const top: Command = {
+  name: 'top',
+  summary: 'processors and memory that boxes use now',
+  help: `Shows what boxes use at this moment. Looking is no activity.
+
+Usage: spoonbox top [USER] [options]
+
+Options
+  -w, --watch       again every ${againAfterMs / 1_000} seconds, until Ctrl-C
+  --sort ORDER      cpu (default), memory or user
+  -o json           what the API answers
+
+Examples
+  spoonbox top
+  spoonbox top -w --sort memory`,
+  async run(args, signal) {
+    const { values, positionals } = parsed('top', () =>
+      parseArgs({
+        args: [...args],
+        options: {
+          ...commonOptions,
+          watch: { type: 'boolean', short: 'w', default: false },
+          sort: { type: 'string', default: 'cpu' },
+          output: { type: 'string', short: 'o', default: 'text' },
+        },
+        allowPositionals: true,
+      }),
+    );
+    const [user = null, ...more] = positionals;
+    positionalsOf('top', more);
+    const order = orders[oneOf('top', 'sort', values.sort, ['cpu', 'memory', 'user'])];
+    const format = oneOf('top', 'output', values.output, ['text', 'json']);
+    const client = openClient(values);
+    let stats = await client.stats(user, signal);
+    // Processors are told by two looks.
+    if (stats.some(({ cpus }) => cpus === null)) {
+      await pause(againAfterMs, signal);
+      stats = await client.stats(user, signal);
+    }
+    const clears = values.watch && format === 'text' && process.stdout.isTTY === true;
+    for (;;) {
+      if (clears) process.stdout.write('\u001b[H\u001b[J');
+      if (format === 'json') print(JSON.stringify({ items: stats }, null, values.watch ? 0 : 2));
+      else if (stats.length === 0) hint('no box runs');
+      else for (const line of table([header, ...stats.toSorted(order).map(rowOf)])) print(line);
+      if (!values.watch) return exitCodes.ok;
+      await pause(againAfterMs, signal);
+      stats = await client.stats(user, signal);
+    }
+  },
+};
+
+const header = ['USER', 'CPUS', '', 'MEMORY', '', 'PIDS'];
+
+function rowOf({ user, cpus, cpusLimit, memoryBytes, memoryLimitBytes, pids }: BoxStats): string[] {
+  return [
+    user,
+    cpus === null ? '-' : cpus.toFixed(2),
+    cpus === null || cpusLimit === 0 ? '-' : bar(cpus / cpusLimit, barWidth),
+    humanBytes(memoryBytes),
+    memoryLimitBytes === 0 ? '-' : bar(memoryBytes / memoryLimitBytes, barWidth),
+    String(pids),
+  ];
+}

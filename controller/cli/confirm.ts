@@ -1,0 +1,15 @@
+import { createInterface } from 'node:readline/promises';
+
+export const yesOption = { yes: { type: 'boolean', short: 'y', default: false } } as const;
+
+/** Asks a person before what cannot be undone. Without a terminal, or with `--yes`, nobody is asked. */
+export async function mayGoOn(what: string, yes: boolean, signal: AbortSignal): Promise<boolean> {
+  if (yes || process.stdin.isTTY !== true || process.stderr.isTTY !== true) return true;
+  const line = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await line.question(`${what}. Go on? [y/N] `, { signal });
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    line.close();
+  }
+}

@@ -1,0 +1,294 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import type { z } from 'zod';
+import { BoxList, BoxView, EventList, LeaseReply } from '#shared/api-schemas.ts';
+import { PlanList, PlanView, ReconcilerView, StatsList, WhoAmI } from '#shared/operator-schemas.ts';
+import { until } from '../api/api-world.ts';
+import { type CliRun, runCli, startCli } from './cli-run.ts';
+import { type FakeApi, startFakeApi } from './fake-api.ts';
+
+const now = 1_700_000_000_000;
+const box: z.input<typeof BoxView> = {
+  user: 'alice',
+  now,
+  phase: 'ready',
+  step: 'active',
+  message: 'in use',
+  ready: true,
+  class: 'default',
+  containerId: 'c'.repeat(64),
+  readyAt: now - 60_000,
+  until: now + 1_800_000,
+  why: ['held by job lease j1 of agent-7'],
+  progress: null,
+  conditions: [],
+  leases: [{ id: 'j1', kind: 'job', holder: 'agent-7', takenAt: now - 5_000, expiresAt: now + 55_000, ttlMs: 60_000 }],
+  endedLeases: [],
+  sessions: [
+    {
+      id: 's1',
+      user: 'alice',
+      gateway: 'gw1',
+      containerId: 'c',
+      execId: 'e',
+      mode: 'rw',
+      startedAt: now - 9_000,
+      tickets: [{ hash: 'secret-hash', mode: 'rw', name: 'alice' }],
+    },
+  ],
+  desired: null,
+  lastReap: { cause: 'idle', at: now - 3_600_000, message: 'nobody needed it for 30 min' },
+};
+const plan: z.input<typeof PlanView> = {
+  user: 'alice',
+  now,
+  phase: 'ready',
+  step: 'active',
+  next: { phase: 'ready', step: 'active' },
+  command: 'none',
+  does: '',
+  rule: 'a lease is live',
+  message: 'in use',
+  nextLookMs: 55_000,
+};
+const creation: z.input<typeof PlanView> = {
+  ...plan,
+  user: 'bob',
+  phase: 'absent',
+  step: null,
+  next: { phase: 'provisioning', step: 'creating' },
+  command: 'create',
+  does: 'create spoon-box-bob from debian:12',
+  rule: 'somebody asks for a box',
+};
+const reconciler: z.input<typeof ReconcilerView> = {
+  now,
+  mode: { mode: 'run', reason: '', by: '', since: 0 },
+  leader: { holder: 'host:1', isThis: true, lastBeatAt: now },
+  loop: {
+    waiting: 0,
+    processing: 1,
+    scheduled: 3,
+    longestWaitMs: 0,
+    passes: { count: 12, failed: 0, p50Ms: 1.2, p99Ms: 8.1 },
+    lastResyncAgoMs: 20_000,
+    lastResyncTookMs: 14,
+    amnesty: null,
+    pacer: { mostPerMinute: 5, lastMinute: 1, waitMs: 0 },
+  },
+};
+
+let api: FakeApi;
+beforeEach(async () => {
+  api = await startFakeApi();
+  api.answer('GET /v1/boxes', BoxList, { items: [box] });
+  api.answer('GET /v1/boxes/alice', BoxView, box);
+});
+afterEach(() => api[Symbol.asyncDispose]());
+const run = (...args: string[]): Promise<CliRun> => runCli(args, { server: api.url, token: 'token' });
+
+describe('get', () => {
+  test('lists leases and sessions of all boxes, and never a ticket', async () => {
+    expect((await run('get', 'leases')).out).toMatch(/^alice +j1 +job +agent-7 +5 s ago +in 55 s$/m);
+    expect((await run('get', 'sessions')).out).toMatch(/^alice +s1 +rw +9 s ago +yes$/m);
+    expect((await run('get', 'sessions', '-o', 'json')).out).not.toContain('secret-hash');
+  });
+
+  test('speaks yaml and names, and leaves the header out when asked to', async () => {
+    expect(parse((await run('get', 'box', 'alice', '-o', 'yaml')).out)).toMatchObject({
+      user: 'alice',
+      phase: 'ready',
+    });
+    expect(parse((await run('get', 'boxes', '-o', 'yaml')).out)).toMatchObject({ items: [{ user: 'alice' }] });
+    expect((await run('get', 'leases', '-o', 'name')).out).toBe('lease/alice/j1\n');
+    expect((await run('get', 'bx', '--no-headers')).out).toMatch(/^alice +ready/);
+  });
+
+  test('hands a selector to the server, which knows what it means', async () => {
+    await run('get', 'boxes', '-l', 'phase=ready,class!=small');
+    const query = new URL(api.asked.at(-1)?.path ?? '', api.url).searchParams;
+    expect(query.get('selector')).toBe('phase=ready,class!=small');
+  });
+
+  test('asks for the rest of a long list', async () => {
+    api.answer('GET /v1/boxes', BoxList, { items: [box], continue: 'bob' });
+    const asking = run('get', 'boxes');
+    await until(() => api.asked.length > 0, 'the first page');
+    api.answer('GET /v1/boxes', BoxList, { items: [{ ...box, user: 'bob' }] });
+    expect((await asking).out).toMatch(/^alice[\s\S]*^bob/m);
+    expect(api.asked.at(-1)?.path).toContain('continue=bob');
+  });
+
+  test.each([
+    [['get'], 'say what to get: boxes, leases'],
+    [['get', 'pods'], 'pods is nothing to get'],
+    [['get', 'classes', 'alice'], "classes are nobody's"],
+    [['get', 'leases', '-w'], '--watch is for all boxes'],
+    [['get', 'events', '-l', 'phase=ready'], '--selector chooses among'],
+    [['gte', 'boxes'], 'did you mean get?'],
+  ])('%j is refused with a way out', async (args, words) => {
+    const { code, err } = await run(...args);
+    expect([code, err]).toEqual([2, expect.stringContaining(words)]);
+  });
+});
+
+test('why answers on one screen: the state, who holds it, until when, what comes next', async () => {
+  api.answer('GET /v1/boxes/alice/plan', PlanView, plan);
+  const { code, out } = await run('why', 'alice');
+  expect(code).toBe(0);
+  expect(out.split('\n').length).toBeLessThan(25);
+  for (const part of [
+    'alice is ready (active): in use',
+    'kept until ',
+    'held by job lease j1 of agent-7',
+    'ends in 55 s unless renewed',
+    'nothing is to be done now, because: a lease is live',
+    'it looks again in 55 s',
+    'nobody needed it for 30 min',
+  ]) {
+    expect(out).toContain(part);
+  }
+});
+
+test('plan lists what would be done, and sums up the boxes to which nothing would', async () => {
+  api.answer('GET /v1/plan', PlanList, { items: [plan, creation] });
+  const { out, err } = await run('plan');
+  expect(out).toMatch(/^bob +absent +provisioning\/creating +create spoon-box-bob from debian:12 +somebody asks/m);
+  expect(out).not.toContain('alice');
+  expect(err).toContain('to 1 box nothing would be done now');
+  expect((await run('plan', '--all')).out).toContain('alice');
+});
+
+test('top shows shares of the limits, and asks twice for processors', async () => {
+  const stats = {
+    user: 'alice',
+    cpus: null,
+    cpusLimit: 2,
+    memoryBytes: 2 ** 30,
+    memoryLimitBytes: 4 * 2 ** 30,
+    pids: 7,
+  };
+  api.answer('GET /v1/stats', StatsList, { now, items: [stats] });
+  const asking = run('top');
+  await until(() => api.asked.length > 0, 'the first look');
+  api.answer('GET /v1/stats', StatsList, { now, items: [{ ...stats, cpus: 1 }] });
+  expect((await asking).out).toMatch(/^alice +1\.00 +\[##### {5}\] +50 % +1\.0 GiB +\[### {7}\] +25 % +7$/m);
+});
+
+describe('the reconciler', () => {
+  test('status tells mode, leader and loop', async () => {
+    api.answer('GET /v1/reconciler', ReconcilerView, reconciler);
+    const { out } = await run('status');
+    expect(out).toMatch(/^Mode: +run$/m);
+    expect(out).toMatch(/^Leader: +host:1, last beat now$/m);
+    expect(out).toMatch(/^Passes: +12 in the last minute, 0 failed; p50 1\.2 ms, p99 8\.1 ms$/m);
+  });
+
+  test('drain, pause and resume say what they do, and send it', async () => {
+    api.answer('PUT /v1/reconciler/mode', ReconcilerView, reconciler);
+    expect((await run('drain', '--reason', 'reboot')).out).toContain('no new boxes are made');
+    expect((await run('drain', '--pause')).out).toContain('changes nothing');
+    expect((await run('resume')).code).toBe(0);
+    expect(api.asked.map(({ body }) => body)).toEqual([
+      { mode: 'drain', reason: 'reboot' },
+      { mode: 'pause' },
+      { mode: 'run' },
+    ]);
+  });
+});
+
+test('a person is asked before what ends running work; no means that nothing is sent', async () => {
+  const asking = startCli(['reap', 'alice'], { server: api.url, token: 'token', tty: true });
+  await until(() => asking.out().includes('Go on? [y/N]'), 'the question');
+  asking.child.stdin?.write('n\n');
+  expect((await asking.ended).code).toBe(1);
+  expect(api.asked).toEqual([]);
+});
+
+test('pin takes a lease of its own kind, and says how it ends', async () => {
+  api.answer('PUT /v1/boxes/alice/leases/pin', LeaseReply, {
+    lease: { id: 'pin', user: 'alice', expiresAt: now + 86_400_000 },
+    now,
+    ready: true,
+    waitsFor: null,
+    box,
+  });
+  const { out } = await run('pin', 'alice', '--for', '1d', '--reason', 'demo');
+  expect(out).toMatch(/is kept until .* \(in 1 d\); `spoonbox release alice pin` ends that/);
+  expect(api.asked[0]?.body).toEqual({ kind: 'pin', holder: 'demo', ttlMs: 86_400_000 });
+});
+
+test('events go on where a broken stream was, each told once', async () => {
+  const event = { user: 'alice', at: now, reason: 'LeaseTaken', message: 'm', by: 'agent' };
+  const told = (id: string): string =>
+    `event: happened\nid: ${id}\ndata: ${JSON.stringify({ ...event, id, message: `event ${id}` })}\n\n`;
+  api.answer('GET /v1/events', EventList, { items: [{ ...event, id: '5-0', message: 'event 5-0' }] });
+  api.stream('GET /v1/events', [told('6-0')], [told('7-0')]);
+  const following = startCli(['events', '-f'], { server: api.url, token: 'token' });
+  await until(() => following.out().includes('event 7-0'), 'what came after the break');
+  following.child.kill('SIGINT');
+  const { out } = await following.ended;
+  expect(out.match(/event \d-0/g)).toEqual(['event 5-0', 'event 6-0', 'event 7-0']);
+  expect(api.asked.map(({ lastEventId }) => lastEventId)).toEqual([
+    null,
+    '5-0',
+    '6-0',
+    ...api.asked.slice(3).map(() => '7-0'),
+  ]);
+});
+
+describe('doctor', () => {
+  test('tells each failure with its mend, and exits with 1', async () => {
+    api.answer('GET /v1/session', WhoAmI, {
+      role: 'viewer',
+      name: 'grafana',
+      by: 'token',
+      expiresAt: null,
+      terminalUrl: 'ws://127.0.0.1:1/v1/terminal',
+    });
+    api.answer('GET /v1/reconciler', ReconcilerView, {
+      ...reconciler,
+      mode: { mode: 'drain', reason: 'reboot', by: 'ops', since: now - 60_000 },
+      leader: { holder: '', isThis: false, lastBeatAt: null },
+    });
+    api.answer('GET /v1/boxes', BoxList, { items: [{ ...box, phase: 'failed', message: 'no such image' }] });
+    const { code, out } = await run('doctor');
+    expect(code).toBe(1);
+    for (const line of [
+      /^failure {2}Redis and engine: /m,
+      /^warning {2}token: grafana, role viewer$/m,
+      /^failure {2}leader: no controller leads$/m,
+      /^warning {2}mode: drain, by ops 1 min ago: reboot$/m,
+      /^failure {2}box alice: no such image$/m,
+      /^failure {2}gateway: .* cannot be reached/m,
+      /→ `spoonbox resume` ends it/,
+    ]) {
+      expect(out).toMatch(line);
+    }
+  });
+
+  test('a server that is not there is one failure, and nothing else is asked', async () => {
+    await api[Symbol.asyncDispose]();
+    const { code, out } = await run('doctor');
+    expect(code).toBe(1);
+    expect(out).toMatch(/^failure {2}server: .*\n {9}→ start it/);
+    expect(out.match(/^(ok|warning|failure)/gm)).toHaveLength(1);
+  });
+});
+
+test('completion offers commands, options of each command, kinds, and users as the server knows them', async () => {
+  const offered = async (...words: string[]): Promise<string[]> =>
+    (await run('__complete', '--', ...words)).out.trim().split('\n');
+  expect(await offered('re')).toEqual(
+    ['release', 'reap', 'recreate', 'resume', 'replay'].toSorted((a, b) => order(a) - order(b)),
+  );
+  expect(await offered('get', 'le')).toEqual(['leases']);
+  expect(await offered('reap', '--w')).toEqual(['--wait']);
+  expect(await offered('why', 'al')).toEqual(['alice']);
+  expect((await run('completion', 'bash')).out).toContain('spoonbox __complete');
+});
+
+/** In the order of the help. */
+function order(name: string): number {
+  return ['replay', 'release', 'reap', 'recreate', 'resume'].indexOf(name);
+}
