@@ -17,6 +17,7 @@ import { bearerCheck } from './bearer.ts';
 import { type BoxFeed, createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
+import { addConsoleRoutes, consoleRoutes } from './console-routes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
@@ -30,7 +31,7 @@ const requestWithinMs = 30_000;
 /** Longer path parts are no user name and no lease id, but are told so. */
 const maxParamLength = 1_024;
 /** Asked all the time: no token is needed, and no log line is worth it. */
-const withoutToken = new Set(['/healthz', '/readyz']);
+const withoutToken = new Set(['/healthz', '/readyz', ...consoleRoutes]);
 
 export type ApiConfig = Pick<Config, 'internalToken' | 'terminalSecret' | 'publicWsUrl' | 'gatewayPort'>;
 
@@ -100,6 +101,7 @@ export function createApi(parts: ApiParts): RunningApi {
   addLeaseRoutes(api);
   addBoxRoutes(api);
   addOtherRoutes(api);
+  addConsoleRoutes(api);
 
   function untilGone(reply: FastifyReply): AbortSignal {
     const gone = new AbortController();

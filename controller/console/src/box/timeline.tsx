@@ -1,0 +1,30 @@
+import type { BoxEventView } from '#shared/api-schemas.ts';
+import { RelativeTime } from '../ui/time.tsx';
+
+/** What happened, the newest first. New ones are read aloud. */
+export function Timeline({ events }: { readonly events: readonly BoxEventView[] }) {
+  return (
+    <section className="card" aria-label="Timeline">
+      <h2>Timeline</h2>
+      {events.length === 0 && <p className="quiet">Nothing has happened yet.</p>}
+      <ol className="timeline" aria-live="polite" aria-relevant="additions">
+        {events.map(({ id, at, reason, message, by, edge }) => (
+          <li key={id}>
+            <span className="quiet timeline-at">
+              <RelativeTime at={at} />
+            </span>
+            <span>
+              <strong>{reason}</strong> {message}
+              {edge !== null && edge.from !== edge.to && (
+                <span className="timeline-edge">
+                  {edge.from} → {edge.to}
+                </span>
+              )}
+              {by !== '' && <span className="quiet"> by {by}</span>}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}

@@ -1,0 +1,58 @@
+import type { BoxView } from '#shared/api-schemas.ts';
+import type { ResumeId, WatchEvent } from '../../../sdk/api-client.ts';
+
+export type Boxes = ReadonlyMap<string, BoxView>;
+
+/** All boxes, as a watch tells of them; pure but for what it remembers of the watch. */
+export interface BoxesWatched {
+  /** from where the next stream goes on */
+  readonly resumeFrom: ResumeId;
+  readonly boxes: Boxes;
+  /** the full state was told */
+  readonly isSynced: boolean;
+  began(from: ResumeId): void;
+  take(event: WatchEvent): void;
+}
+
+export function createBoxesWatched(): BoxesWatched {
+  let boxes: Map<string, BoxView> = new Map();
+  let resumeFrom: ResumeId = null;
+  let isSynced = false;
+  /** of a full state that is being told; null = only changes are */
+  let told: Set<string> | null = null;
+  return {
+    get resumeFrom() {
+      return resumeFrom;
+    },
+    get boxes() {
+      return boxes;
+    },
+    get isSynced() {
+      return isSynced;
+    },
+    began(from) {
+      told = from === null ? new Set() : null;
+    },
+    take(event) {
+      switch (event.type) {
+        case 'box':
+          boxes = new Map(boxes).set(event.box.user, event.box);
+          told?.add(event.box.user);
+          break;
+        case 'removed':
+          boxes = new Map(boxes);
+          boxes.delete(event.user);
+          break;
+        case 'synced': {
+          const whole = told;
+          if (whole !== null) boxes = new Map([...boxes].filter(([user]) => whole.has(user)));
+          told = null;
+          isSynced = true;
+          break;
+        }
+      }
+      // A full state that broke off half-way cannot be gone on with.
+      if (told === null) resumeFrom = event.id;
+    },
+  };
+}

@@ -1,0 +1,20 @@
+import { hrefOf } from '../route.ts';
+import { useStore } from '../store.ts';
+import { closeTab, shownTab, tabs } from './tabs.ts';
+
+/** The terminals that are open, beside the pages. */
+export function TerminalTabs() {
+  const open = useStore(tabs);
+  const shown = useStore(shownTab);
+  return open.map(({ id, user, session, readOnly }) => (
+    <span key={id} className="tab tab-terminal">
+      <a href={hrefOf({ at: 'terminal', user, session, readOnly })} aria-current={id === shown ? 'page' : undefined}>
+        <span aria-hidden="true">{readOnly ? '👁' : '>_'}</span> {user}
+        <span className="visually-hidden">{readOnly ? ', terminal, read-only' : ', terminal'}</span>
+      </a>
+      <button type="button" className="plain" aria-label={`Close the terminal of ${user}`} onClick={() => closeTab(id)}>
+        ×
+      </button>
+    </span>
+  ));
+}
