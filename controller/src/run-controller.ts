@@ -42,7 +42,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const leaderStore = createLeaderStore(redis, keys);
   const health = new Health();
 
-  const api = createApi({ store, classes, config, health, log, clock });
+  const api = createApi({ store, redis, keys, classes, config, health, log, clock });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {
     const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };

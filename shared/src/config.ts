@@ -30,6 +30,8 @@ const origins = z
     error: 'is a list of origins as browsers send them, such as https://spoon.example: no path, no slash at the end',
   });
 const wsUrl = z.url({ protocol: /^wss?$/ });
+const httpUrl = z.url({ protocol: /^https?$/ });
+const anyAddress = ['0.0.0.0', '::', '*'];
 const minSecretLength = 16;
 
 const fields = {
@@ -54,6 +56,18 @@ const fields = {
   SPOON_ALLOWED_ORIGINS: origins.optional().describe('comma-separated origins whose pages may open terminals'),
   SPOON_BIND: z.string().default('127.0.0.1').describe('address that both processes listen on'),
   SPOON_CONTROLLER_PORT: port.default(3922).describe('HTTP API'),
+  SPOON_PUBLIC_URL: httpUrl
+    .optional()
+    .describe(
+      'public base of the API and the console, for login links; default http://{SPOON_BIND}:{SPOON_CONTROLLER_PORT}',
+    ),
+  SPOON_API_REQUESTS_PER_S: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(1_000)
+    .describe('requests to the API that each token may send in a second'),
   SPOON_GATEWAY_PORT: port.default(3921).describe('terminal WebSockets'),
   SPOON_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
@@ -85,6 +99,10 @@ export interface Config {
   readonly encryptionKey: string | null;
   /** null = the gateway's own address */
   readonly publicWsUrl: string | null;
+  /** where browsers find the API and the console; no slash at the end */
+  readonly publicUrl: string;
+  /** of each token */
+  readonly apiRequestsPerS: number;
   readonly allowedOrigins: readonly string[];
   readonly bind: string;
   readonly controllerPort: number;
@@ -134,6 +152,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     internalToken: values.SPOON_AGENT_WORKER_INTERNAL_TOKEN ?? terminalSecret,
     encryptionKey: values.SPOON_ENCRYPTION_KEY ?? values.INSTANCE_SECRET ?? null,
     publicWsUrl: values.SPOON_PUBLIC_WS_URL ?? values.NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL ?? null,
+    publicUrl: values.SPOON_PUBLIC_URL?.replace(/\/+$/, '') ?? ownUrl(values.SPOON_BIND, values.SPOON_CONTROLLER_PORT),
+    apiRequestsPerS: values.SPOON_API_REQUESTS_PER_S,
     allowedOrigins: values.SPOON_ALLOWED_ORIGINS ?? [],
     bind: values.SPOON_BIND,
     controllerPort: values.SPOON_CONTROLLER_PORT,
@@ -147,6 +167,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     drainMs: values.SPOON_DRAIN_MS,
     warnings: warningsFor(set, terminalSecret),
   };
+}
+
+/** As a browser on this machine finds it. */
+function ownUrl(bind: string, listensOn: number): string {
+  const host = anyAddress.includes(bind) ? '127.0.0.1' : bind.includes(':') ? `[${bind}]` : bind;
+  return `http://${host}:${listensOn}`;
 }
 
 /** The variables as a table: name, default, meaning. The documents are made from it. */

@@ -88,6 +88,11 @@ export interface Keys {
   readonly statusChannel: string;
   readonly user: (user: UserName) => UserKeys;
   readonly usedToken: (jti: string) => string;
+  /** hash: token id → its record; the token itself is nowhere */
+  readonly apiTokens: string;
+  /** of the code in a login link, and of the cookie that it is changed for; both by their SHA-256 */
+  readonly loginCode: (hash: string) => string;
+  readonly login: (hash: string) => string;
 }
 
 /** All keys of an installation share one hash tag, so that one script may read the leader and a user's keys together. */
@@ -110,5 +115,8 @@ export function keysOf(installation: InstallationId): Keys {
       vault: `${prefix}u:${user}:vault`,
     }),
     usedToken: (jti) => `${prefix}jti:${jti}`,
+    apiTokens: `${prefix}api-tokens`,
+    loginCode: (hash) => `${prefix}login-code:${hash}`,
+    login: (hash) => `${prefix}login:${hash}`,
   };
 }

@@ -6,7 +6,15 @@ import { z } from 'zod';
  */
 export const problems = {
   'token-missing': { status: 401, title: 'The request carries no bearer token' },
-  'token-wrong': { status: 401, title: 'The bearer token is not the one of this installation' },
+  'token-wrong': { status: 401, title: 'The bearer token is none of this installation, or was revoked' },
+  'token-expired': { status: 401, title: 'The bearer token has expired' },
+  'login-ended': { status: 401, title: 'The console is not logged in any more' },
+  'login-code-wrong': { status: 401, title: 'The login link is not valid, or not any more' },
+  'role-too-low': { status: 403, title: 'The role of the token does not allow this' },
+  'csrf-refused': { status: 403, title: 'A page of another origin may have sent this' },
+  'too-many-requests': { status: 429, title: 'Too many requests in a short time' },
+  'token-unknown': { status: 404, title: 'There is no such token' },
+  'too-many-tokens': { status: 409, title: 'There are as many tokens as may be' },
   'route-unknown': { status: 404, title: 'There is no such route' },
   'url-invalid': { status: 400, title: 'The URL cannot be read' },
   'user-invalid': { status: 400, title: 'This is no user name' },

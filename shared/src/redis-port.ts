@@ -18,7 +18,15 @@ export type ScriptName =
   | 'sweep-session'
   | 'register-gateway'
   | 'read-gateways'
-  | 'claim-installation';
+  | 'claim-installation'
+  | 'make-token'
+  | 'find-token'
+  | 'list-tokens'
+  | 'revoke-token'
+  | 'put-login-code'
+  | 'log-in'
+  | 'find-login'
+  | 'end-login';
 
 export interface RedisPort {
   /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */

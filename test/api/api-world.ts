@@ -59,7 +59,13 @@ export interface ApiWorld {
 
 /** The real API on a real Redis. What is missing is the reconciler: tests write its status with the same scripts. */
 export async function createApiWorld(
-  options: { watchLimits?: WatchLimits; publicWsUrl?: string; gatewayPort?: number } = {},
+  options: {
+    watchLimits?: WatchLimits;
+    publicWsUrl?: string;
+    gatewayPort?: number;
+    publicUrl?: string;
+    apiRequestsPerS?: number;
+  } = {},
 ): Promise<ApiWorld> {
   const redis = await startRedis();
   const logged: string[] = [];
@@ -85,12 +91,16 @@ export async function createApiWorld(
   const apiHealth: ApiHealth = { ready: () => health, leader: () => ({ leads: true, holder: 'test' }) };
   const api = createApi({
     store,
+    redis: port,
+    keys,
     classes: testClasses,
     config: {
       internalToken: token,
       terminalSecret: secret,
       publicWsUrl: options.publicWsUrl ?? null,
       gatewayPort: options.gatewayPort ?? 3921,
+      publicUrl: options.publicUrl ?? 'http://127.0.0.1:3922',
+      apiRequestsPerS: options.apiRequestsPerS ?? 10_000,
     },
     health: apiHealth,
     log,

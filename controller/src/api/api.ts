@@ -11,16 +11,20 @@ import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Config } from '#shared/config.ts';
 import { StartError } from '#shared/faults.ts';
+import type { Keys } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
-import { bearerCheck } from './bearer.ts';
+import type { RedisPort } from '#shared/redis-port.ts';
+import { type Access, addAccess, type ApiRoute } from './access.ts';
 import { type BoxFeed, createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
-import { addConsoleRoutes, consoleRoutes } from './console-routes.ts';
+import { addConsoleRoutes } from './console-routes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
+import { addLoginRoutes } from './login-routes.ts';
 import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
+import { addTokenRoutes } from './token-routes.ts';
 import { type WatchLimits, watchLimits } from './watch.ts';
 import { createWatches, type Watches } from './watches.ts';
 import { type ZodTypes, zodCompiler } from './zod-compiler.ts';
@@ -30,10 +34,13 @@ const bodyLimitBytes = 64 * 1024;
 const requestWithinMs = 30_000;
 /** Longer path parts are no user name and no lease id, but are told so. */
 const maxParamLength = 1_024;
-/** Asked all the time: no token is needed, and no log line is worth it. */
-const withoutToken = new Set(['/healthz', '/readyz', ...consoleRoutes]);
+/** Asked all the time: no log line is worth it. */
+const notLogged = new Set(['/healthz', '/readyz']);
 
-export type ApiConfig = Pick<Config, 'internalToken' | 'terminalSecret' | 'publicWsUrl' | 'gatewayPort'>;
+export type ApiConfig = Pick<
+  Config,
+  'internalToken' | 'terminalSecret' | 'publicWsUrl' | 'gatewayPort' | 'publicUrl' | 'apiRequestsPerS'
+>;
 
 export interface ApiHealth {
   ready(): { readonly ok: boolean; readonly reasons: readonly string[] };
@@ -43,6 +50,9 @@ export interface ApiHealth {
 
 export interface ApiParts {
   readonly store: BoxStore;
+  /** of tokens and logins; the rest goes through the store */
+  readonly redis: RedisPort;
+  readonly keys: Keys;
   readonly classes: BoxClasses;
   readonly config: ApiConfig;
   readonly health: ApiHealth;
@@ -52,6 +62,8 @@ export interface ApiParts {
 }
 
 export interface RunningApi {
+  /** every route, and who may ask it */
+  readonly routes: readonly ApiRoute[];
   /** Answers with the address, `http://127.0.0.1:3922`; port 0 takes a free one. */
   listen(bind: string, port: number): Promise<string>;
   /** Ends watches with a last event and waits with an answer, then the server. */
@@ -61,6 +73,7 @@ export interface RunningApi {
 /** What the routes stand on. */
 export interface Api extends ApiParts {
   readonly app: FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypes>;
+  readonly access: Access;
   readonly changes: Changes;
   readonly feed: BoxFeed;
   readonly watches: Watches;
@@ -76,6 +89,8 @@ export function createApi(parts: ApiParts): RunningApi {
     requestTimeout: requestWithinMs,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
+    // Addresses, and the host that a browser knows, are as a proxy on this machine tells them.
+    trustProxy: 'loopback',
     routerOptions: { maxParamLength },
     frameworkErrors: (error, request, reply) => answerProblem(error, request, reply, log),
   }).withTypeProvider<ZodTypes>();
@@ -95,12 +110,15 @@ export function createApi(parts: ApiParts): RunningApi {
     if (ending.signal.aborted) reply.header('connection', 'close');
   });
   addRequestLog(app, log);
-  addTokenCheck(app, parts.config.internalToken);
+  const { internalToken, apiRequestsPerS } = parts.config;
+  const access = addAccess(app, { ...parts, internalToken, requestsPerS: apiRequestsPerS });
 
-  const api: Api = { ...parts, app, changes, feed, watches, untilGone };
+  const api: Api = { ...parts, app, access, changes, feed, watches, untilGone };
   addLeaseRoutes(api);
   addBoxRoutes(api);
   addOtherRoutes(api);
+  addTokenRoutes(api);
+  addLoginRoutes(api);
   addConsoleRoutes(api);
 
   function untilGone(reply: FastifyReply): AbortSignal {
@@ -110,6 +128,7 @@ export function createApi(parts: ApiParts): RunningApi {
   }
 
   return {
+    routes: access.routes,
     async listen(bind, port) {
       await changes.start();
       try {
@@ -136,22 +155,19 @@ function whyNotListening(bind: string, port: number, error: unknown): string {
   return `Port ${port} on ${bind} ${reason}.`;
 }
 
-function addTokenCheck(app: Api['app'], token: string): void {
-  const check = bearerCheck(token);
-  app.addHook('onRequest', async (request) => {
-    if (!withoutToken.has(request.routeOptions.url ?? '')) check(request.headers.authorization);
-  });
-}
-
-/** One line per request, at its end: the path without its query, which may hold what must not be logged. */
+/** One line per request, at its end: who asked, and the path without its query, which may hold what must not be logged. */
 function addRequestLog(app: Api['app'], log: Logger): void {
   app.addHook('onRequest', async (request, reply) => {
-    const level = withoutToken.has(request.routeOptions.url ?? '') ? 'debug' : 'info';
+    const level = notLogged.has(request.routeOptions.url ?? '') ? 'debug' : 'info';
     const path = request.url.split('?')[0];
     reply.raw.once('close', () => {
       const { statusCode: status, writableFinished: answered } = reply.raw;
       const ms = Math.round(reply.elapsedTime);
-      log[level]({ method: request.method, path, status, ms }, answered ? 'request' : 'request: the client went');
+      const { id: tokenId, name: by } = request.caller ?? {};
+      log[level](
+        { method: request.method, path, status, ms, by, tokenId },
+        answered ? 'request' : 'request: the client went',
+      );
     });
   });
 }

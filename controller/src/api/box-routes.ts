@@ -11,44 +11,48 @@ import {
 import type { Wish } from '#shared/box-store.ts';
 import type { UserName } from '#shared/identity.ts';
 import { ProblemError } from '#shared/problem.ts';
+import { callerOf } from './access.ts';
 import type { Api } from './api.ts';
 import { isUnknown, viewOf } from './box-view.ts';
 import { fromStore } from './problem-reply.ts';
 
 const eventsByDefault = 50;
-const operator = 'operator';
 
 /** Looking at boxes (which is never activity), and an operator's wishes (written as desired state; the reconciler acts). */
 export function addBoxRoutes({ app, store, classes, feed, watches }: Api): void {
-  app.get('/v1/boxes', { schema: { querystring: ListQuery } }, async (request, reply) => {
+  app.get('/v1/boxes', { config: { role: 'viewer' }, schema: { querystring: ListQuery } }, async (request, reply) => {
     if (request.query.watch) return watches.open(reply, null);
     return { items: await fromStore(feed.readAll()) };
   });
 
   app.get(
     '/v1/boxes/:user',
-    { schema: { params: BoxParams, querystring: WatchQuery } },
+    { config: { role: 'viewer' }, schema: { params: BoxParams, querystring: WatchQuery } },
     async (request, reply): Promise<BoxView | undefined> => {
       if (request.query.watch) return watches.open(reply, request.params.user);
       return await read(request.params.user);
     },
   );
 
-  app.get('/v1/boxes/:user/events', { schema: { params: BoxParams, querystring: EventsQuery } }, async (request) => {
-    const { user } = request.params;
-    const limit = request.query.limit ?? eventsByDefault;
-    const items = limit === 0 ? [] : await fromStore(store.events(user, Math.min(limit, maxEventsListed)));
-    // The events of a deleted box outlive everything else that was known of it.
-    if (items.length === 0) await read(user);
-    return { items };
-  });
+  app.get(
+    '/v1/boxes/:user/events',
+    { config: { role: 'viewer' }, schema: { params: BoxParams, querystring: EventsQuery } },
+    async (request) => {
+      const { user } = request.params;
+      const limit = request.query.limit ?? eventsByDefault;
+      const items = limit === 0 ? [] : await fromStore(store.events(user, Math.min(limit, maxEventsListed)));
+      // The events of a deleted box outlive everything else that was known of it.
+      if (items.length === 0) await read(user);
+      return { items };
+    },
+  );
 
   app.post(
     '/v1/boxes/:user/actions',
-    { schema: { params: BoxParams, querystring: NoQuery, body: ActionBody } },
+    { config: { role: 'admin' }, schema: { params: BoxParams, querystring: NoQuery, body: ActionBody } },
     async (request, reply): Promise<BoxView> => {
       const { user } = request.params;
-      await wish(user, wishOf(request.body));
+      await wish(user, wishOf(request.body), callerOf(request).name);
       reply.code(202);
       return await read(user);
     },
@@ -56,11 +60,11 @@ export function addBoxRoutes({ app, store, classes, feed, watches }: Api): void 
 
   app.delete(
     '/v1/boxes/:user',
-    { schema: { params: BoxParams, querystring: NoQuery } },
+    { config: { role: 'admin' }, schema: { params: BoxParams, querystring: NoQuery } },
     async (request, reply): Promise<BoxView> => {
       const { user } = request.params;
       const before = await read(user);
-      await wish(user, { wish: 'delete' });
+      await wish(user, { wish: 'delete' }, callerOf(request).name);
       reply.code(202);
       // It may be gone already, by the time that it is read again.
       const after = await fromStore(store.read(user));
@@ -74,8 +78,8 @@ export function addBoxRoutes({ app, store, classes, feed, watches }: Api): void 
     return viewOf(record, classes);
   }
 
-  async function wish(user: UserName, asked: Wish): Promise<void> {
-    const answer = await fromStore(store.wish(user, asked, operator));
+  async function wish(user: UserName, asked: Wish, by: string): Promise<void> {
+    const answer = await fromStore(store.wish(user, asked, by));
     if (answer.ok) return;
     if (answer.refused === 'box-unknown') throw unknown(user);
     if (answer.refused === 'name-differs-by-case') {

@@ -9,9 +9,6 @@ import { terminalUrlOf } from './other-routes.ts';
 /** Where `npm run console` puts the page. */
 export const consoleDir = new URL('../../console/dist', import.meta.url).pathname;
 
-/** They are files, the same for everybody; what they ask of the API asks who it is. */
-export const consoleRoutes: readonly string[] = ['/', '/console', '/console/', '/console/*'];
-
 /** Its name changes whenever its content does. */
 const assetMaxAgeMs = 365 * 86_400_000;
 /** What a build makes; no path leads out of its folder. */
@@ -28,7 +25,7 @@ page again. <code>npm start</code> does it by itself.</p>
 /** The web page for operators, as built, from `dir`. */
 export function addConsoleRoutes({ app, config }: Pick<Api, 'app' | 'config'>, dir: string = consoleDir): void {
   const headers = {
-    'content-security-policy': policy(terminalUrlOf(config.publicWsUrl ?? `ws://127.0.0.1:${config.gatewayPort}`)),
+    'content-security-policy': policy(terminalUrlOf(config)),
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'no-referrer',
     'cross-origin-opener-policy': 'same-origin',
@@ -48,10 +45,12 @@ export function addConsoleRoutes({ app, config }: Pick<Api, 'app' | 'config'>, d
         .type('application/problem+json')
         .send(JSON.stringify(problemOf('route-unknown', detail)));
     };
-    scope.get('/', async (_request, reply) => reply.redirect('/console/', 302));
-    scope.get('/console', async (_request, reply) => reply.redirect('/console/', 302));
-    scope.get('/console/', (_request, reply) => send(reply, 'index.html', 0));
-    scope.get<{ Params: { '*': string } }>('/console/*', (request, reply) => {
+    // They are files, the same for everybody; what they ask of the API asks who it is.
+    const open = { config: { role: 'anyone' } } as const;
+    scope.get('/', open, async (_request, reply) => reply.redirect('/console/', 302));
+    scope.get('/console', open, async (_request, reply) => reply.redirect('/console/', 302));
+    scope.get('/console/', open, (_request, reply) => send(reply, 'index.html', 0));
+    scope.get<{ Params: { '*': string } }>('/console/*', open, (request, reply) => {
       const path = request.params['*'];
       return send(reply, path, path.startsWith('assets/') ? assetMaxAgeMs : 0);
     });

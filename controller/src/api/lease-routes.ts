@@ -2,6 +2,7 @@ import { LeaseBody, LeaseParams, type LeaseReply, NoQuery, RenewBody, WaitQuery 
 import type { TakeRefusal } from '#shared/box-store.ts';
 import { refusedTtl } from '#shared/lease.ts';
 import { ProblemError } from '#shared/problem.ts';
+import { callerOf } from './access.ts';
 import type { Api } from './api.ts';
 import { isReady, viewOf } from './box-view.ts';
 import { fromStore } from './problem-reply.ts';
@@ -14,7 +15,7 @@ const noActivity = { inputAgeMs: null, outputAgeMs: null };
 export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone }: Api): void {
   app.put(
     '/v1/boxes/:user/leases/:id',
-    { schema: { params: LeaseParams, querystring: WaitQuery, body: LeaseBody } },
+    { config: { role: 'jobs' }, schema: { params: LeaseParams, querystring: WaitQuery, body: LeaseBody } },
     async (request, reply): Promise<LeaseReply> => {
       const { user, id } = request.params;
       const { kind, holder, ttlMs, class: className } = request.body;
@@ -46,7 +47,7 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone 
 
   app.post(
     '/v1/boxes/:user/leases/:id/renew',
-    { schema: { params: LeaseParams, querystring: NoQuery, body: RenewBody } },
+    { config: { role: 'jobs' }, schema: { params: LeaseParams, querystring: NoQuery, body: RenewBody } },
     async (request) => {
       const { user, id } = request.params;
       const { ttlMs } = request.body;
@@ -59,10 +60,10 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone 
 
   app.delete(
     '/v1/boxes/:user/leases/:id',
-    { schema: { params: LeaseParams, querystring: NoQuery } },
+    { config: { role: 'jobs' }, schema: { params: LeaseParams, querystring: NoQuery } },
     async (request) => {
       const { user, id } = request.params;
-      const released = await fromStore(store.release(user, id, 'api'));
+      const released = await fromStore(store.release(user, id, callerOf(request).name));
       if (released === null) throw leaseGone(id, { refused: 'lease-unknown' });
       return { released };
     },

@@ -4,15 +4,15 @@ import type { BoxClass } from '#shared/box-class.ts';
 import { ProblemError } from '#shared/problem.ts';
 import { terminalPath } from '#shared/terminal-protocol.ts';
 import { signTerminalToken } from '#shared/terminal-token.ts';
-import type { Api } from './api.ts';
+import type { Api, ApiConfig } from './api.ts';
 
 /** Terminal tokens, classes, health. None of them needs Redis. */
 export function addOtherRoutes({ app, classes, config, health }: Api): void {
-  const terminalUrl = terminalUrlOf(config.publicWsUrl ?? `ws://127.0.0.1:${config.gatewayPort}`);
+  const terminalUrl = terminalUrlOf(config);
 
   app.post(
     '/v1/boxes/:user/terminal-tokens',
-    { schema: { params: BoxParams, querystring: NoQuery, body: TerminalTokenBody } },
+    { config: { role: 'admin' }, schema: { params: BoxParams, querystring: NoQuery, body: TerminalTokenBody } },
     async (request, reply): Promise<TerminalTokenReply> => {
       const { user } = request.params;
       const { token, session, expiresAt } = await signTerminalToken(config.terminalSecret, { user, ...request.body });
@@ -24,13 +24,13 @@ export function addOtherRoutes({ app, classes, config, health }: Api): void {
     },
   );
 
-  app.get('/v1/classes', { schema: { querystring: NoQuery } }, async () => ({
+  app.get('/v1/classes', { config: { role: 'viewer' }, schema: { querystring: NoQuery } }, async () => ({
     items: [...classes.values()].map(classView),
   }));
 
-  app.get('/healthz', async () => ({ ok: true }));
+  app.get('/healthz', { config: { role: 'anyone' } }, async () => ({ ok: true }));
 
-  app.get('/readyz', async () => {
+  app.get('/readyz', { config: { role: 'anyone' } }, async () => {
     const { ok, reasons } = health.ready();
     if (ok) return { ok, leader: health.leader() };
     throw new ProblemError('not-ready', `the controller cannot do its work: ${reasons.join('; ')}`, {
@@ -40,8 +40,8 @@ export function addOtherRoutes({ app, classes, config, health }: Api): void {
 }
 
 /** The public URL is a host, as Spoon's settings have it, or already the whole path. */
-export function terminalUrlOf(base: string): string {
-  const trimmed = base.replace(/\/+$/, '');
+export function terminalUrlOf({ publicWsUrl, gatewayPort }: Pick<ApiConfig, 'publicWsUrl' | 'gatewayPort'>): string {
+  const trimmed = (publicWsUrl ?? `ws://127.0.0.1:${gatewayPort}`).replace(/\/+$/, '');
   return trimmed.endsWith(terminalPath) ? trimmed : trimmed + terminalPath;
 }
 

@@ -95,8 +95,9 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
   const leaderStore = createLeaderStore(redis, keys);
   const statusStore = createStatusStore({ redis, keys, policies });
   const secrets = { internalToken: 'bench-token-0123456789', terminalSecret: 'bench-secret-0123456789' };
-  const config = { ...secrets, publicWsUrl: null, gatewayPort: 3921 };
-  const api = createApi({ store, classes: benchClasses, config, health: new Health(), log, clock });
+  const addresses = { publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922' };
+  const config = { ...secrets, ...addresses, apiRequestsPerS: 1_000_000 };
+  const api = createApi({ store, redis, keys, classes: benchClasses, config, health: new Health(), log, clock });
   await api.listen('127.0.0.1', 0);
 
   let gap = (): void => {};

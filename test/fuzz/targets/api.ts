@@ -118,15 +118,18 @@ async function openApi() {
   const destination = { write: (line: string) => void logged.push(line) };
   const log = createLogger({ name: 'fuzz', level: 'warn', destination });
   const policies = { '*': [1_800_000, 28_800_000] } as const;
+  const redis = simPort();
+  const keys = keysOf(InstallationId.parse('fuzz'));
   const store = createBoxStore({
-    redis: simPort(),
-    keys: keysOf(InstallationId.parse('fuzz')),
+    redis,
+    keys,
     policies,
     defaultClass: 'default',
   });
-  const config = { internalToken: token, terminalSecret: secret, publicWsUrl: null, gatewayPort: 3921 };
+  const addresses = { publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922' };
+  const config = { internalToken: token, terminalSecret: secret, ...addresses, apiRequestsPerS: 1_000_000 };
   const health = { ready: () => ({ ok: true, reasons: [] }), leader: () => ({}) };
-  const api = createApi({ store, classes: testClasses, config, health, log, clock: systemClock });
+  const api = createApi({ store, redis, keys, classes: testClasses, config, health, log, clock: systemClock });
   const port = Number(new URL(await api.listen('127.0.0.1', 0)).port);
   return {
     port,
