@@ -2,7 +2,7 @@ import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
-import type { BoxRecord } from '#shared/status.ts';
+import { type BoxRecord, isUsable } from '#shared/status.ts';
 import type { ServerMessage } from '#shared/terminal-protocol.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { StatusFeed } from './status-feed.ts';
@@ -41,7 +41,7 @@ export async function waitReady(
         const record = await deps.store.read(user);
         signal.throwIfAborted();
         const { status } = record;
-        if (status?.phase === 'ready' && status.containerId !== null) return status.containerId;
+        if (isUsable(status)) return status.containerId;
         tellOnce(statusMessage(record));
       } catch (error) {
         signal.throwIfAborted();

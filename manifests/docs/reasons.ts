@@ -47,6 +47,10 @@ export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
     whatToDo: `Remove the cause. ${triedAgain}`,
   },
   Detached: { means: 'Nobody holds the box; it is kept for its idle time.', whatToDo: '' },
+  Drained: {
+    means: 'Somebody asks for a box, and an operator lets no new ones be made; the message says who and why.',
+    whatToDo: 'It is made once the mode is `run` again: `spoonbox resume`. Boxes that are there are not concerned.',
+  },
   EngineAnswers: { means: 'The container engine answers.', whatToDo: '' },
   EngineUnreachable: {
     means: 'The container engine does not answer, so nothing is known of the box and nothing is done to it.',
@@ -78,6 +82,11 @@ export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
   OutOfMemory: {
     means: 'The kernel ended the container because it used more memory than its class allows.',
     whatToDo: 'Use less, or raise `limits.memory` of the class.',
+  },
+  Paused: {
+    means: 'An operator paused the reconciler: nothing is done to any box; the message says who and why.',
+    whatToDo:
+      '`spoonbox resume` lets it run again. Boxes that run go on meanwhile; one that ended stays so until then.',
   },
   ProbeFailed: {
     means: 'The container runs, but the readiness command of the class does not succeed in it.',

@@ -1,11 +1,12 @@
 -- Common part of every script that works on one user's box. Included by name; never run alone.
 --
--- KEYS   1 users  2 leader  3 heartbeat  4 marker  5 desired  6 leases  7 sessions  8 status  9 events  10 vault
+-- KEYS   1 users  2 leader  3 heartbeat  4 marker  5 desired  6 leases  7 sessions  8 status  9 events  10 vault  11 mode
 -- ARGV   1 user   2 wake channel   3 status channel   then each script's own, from 4 on
 -- @include _common
 
 local USERS, LEADER, MARKER = KEYS[1], KEYS[2], KEYS[4]
 local DESIRED, LEASES, SESSIONS, STATUS, EVENTS, VAULT = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local MODE = KEYS[11]
 local USER, WAKE_CHANNEL, STATUS_CHANNEL = ARGV[1], ARGV[2], ARGV[3]
 
 local TOMBSTONE_MS = 600000 -- how long the reason of an ended lease can still be asked for
@@ -19,8 +20,9 @@ local END_REASONS = { released = true, expired = true, reaped = true, deleted = 
 local ENDING_MS = 30000 -- longer than the sweep takes to end a session; a crash in between costs so long
 local PHASES = { absent = true, provisioning = true, ready = true, reaping = true, failed = true }
 
-local function log_event(reason, message, by)
-  local event = cjson.encode({ reason = reason, message = message, by = by })
+-- `edge` is {from, to, rule} where the box took one, else nil.
+local function log_event(reason, message, by, edge)
+  local event = cjson.encode({ reason = reason, message = message, by = by, edge = edge })
   first_call('XADD', EVENTS, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', event)
 end
 

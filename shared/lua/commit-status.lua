@@ -1,7 +1,8 @@
 -- The one way a status changes, and the one permission to change a container.
 -- ARGV 4 leader token  5 version that the pass read (0 = none)
 --      6 status as JSON {phase, containerId, containerGeneration, keepUntil, keepCause, body}  ('' or 0 = none)
---      7 intent as JSON {kind: none|drain|forget, cause, containerId}   8 policies as JSON   9 events as JSON [{reason, message}]
+--      7 intent as JSON {kind: none|drain|forget, cause, containerId}   8 policies as JSON   9 events as JSON [{reason, message, edge: {from, to, rule} or none}]
+--      10 the reconciler's mode that the pass read
 -- A drain states why; the script decides again, on what is true now, whether that still holds. A drain of this container that
 -- was committed before goes on: it is never undone.
 --   idle        nobody holds the box (terminals that were idle too long are ended here, in this same commit), and this is the
@@ -12,6 +13,7 @@
 -- forget: after a delete, with no container and no newer lease, the user's state goes (vault and home stay).
 -- Returns JSON {version, now} or {refused: not-leader | stale | still-wanted | untrusted, detail}
 -- @include _box
+-- @include _mode
 
 local SHORT_ID_LENGTH = 12
 
@@ -31,6 +33,12 @@ local stored = load_status()
 local stored_version = stored and number(stored.version) or 0
 if stored_version ~= version then
   return refuse('stale', 'version ' .. int(stored_version))
+end
+
+-- Whoever drains or pauses knows that nothing of before happens after the answer.
+local mode = load_mode(MODE, now).mode
+if mode ~= ARGV[10] then
+  return refuse('stale', 'the mode is ' .. mode)
 end
 
 local desired = load_desired(now)
@@ -93,7 +101,7 @@ if intent.kind == 'drain' then
   redis.call('HSET', STATUS, 'drainedId', intent.containerId)
 end
 for _, event in ipairs(events) do
-  log_event(event.reason, event.message, 'spoonbox')
+  log_event(event.reason, event.message, 'spoonbox', event.edge)
 end
 redis.call('PUBLISH', STATUS_CHANNEL, USER)
 return cjson.encode({ version = version + 1, now = now })

@@ -1,8 +1,10 @@
 -- Everything that is known of one user: what a pass, the API and `why` stand on.
 -- ARGV 4 policies as JSON {class: [detachedIdleMs, attachedIdleMs], '*': …}
--- Returns {now, [desired field, value, …], [lease JSON, …], [status field, value, …], [session JSON, …], [hold JSON, …], wantedUntil}
+-- Returns {now, [desired field, value, …], [lease JSON, …], [status field, value, …], [session JSON, …], [hold JSON, …], wantedUntil,
+--   mode JSON}
 --   leases hold the ended ones of the last 10 minutes too
 -- @include _box
+-- @include _mode
 
 local now = clock()
 local desired = load_desired(now)
@@ -15,5 +17,5 @@ for i, hold in ipairs(holds) do
 end
 return {
   int(now), redis.call('HGETALL', DESIRED), redis.call('HVALS', LEASES), redis.call('HGETALL', STATUS), first_call('HVALS', SESSIONS),
-  hold_lines, int(latest(holds)),
+  hold_lines, int(latest(holds)), cjson.encode(load_mode(MODE, now)),
 }

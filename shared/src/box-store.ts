@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { type ClassName, type Keys, type LeaseId, UserName } from './identity.ts';
+import { type ClassName, everybody, type Keys, type LeaseId, UserName } from './identity.ts';
 import { parseJson } from './json.ts';
 import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Session } from './lease.ts';
+import { type ModeBody, ModeView } from './operator-schemas.ts';
 import type { RedisPort, ScriptName } from './redis-port.ts';
 import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
 
@@ -57,6 +58,8 @@ export interface BoxEvent {
   readonly reason: string;
   readonly message: string;
   readonly by: string;
+  /** the edge of the machine that the box took with it; null = none */
+  readonly edge: { readonly from: string; readonly to: string; readonly rule: string } | null;
 }
 
 export interface GatewayRecord {
@@ -90,6 +93,10 @@ export interface BoxStore {
   read(user: UserName): Promise<BoxRecord>;
   users(): Promise<UserName[]>;
   wish(user: UserName, wish: Wish, by: string): Promise<{ ok: true } | { ok: false; refused: string; detail: string }>;
+  /** The reconciler's mode; nobody ever set one, or Redis lost it: `run`. */
+  mode(): Promise<{ now: number; mode: ModeView }>;
+  /** Once it is answered, no command is permitted any more that another mode would have allowed. */
+  setMode(body: ModeBody, by: string): Promise<{ now: number; mode: ModeView }>;
   /** Newest first. */
   events(user: UserName, count: number): Promise<BoxEvent[]>;
   /** True when the token id was not used before; remembered for `rememberMs`. */
@@ -114,7 +121,7 @@ export interface BoxStore {
   gateways(): Promise<{ now: number; gateways: (GatewayRecord & { expiresAt: number })[] }>;
   /** Renews the gateway's own lease (`ttlMs` 0 gives it up); answers the leader's secret fingerprint, '' if none led yet. */
   registerGateway(gateway: GatewayRecord, ttlMs: number): Promise<string>;
-  /** The user is told whose desired state (`wake`) or status changed; `onGap` after messages may have been lost. */
+  /** The user is told whose desired state (`wake`) or status changed; `onGap` where it may be anybody's: messages may have been lost. */
   subscribe(what: 'wake' | 'status', onUser: (user: UserName) => void, onGap: () => void): Promise<() => Promise<void>>;
 }
 
@@ -159,6 +166,13 @@ export function createBoxStore(options: {
       const consent = wish.wish === 'adopt' ? [wish.containerId, wish.atOnce ? '1' : '0'] : ['', '0'];
       const reply = WishReply.parse(fromJson(await runFor(user, 'wish', [wish.wish, by, ...consent, defaultClass])));
       return 'refused' in reply ? { ok: false, refused: reply.refused, detail: reply.detail } : { ok: true };
+    },
+    async mode() {
+      return ModeReply.parse(fromJson(await redis.run('read-mode', [keys.mode], [])));
+    },
+    async setMode({ mode, reason }, by) {
+      const args = [keys.wakeChannel, everybody, mode, reason ?? '', by];
+      return ModeReply.parse(fromJson(await redis.run('set-mode', [keys.mode], args)));
     },
     async events(user, count) {
       const entries = await redis.streamTail(keys.user(user).events, count);
@@ -206,6 +220,7 @@ export function createBoxStore(options: {
       const onMessage = (payload: string): void => {
         const user = UserName.safeParse(payload);
         if (user.success) onUser(user.data);
+        else if (payload === everybody) onGap();
       };
       return redis.subscribe(channel, onMessage, onGap);
     },
@@ -226,6 +241,7 @@ export function userScriptKeys(keys: Keys, user: UserName): string[] {
     own.status,
     own.events,
     own.vault,
+    keys.mode,
   ];
 }
 
@@ -271,7 +287,13 @@ const ClaimReply = z.union([
 ]);
 const Gateway = z.object({ id: z.string(), address: z.string(), fingerprint: z.string(), expiresAt: z.number() });
 const RegisterReply = z.object({ fingerprint: z.string() });
-const EventEntry = z.object({ reason: z.string(), message: z.string(), by: z.string() });
+const ModeReply = z.object({ now: z.number(), mode: ModeView });
+const EventEntry = z.object({
+  reason: z.string(),
+  message: z.string(),
+  by: z.string(),
+  edge: z.object({ from: z.string(), to: z.string(), rule: z.string() }).nullable().default(null).catch(null),
+});
 
 const flatHash = z.array(z.string()).transform((flat) => {
   const fields: Record<string, string> = {};
@@ -285,7 +307,8 @@ const Moment = z
   .regex(/^\d{1,16}$/)
   .transform(Number);
 const GatewaysReply = z.tuple([Moment, z.array(z.string())]);
-const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment]);
+const ModeLine = z.string().transform(fromJson).pipe(ModeView);
+const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment, ModeLine]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);
 const StatusFields = z.object({
@@ -299,7 +322,7 @@ const StatusFields = z.object({
 });
 
 function recordOf(user: UserName, reply: unknown): BoxRecord {
-  const [now, desired, leaseLines, status, sessions, holds, wantedUntil] = ReadReply.parse(reply);
+  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode] = ReadReply.parse(reply);
   const leases = Leases.parse(leaseLines);
   return {
     user,
@@ -311,6 +334,7 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     status: 'version' in status ? statusOf(status) : null,
     holds: Holds.parse(holds),
     wantedUntil,
+    mode,
   };
 }
 
@@ -323,7 +347,7 @@ function sessionOf(line: string): Session[] {
 /** History that somebody wrote by hand is shown as it is. */
 function eventOf(fields: readonly string[]): z.infer<typeof EventEntry> {
   const parsed = EventEntry.safeParse(parseJson(fields[1] ?? ''));
-  return parsed.success ? parsed.data : { reason: 'Unreadable', message: fields.join(' '), by: '' };
+  return parsed.success ? parsed.data : { reason: 'Unreadable', message: fields.join(' '), by: '', edge: null };
 }
 
 function statusOf(fields: Record<string, string>): BoxStatus {

@@ -67,6 +67,9 @@ export const label = {
 /** The one key outside any installation's hash tag: which installation this Redis belongs to. */
 export const installationKey = 'spoonbox:installation';
 
+/** On the wake channel: something changed that concerns all users. No user has this name. */
+export const everybody = '*';
+
 export interface UserKeys {
   readonly desired: string;
   readonly leases: string;
@@ -82,7 +85,9 @@ export interface Keys {
   readonly heartbeat: string;
   readonly marker: string;
   readonly gateways: string;
-  /** channel: payload is the user whose desired state changed */
+  /** the reconciler's mode */
+  readonly mode: string;
+  /** channel: payload is the user whose desired state changed, or `everybody` */
   readonly wakeChannel: string;
   /** channel: payload is the user whose status was committed */
   readonly statusChannel: string;
@@ -104,6 +109,7 @@ export function keysOf(installation: InstallationId): Keys {
     heartbeat: `${prefix}heartbeat`,
     marker: `${prefix}marker`,
     gateways: `${prefix}gateways`,
+    mode: `${prefix}mode`,
     wakeChannel: `${prefix}wake`,
     statusChannel: `${prefix}status`,
     user: (user) => ({

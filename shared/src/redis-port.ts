@@ -9,6 +9,8 @@ export type ScriptName =
   | 'read-box'
   | 'commit-status'
   | 'wish'
+  | 'read-mode'
+  | 'set-mode'
   | 'lead'
   | 'set-marker'
   | 'use-token'

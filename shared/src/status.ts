@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Desired, Hold, Lease, Session } from './lease.ts';
 import type { UserName } from './identity.ts';
+import type { ModeView } from './operator-schemas.ts';
 
 /** Phases of a box, as the machine of `controller/src/box` concludes them. */
 export const Phase = z.enum(['absent', 'provisioning', 'ready', 'reaping', 'failed']);
@@ -39,6 +40,7 @@ export const Reason = z.enum([
   'ContainerRemoving',
   'CreateFailed',
   'Detached',
+  'Drained',
   'EngineAnswers',
   'EngineUnreachable',
   'ForeignContainer',
@@ -52,6 +54,7 @@ export const Reason = z.enum([
   'NameFree',
   'NotChecked',
   'OutOfMemory',
+  'Paused',
   'ProbeFailed',
   'Probed',
   'Provisioning',
@@ -121,6 +124,15 @@ export interface BoxStatus extends StatusBody {
   readonly keepCause: string;
 }
 
+/**
+ * A terminal or a job may go into it now. While the reconciler is paused no phase changes, so a box that ended meanwhile is
+ * still `ready`: what the condition says counts more.
+ */
+export function isUsable(status: BoxStatus | null): status is BoxStatus & { readonly containerId: string } {
+  if (status?.phase !== 'ready' || status.containerId === null) return false;
+  return status.conditions.every(({ type, status: value }) => type !== 'Ready' || value !== 'False');
+}
+
 /** All that Redis knows of one user, read at one moment. */
 export interface BoxRecord {
   readonly user: UserName;
@@ -136,4 +148,6 @@ export interface BoxRecord {
   readonly holds: readonly Hold[];
   /** a running box is kept while `now < wantedUntil` (0 = nothing holds it) */
   readonly wantedUntil: number;
+  /** what the reconciler may do now, for any user */
+  readonly mode: ModeView;
 }

@@ -194,6 +194,7 @@ async function runCommit(
       JSON.stringify(intent),
       JSON.stringify(policies),
       '[]',
+      record.mode.mode,
     ]),
   );
   if (typeof reply !== 'object' || reply === null || 'refused' in reply) {

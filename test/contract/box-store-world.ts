@@ -150,6 +150,7 @@ const plainCommit: Omit<Commit, 'user' | 'intent' | 'version'> = {
   keepCause: '',
   body: emptyBody,
   events: [],
+  mode: 'run',
 };
 
 export async function pairs(command: World['command'], key: string): Promise<[string, string][]> {

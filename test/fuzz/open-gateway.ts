@@ -49,6 +49,7 @@ export async function openGateway() {
       body,
       intent: { kind: 'none' },
       events: [],
+      mode: 'run',
     } as const;
     must((await status.commit('leader', commit)).ok, 'the world of this target is set up');
   }

@@ -124,7 +124,15 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
         keepCause: '',
         body,
       };
-      const args = [leader, before?.version ?? 0, JSON.stringify(record), '{"kind":"none"}', '{"*":[0,0]}', '[]'];
+      const args = [
+        leader,
+        before?.version ?? 0,
+        JSON.stringify(record),
+        '{"kind":"none"}',
+        '{"*":[0,0]}',
+        '[]',
+        'run',
+      ];
       const head = [user, keys.wakeChannel, keys.statusChannel];
       const reply = fromJson(await port.run('commit-status', userScriptKeys(keys, user), [...head, ...args]));
       if (JSON.stringify(reply).includes('refused'))

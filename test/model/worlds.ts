@@ -5,7 +5,17 @@ import type { CommandType, Facts, HomeFact, ImageFact } from '../../controller/s
 import type { ContainerState, ContainerView } from '../../controller/src/box/observed.ts';
 import type { Ownership } from '../../controller/src/box/ownership.ts';
 import type { StateValue } from '../../controller/src/box/snapshot.ts';
-import { alice, boxClass, containerOf, desiredOf, foreignOf, imageId, now, spec } from '../support/box-facts.ts';
+import {
+  alice,
+  boxClass,
+  containerOf,
+  desiredOf,
+  foreignOf,
+  imageId,
+  now,
+  runMode,
+  spec,
+} from '../support/box-facts.ts';
 
 /** A bounded set of values for everything that a pass can find; the model tests take products and samples of them. */
 
@@ -160,6 +170,7 @@ export function worldOf(parts: {
     stopping: [],
     amnesty: null,
     orphanGraceMs: 1_800_000,
+    mode: runMode,
     pacedUntil: null,
     ...rest,
   };

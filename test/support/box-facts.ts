@@ -1,6 +1,7 @@
 import { BoxClass } from '#shared/box-class.ts';
 import { InstallationId, networkNameOf, UserName } from '#shared/identity.ts';
 import type { Desired } from '#shared/lease.ts';
+import type { ModeView } from '#shared/operator-schemas.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
 import type { BoxSpec, ContainerView } from '../../controller/src/box/observed.ts';
 import { specOf } from '../../controller/src/box/spec.ts';
@@ -24,6 +25,9 @@ export const boxClass: BoxClass = BoxClass.parse({
   stopGrace: '10s',
   readiness: { command: ['true'], timeout: '10s' },
 });
+
+/** Nobody ever set another. */
+export const runMode: ModeView = { mode: 'run', reason: '', by: '', since: 0 };
 
 const network = networkNameOf(installation);
 export const spec: BoxSpec = specOf({ user: alice, boxClass, imageId, homesDir: '/srv/homes', network });
@@ -87,6 +91,7 @@ export function factsOf(changes: Partial<Facts> = {}): Facts {
     stopping: [],
     amnesty: null,
     orphanGraceMs: 1_800_000,
+    mode: runMode,
     pacedUntil: null,
     ...changes,
   };

@@ -18,6 +18,7 @@ import {
   installation,
   now,
   spec,
+  runMode,
 } from '../support/box-facts.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
 import { emptyBody } from '../contract/box-store-world.ts';
@@ -53,7 +54,7 @@ function worldOf(methods: Partial<BoxRuntime> = {}, classes: readonly BoxClass[]
   };
   const record: BoxRecord = {
     ...{ user: alice, now, desired: desiredOf(), leases: [lease('job-1', now + 30_000)], ended: [], sessions: [] },
-    ...{ status: null, holds: [], wantedUntil: now + 60_000 },
+    ...{ status: null, holds: [], wantedUntil: now + 60_000, mode: runMode },
   };
   const state: PassState = { listed: null, thorough: false, last: null, amnesty: null, pacedMs: 0 };
   const gather = (recordChanges: Partial<BoxRecord> = {}, stateChanges: Partial<PassState> = {}): Promise<Facts> =>
@@ -73,7 +74,7 @@ test('everything is known of a world in order', async () => {
     ownership: { box: null, misnamed: false, extras: [], foreign: null },
     image: { state: 'present', id: imageId },
     home: { state: 'present', rightOwner: true },
-    ...{ stopping: [], amnesty: null, orphanGraceMs: 1_800_000, pacedUntil: null },
+    ...{ stopping: [], amnesty: null, orphanGraceMs: 1_800_000, mode: runMode, pacedUntil: null },
   });
   expect(looks).toEqual(['alice']);
 });

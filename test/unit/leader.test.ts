@@ -314,7 +314,7 @@ describe('a term', () => {
     const commit = {
       ...{ user: UserName.parse('alice'), version: 0, phase: 'ready' as const, containerId: '' },
       ...{ containerGeneration: 0, keepUntil: 0, keepCause: '', body: emptyBody, intent: { kind: 'none' as const } },
-      events: [],
+      ...{ events: [], mode: 'run' as const },
     };
     expect(await statuses.commit(a.terms[0]?.token ?? '', commit)).toMatchObject({ refused: 'not-leader' });
     expect(await statuses.commit(b.terms[0]?.token ?? '', commit)).toEqual({ ok: true });

@@ -2,12 +2,13 @@ import { expect, test } from 'vitest';
 import type { BoxStore } from '#shared/box-store.ts';
 import { UserName } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
+import type { ModeView } from '#shared/operator-schemas.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { WorkQueue } from '../../controller/src/queue/work-queue.ts';
 import { Resync } from '../../controller/src/source/resync.ts';
 import type { LeaderStore } from '../../controller/src/store/leader-store.ts';
 import { Trust } from '../../controller/src/reconcile/trust.ts';
-import { alice, containerOf, foreignOf, installation } from '../support/box-facts.ts';
+import { alice, containerOf, foreignOf, installation, now, runMode } from '../support/box-facts.ts';
 import { settled } from '../support/fake-clock.ts';
 import { fakePort } from '../support/fake-port.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
@@ -18,7 +19,7 @@ const bobsBox = containerOf({ id: 'box-2', user: 'bob', name: 'spoon-box-bob' })
 const everyMs = 60_000;
 
 /** A resync between an engine and a queue; `seen` is what the passes may use instead of looking themselves. */
-function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView[]> }) {
+function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView[]>; mode?: ModeView }) {
   const { clock, abort, pacer, reconciler } = new PassWorld();
   const seen = new Map<UserName, readonly ContainerView[]>();
   const passes: UserName[] = [];
@@ -47,7 +48,10 @@ function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView
         return options.list();
       },
     }),
-    store: fakePort<BoxStore>({ users: async () => options.users }),
+    store: fakePort<BoxStore>({
+      users: async () => options.users,
+      mode: async () => ({ now, mode: options.mode ?? runMode }),
+    }),
     installation,
     clock,
     log,

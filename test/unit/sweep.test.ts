@@ -4,10 +4,11 @@ import { EngineError } from '#shared/faults.ts';
 import { UserName } from '#shared/identity.ts';
 import { Lease, Session } from '#shared/lease.ts';
 import { createLogger } from '#shared/log.ts';
+import type { ModeView } from '#shared/operator-schemas.ts';
 import { markLimits } from '../../controller/src/sweep/marks.ts';
 import { staleSessions, type SweepFacts } from '../../controller/src/sweep/stale.ts';
 import { Sweep, sweepLimits } from '../../controller/src/sweep/sweep.ts';
-import { alice } from '../support/box-facts.ts';
+import { alice, runMode } from '../support/box-facts.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { fakePort } from '../support/fake-port.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
@@ -72,6 +73,7 @@ describe('the sweep', () => {
   let tombstones: Lease[];
   let gateways: Record<string, number>;
   let trustedForMs: number;
+  let mode: ModeView;
   let storeIsDown: boolean;
   /** in order */
   let ended: string[];
@@ -92,6 +94,7 @@ describe('the sweep', () => {
     tombstones = [];
     gateways = { g1: now + 24 * 60 * minute };
     trustedForMs = 10 * minute;
+    mode = runMode;
     [storeIsDown, engineFails] = [false, false];
     [ended, owners, looks, marks] = [[], [], [], {}];
     beforeEnd = () => {};
@@ -103,9 +106,10 @@ describe('the sweep', () => {
       },
       read: async (user) => {
         const own = sessions.filter((session) => session.user === user);
-        const none = { desired: null, ended: tombstones, status: null, holds: [], wantedUntil: 0 };
+        const none = { desired: null, ended: tombstones, status: null, holds: [], wantedUntil: 0, mode };
         return { ...none, user, now: redisNow(), leases, sessions: own };
       },
+      mode: async () => ({ now: redisNow(), mode }),
       gateways: async () => ({
         now: redisNow(),
         gateways: Object.entries(gateways).map(([id, expiresAt]) => ({ id, address: '', fingerprint: '', expiresAt })),

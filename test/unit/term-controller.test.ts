@@ -6,7 +6,7 @@ import type { UserName } from '#shared/identity.ts';
 import { TermController } from '../../controller/src/controller.ts';
 import type { LeaderStore, LeadReply } from '../../controller/src/store/leader-store.ts';
 import type { StatusStore } from '../../controller/src/store/status-store.ts';
-import { alice, boxClass, installation, now } from '../support/box-facts.ts';
+import { alice, boxClass, installation, now, runMode } from '../support/box-facts.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
 import { fakePort } from '../support/fake-port.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
@@ -31,6 +31,7 @@ function termOf() {
   let wake = (_user: UserName): void => {};
   const store = fakePort<BoxStore>({
     users: async () => [],
+    mode: async () => ({ now, mode: runMode }),
     read: async () => {
       log.push('pass');
       return await new Promise(() => {});

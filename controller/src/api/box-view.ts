@@ -1,7 +1,7 @@
 import type { BoxView } from '#shared/api-schemas.ts';
 import type { BoxClasses } from '#shared/box-class.ts';
 import type { Desired, Lease } from '#shared/lease.ts';
-import type { BoxRecord } from '#shared/status.ts';
+import { type BoxRecord, isUsable } from '#shared/status.ts';
 import { waitOf, whyOf } from './why.ts';
 
 /** What the API tells of a box. Pure; looking changes nothing. */
@@ -41,7 +41,7 @@ export function isUnknown(record: BoxRecord): boolean {
 
 /** Ready, and not about to be drained for a wish that the reconciler has not seen yet. */
 export function isReady({ status, desired }: BoxRecord): boolean {
-  if (status?.phase !== 'ready' || status.containerId === null) return false;
+  if (!isUsable(status)) return false;
   if (desired === null) return true;
   return status.containerGeneration >= Math.max(desired.reapGeneration, desired.recreateGeneration);
 }

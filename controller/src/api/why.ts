@@ -58,14 +58,14 @@ function stateOf(record: BoxRecord): string[] {
 
 /** What is in the way, whatever the phase. */
 function obstaclesOf(status: BoxStatus | null): string[] {
-  const inTheWay = (status?.conditions ?? []).filter(
-    ({ type, status: is }) => (type === 'NameTaken' && is === 'True') || (type === 'EngineReachable' && is === 'False'),
-  );
-  return inTheWay.map(({ type, message }) =>
-    type === 'NameTaken'
-      ? `its name is taken: ${message}`
-      : `nothing can be done now: the container engine does not answer (${message})`,
-  );
+  return (status?.conditions ?? []).flatMap(({ type, status: is, reason, message }) => {
+    if (type === 'NameTaken' && is === 'True') return [`its name is taken: ${message}`];
+    if (type === 'EngineReachable' && is === 'False')
+      return [`nothing can be done now: the container engine does not answer (${message})`];
+    const isHeld = reason === 'Drained' || reason === 'Paused';
+    // Of the other phases the sentence of the state says it.
+    return isHeld && (status?.phase === 'absent' || status?.phase === 'ready') ? [`waits: ${message}`] : [];
+  });
 }
 
 /** What a box that is being made waits for, in words. */

@@ -3,6 +3,7 @@ import { consentedForeign, foreignMessage } from './adopting.ts';
 import type { BoxContext } from './context.ts';
 import type { Facts } from './facts.ts';
 import { driftOf, isIdleDue } from './holding.ts';
+import { drainedMessage, isPaused, pausedMessage, waitsForDrain } from './modes.ts';
 import type { Plan } from './plan.ts';
 
 type Verdict = readonly [status: Condition['status'], reason: Reason, message: string];
@@ -20,10 +21,31 @@ export function conditionsOf(plan: Plan, facts: Facts, previous: readonly Condit
 
 /** One sentence for people: what the box is, does, or waits for. */
 export function messageOf(plan: Plan, facts: Facts): string {
+  switch (pauseFor(plan, facts)) {
+    case 'none':
+      return stateMessage(plan, facts);
+    case 'beside':
+      return `${stateMessage(plan, facts)}; ${pausedMessage(facts)}`;
+    case 'in-the-way':
+      return pausedMessage(facts);
+  }
+}
+
+/** What a pause is to this box: nothing where nobody asks for one, a word beside what is so anyway, or what it waits for. */
+function pauseFor({ phase }: Plan, facts: Facts): 'none' | 'beside' | 'in-the-way' {
+  const { box } = facts.ownership;
+  if (!isPaused(facts)) return 'none';
+  if (facts.engineDown !== null) return 'beside';
+  if (phase === 'absent' && box === null && !facts.hasLease) return 'none';
+  return phase === 'ready' && box?.state === 'running' ? 'beside' : 'in-the-way';
+}
+
+function stateMessage(plan: Plan, facts: Facts): string {
   if (facts.engineDown !== null) return `the container engine does not answer: ${facts.engineDown}`;
   const { context, phase, step } = plan;
   switch (phase) {
     case 'absent':
+      if (waitsForDrain(facts)) return drainedMessage(facts);
       if (facts.ownership.foreign !== null) return foreignMessage(facts);
       return context.lastReap === null
         ? 'there is no box'
@@ -91,6 +113,8 @@ function verdictsOf(plan: Plan, facts: Facts): Record<ConditionType, Verdict> {
 
 function readyVerdict(plan: Plan, facts: Facts): Verdict {
   const message = messageOf(plan, facts);
+  if (pauseFor(plan, facts) === 'in-the-way') return ['False', 'Paused', message];
+  if (plan.phase === 'absent' && waitsForDrain(facts)) return ['False', 'Drained', message];
   const reasons: Record<Phase, Reason> = {
     absent: 'Absent',
     provisioning: 'Provisioning',

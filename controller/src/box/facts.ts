@@ -2,6 +2,7 @@ import type { BoxClass } from '#shared/box-class.ts';
 import type { Fault } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Desired } from '#shared/lease.ts';
+import type { ModeView } from '#shared/operator-schemas.ts';
 import type { PullProgress } from '#shared/status.ts';
 import type { BoxSpec } from './observed.ts';
 import type { Ownership } from './ownership.ts';
@@ -55,6 +56,8 @@ export interface Facts {
   readonly amnesty: { readonly id: string; readonly graceMs: number; readonly cause: string } | null;
   /** what a box without desired state gets, ms */
   readonly orphanGraceMs: number;
+  /** what an operator lets the reconciler do */
+  readonly mode: ModeView;
   /** null = an idle reap may be committed now; else when the pacer allows the next (Redis TIME) */
   readonly pacedUntil: number | null;
 }

@@ -5,9 +5,13 @@ import { type BoxContext, freshContext } from './context.ts';
 import { drains, drainsWhen, isReplacement, reapingRules, urgentDrains } from './draining.ts';
 import type { Facts } from './facts.ts';
 import { keepOf } from './holding.ts';
+import { paused } from './modes.ts';
 import { converge, convergeAsked, diedWhileProbed, provisioningFaults } from './provisioning.ts';
 import { readyRules } from './ready.ts';
 import { engineDown, type Rule } from './rules.ts';
+
+/** First in every state: an operator's pause, then an engine of which nothing is known. */
+const untouched = [paused, engineDown];
 
 /**
  * The life of a box. Pure: one event carries all facts, one action carries the one command; no clock, no I/O, no actors.
@@ -15,6 +19,7 @@ import { engineDown, type Rule } from './rules.ts';
  * INVARIANTS
  * - The last rule of every state is its default, so every combination of facts is handled.
  * - A command is planned only together with the state that waits for its effect.
+ * - While an operator pauses the reconciler, no state changes and nothing is commanded.
  * - `reaping` leaves only when the container that it drains is gone: a drain is never undone.
  * - `failed` leaves by itself: by its time, a new generation, a wish, or because nobody asks any more.
  */
@@ -33,15 +38,15 @@ export const boxMachine = setup({
   context: freshContext,
   initial: 'absent',
   states: {
-    absent: observed([engineDown, ...drains, ...converge]),
+    absent: observed([...untouched, ...drains, ...converge]),
     provisioning: {
       initial: 'creating',
       states: {
-        pulling: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge]),
-        creating: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge]),
-        starting: observed([engineDown, ...urgentDrains, ...provisioningFaults, ...drains, ...converge]),
+        pulling: observed([...untouched, ...urgentDrains, ...provisioningFaults, ...drains, ...converge]),
+        creating: observed([...untouched, ...urgentDrains, ...provisioningFaults, ...drains, ...converge]),
+        starting: observed([...untouched, ...urgentDrains, ...provisioningFaults, ...drains, ...converge]),
         probing: observed([
-          engineDown,
+          ...untouched,
           ...urgentDrains,
           ...provisioningFaults,
           ...drains,
@@ -53,19 +58,19 @@ export const boxMachine = setup({
     ready: {
       initial: 'active',
       states: {
-        active: observed([engineDown, ...readyRules]),
-        idle: observed([engineDown, ...readyRules]),
+        active: observed([...untouched, ...readyRules]),
+        idle: observed([...untouched, ...readyRules]),
       },
     },
     reaping: {
       initial: 'stopping',
       states: {
-        stopping: observed([engineDown, ...reapingRules]),
-        removing: observed([engineDown, ...reapingRules]),
+        stopping: observed([...untouched, ...reapingRules]),
+        removing: observed([...untouched, ...reapingRules]),
       },
     },
     failed: observed([
-      engineDown,
+      ...untouched,
       ...drainsWhen((context, facts) => !isReplacement(context, facts) || !isWaiting(context, facts)),
       {
         name: 'nothing is there and nobody asks any more',

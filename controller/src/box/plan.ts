@@ -6,6 +6,7 @@ import type { BoxContext } from './context.ts';
 import type { Facts } from './facts.ts';
 import { isIdleDue, wantedUntilOf } from './holding.ts';
 import { boxMachine } from './machine.ts';
+import { isPaused, waitsForDrain } from './modes.ts';
 import { isLive } from './ownership.ts';
 import { restoreAt, type StateValue, type StoredState, stateOf } from './snapshot.ts';
 
@@ -19,6 +20,8 @@ const pullLookMs = 5_000;
 const adoptLookMs = 5_000;
 
 export interface Plan {
+  /** the state that it was in */
+  readonly from: StateValue;
   readonly value: StateValue;
   readonly context: BoxContext;
   readonly phase: Phase;
@@ -32,7 +35,8 @@ export interface Plan {
 
 /** One step of the machine: the stored state and the facts give the next state and at most one command. */
 export function planNext(stored: StoredState | null, facts: Facts): Plan {
-  const [snapshot, actions] = transition(boxMachine, restoreAt(stored, facts), { type: 'OBSERVED', facts });
+  const before = restoreAt(stored, facts);
+  const [snapshot, actions] = transition(boxMachine, before, { type: 'OBSERVED', facts });
   let command: Command = noCommand;
   let rule = '';
   for (const action of actions) {
@@ -45,7 +49,8 @@ export function planNext(stored: StoredState | null, facts: Facts): Plan {
   const value = stateOf(snapshot);
   const { phase, step } = phaseOf(value);
   const { context } = snapshot;
-  return { value, context, phase, step, command, rule, requeueAfterMs: requeueOf(phase, step, context, facts) };
+  const requeueAfterMs = requeueOf(phase, step, context, facts);
+  return { from: stateOf(before), value, context, phase, step, command, rule, requeueAfterMs };
 }
 
 /** The only place that names a phase for a state. */
@@ -59,6 +64,8 @@ export function phaseOf(value: StateValue): { phase: Phase; step: Step | null } 
 /** Deadlines are data: there is no timer for a box anywhere but the queue's one. */
 function requeueOf(phase: Phase, step: Step | null, context: BoxContext, facts: Facts): number | null {
   const { now } = facts;
+  // A change of the mode wakes everybody.
+  if (isPaused(facts)) return null;
   if (facts.engineDown !== null) {
     if (facts.hasLease) return engineDownLookMs;
     return phase === 'absent' ? null : engineDownIdleLookMs;
@@ -66,6 +73,7 @@ function requeueOf(phase: Phase, step: Step | null, context: BoxContext, facts: 
   const adoptAt = consentedForeign(facts) === null ? [] : [now + adoptLookMs];
   switch (phase) {
     case 'absent':
+      if (waitsForDrain(facts)) return null;
       if (facts.hasLease || facts.ownership.box !== null || facts.desired?.deletedAt !== undefined) return 0;
       if (adoptable(facts) !== null) return 0;
       return soonest(now, adoptAt);

@@ -4,6 +4,7 @@ import { type BoxContext, freshContext } from './context.ts';
 import { removeCommand } from './draining.ts';
 import type { Facts } from './facts.ts';
 import { died, failure, faultFailure, outsideFailure, pausedFailure, realFault } from './failing.ts';
+import { drained } from './modes.ts';
 import type { ContainerView } from './observed.ts';
 import { type Rule, withBox } from './rules.ts';
 
@@ -138,6 +139,7 @@ const unasked: readonly Rule[] = [
 
 /** Nothing is there, and somebody asks. The last of these is the default of its state. */
 const making: readonly Rule[] = [
+  drained,
   {
     name: 'its class is not configured',
     when: (_context, facts) => facts.boxClass === null,

@@ -60,6 +60,11 @@ function phaseIsReaping(value: StateValue | undefined): boolean {
   return typeof value === 'object' && 'reaping' in value;
 }
 
+/** A state's name, as rules and people have it: `provisioning.pulling`. */
+export function stateName(value: StateValue): string {
+  return typeof value === 'string' ? value : Object.entries(value).flat().join('.');
+}
+
 /** The state as it is stored. */
 export function stateOf(snapshot: BoxSnapshot): StateValue {
   return StateValue.parse(snapshot.value);

@@ -18,7 +18,7 @@ const nothingThere: Ownership = { box: null, misnamed: false, extras: [], foreig
 /** Where the facts of a pass come from, besides the record that was read. */
 export interface Sources {
   readonly runtime: BoxRuntime;
-  readonly operations: Operations;
+  readonly operations: Pick<Operations, 'pullOf' | 'wasPulled' | 'stopping'>;
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
   /** `{workdir}/homes` as the Docker host sees it */
@@ -94,6 +94,7 @@ function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass |
     stopping: sources.operations.stopping(),
     amnesty: state.amnesty === null ? null : { ...state.amnesty, graceMs: orphanGraceMs },
     orphanGraceMs,
+    mode: record.mode,
     pacedUntil: state.pacedMs > 0 ? record.now + state.pacedMs : null,
   };
 }

@@ -1,18 +1,18 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
-import type { BoxRecord, BoxStatus, StatusBody } from '#shared/status.ts';
-import { statusBodyOf } from '../box/conditions.ts';
+import type { BoxRecord } from '#shared/status.ts';
 import type { Facts } from '../box/facts.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { isLive } from '../box/ownership.ts';
-import { type Plan, planNext } from '../box/plan.ts';
+import type { Plan } from '../box/plan.ts';
 import type { TokenBucket } from '../queue/token-bucket.ts';
-import type { Commit, Intent, StatusStore } from '../store/status-store.ts';
+import type { StatusStore } from '../store/status-store.ts';
+import { commitOf } from './commit.ts';
+import { type Decision, decide } from './decide.ts';
 import type { Executor } from './executor.ts';
-import { gatherFacts, type Sources } from './gather.ts';
+import type { PassState, Sources } from './gather.ts';
 import type { Outcome } from './operations.ts';
 import type { Pacer } from './pacer.ts';
 import type { Trust } from './trust.ts';
@@ -101,44 +101,26 @@ export class Reconciler {
     const listed = this.listed.get(user) ?? null;
     this.listed.delete(user);
     const record = await this.store.read(user);
-    let { facts, plan, body } = await this.plan(record, listed, false);
-    const hasNothingToDo = (): boolean => plan.command.type === 'none' && isUnchanged(record.status, plan, facts, body);
-    // A list is good enough to see that nothing is to be done; to do something, look at the box itself.
-    if (listed !== null && !hasNothingToDo()) ({ facts, plan, body } = await this.plan(record, null, true));
-    if (hasNothingToDo()) {
+    const decision = await decide(this.sources, record, this.stateOf(user, listed), this.signal);
+    const { facts, plan } = decision;
+    this.log.debug({ user, from: record.status?.value ?? null, rule: plan.rule }, 'plan');
+    if (decision.isNothing) {
       this.forgetOutcome(facts);
       return this.done(facts, plan);
     }
-    return await this.commitAndExecute(record, facts, plan, body);
+    return await this.commitAndExecute(record, decision);
   }
 
-  private async plan(
-    record: BoxRecord,
-    listed: readonly ContainerView[] | null,
-    thorough: boolean,
-  ): Promise<{ facts: Facts; plan: Plan; body: StatusBody }> {
-    const last = this.outcomes.get(record.user) ?? null;
-    const beside = last?.command === 'stop' || last?.command === 'remove';
-    const state = {
-      listed,
-      thorough: thorough || beside,
-      last,
-      amnesty: this.trust.amnesty(),
-      pacedMs: this.pacer.waitMs(),
-    };
-    const facts = await gatherFacts(this.sources, record, state, this.signal);
-    const plan = planNext(record.status, facts);
-    this.log.debug({ user: record.user, from: record.status?.value ?? null, rule: plan.rule }, 'plan');
-    return { facts, plan, body: statusBodyOf(plan, facts, record.status) };
+  /** What this process knows for a pass of this user beside the record and the engine; asking changes nothing. */
+  stateOf(user: UserName, listed: readonly ContainerView[] | null): PassState {
+    const last = this.outcomes.get(user) ?? null;
+    const thorough = last?.command === 'stop' || last?.command === 'remove';
+    return { listed, thorough, last, amnesty: this.trust.amnesty(), pacedMs: this.pacer.waitMs() };
   }
 
-  private async commitAndExecute(
-    record: BoxRecord,
-    facts: Facts,
-    plan: Plan,
-    body: StatusBody,
-  ): Promise<{ requeueAfterMs: number | null }> {
+  private async commitAndExecute(record: BoxRecord, decision: Decision): Promise<{ requeueAfterMs: number | null }> {
     const { user } = record;
+    const { facts, plan } = decision;
     const { command } = plan;
     const isIdleReap = 'cause' in command && command.cause === 'idle' && record.status?.phase !== 'reaping';
     const place = isIdleReap ? this.pacer.tryTake() : null;
@@ -146,12 +128,10 @@ export class Reconciler {
     // Before the commit, because a command must follow its commit at once.
     if (command.type !== 'none') await this.bucket.take(this.signal);
     const committedAtMs = this.clock.monotonicMs();
-    const result = await this.statusStore
-      .commit(this.token, commitOf(record, facts, plan, body))
-      .catch((error: unknown) => {
-        place?.giveBack();
-        throw error;
-      });
+    const result = await this.statusStore.commit(this.token, commitOf(record, decision)).catch((error: unknown) => {
+      place?.giveBack();
+      throw error;
+    });
     if (!result.ok) {
       place?.giveBack();
       this.log.debug({ user, refused: result.refused, detail: result.detail, rule: plan.rule }, 'commit refused');
@@ -190,68 +170,4 @@ export class Reconciler {
     }
     return { requeueAfterMs: plan.requeueAfterMs };
   }
-}
-
-function commitOf(record: BoxRecord, facts: Facts, plan: Plan, body: StatusBody): Commit {
-  const { status, user } = record;
-  const { context, phase } = plan;
-  const container = containerOf(facts, plan);
-  return {
-    user,
-    version: status?.version ?? 0,
-    phase,
-    containerId: container.id,
-    containerGeneration: container.generation,
-    keepUntil: context.keepUntil,
-    keepCause: context.keepCause,
-    body,
-    intent: intentOf(plan),
-    events: eventsOf(status, body),
-  };
-}
-
-/** The container that the status speaks of: the one being drained, else the box. */
-function containerOf(facts: Facts, plan: Plan): { id: string; generation: number } {
-  const { box, extras, foreign } = facts.ownership;
-  const id = plan.phase === 'reaping' ? plan.context.drainId : (box?.id ?? '');
-  const container = [box, ...extras, foreign].find((candidate) => candidate?.id === id);
-  return { id, generation: container?.generation ?? 0 };
-}
-
-function intentOf({ command, phase, context }: Plan): Intent {
-  if (command.type === 'forget') return { kind: 'forget' };
-  if ('cause' in command && command.cause !== null) {
-    return { kind: 'drain', cause: command.cause, containerId: command.id };
-  }
-  // Also where a drain begins without a command, as while an earlier stop of this process still runs: who begins one asks.
-  if (phase !== 'reaping' || context.drainCause === null) return { kind: 'none' };
-  return { kind: 'drain', cause: context.drainCause, containerId: context.drainId };
-}
-
-/** What is worth a line in the box's history: every new reason; each phase has reasons of its own. */
-function eventsOf(status: BoxStatus | null, body: StatusBody): { reason: string; message: string }[] {
-  const ready = body.conditions.find((condition) => condition.type === 'Ready');
-  const before = status?.conditions.find((condition) => condition.type === 'Ready');
-  if (ready === undefined || before?.reason === ready.reason) return [];
-  return [{ reason: ready.reason, message: ready.message }];
-}
-
-function isUnchanged(status: BoxStatus | null, plan: Plan, facts: Facts, body: StatusBody): boolean {
-  // Who waits is told what for, also when the engine does not answer at the very first look.
-  if (status === null) return plan.phase === 'absent' && !facts.hasLease;
-  const { context } = plan;
-  const { id, generation } = containerOf(facts, plan);
-  return (
-    status.phase === plan.phase &&
-    (status.containerId ?? '') === id &&
-    status.containerGeneration === generation &&
-    status.keepUntil === context.keepUntil &&
-    status.keepCause === context.keepCause &&
-    isDeepStrictEqual(bodyOf(status), body)
-  );
-}
-
-function bodyOf(status: BoxStatus): StatusBody {
-  const { value, context, step, conditions, message, progress, observedGeneration, lastReap, readyAt } = status;
-  return { value, context, step, conditions, message, progress, observedGeneration, lastReap, readyAt };
 }

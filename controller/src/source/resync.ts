@@ -2,6 +2,7 @@ import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
 import { type InstallationId, type UserName, UserName as UserNameSchema, userOfBoxName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
+import type { ModeView, ReconcilerMode } from '#shared/operator-schemas.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { isLive, isOurs } from '../box/ownership.ts';
 import type { WorkQueue } from '../queue/work-queue.ts';
@@ -13,6 +14,8 @@ import type { RunningBox } from '../sweep/marks.ts';
 
 /** While the engine's events do not come, everything is looked at this often. */
 const withoutEventsEveryMs = 5_000;
+/** Who the scripts say has set a mode that could not be read. */
+const repairer = 'spoonbox';
 
 /**
  * Looks at everything from time to time: one list of containers, and the users of Redis. Events and wake-ups only make it
@@ -35,6 +38,8 @@ export class Resync {
   private streamIsUp = false;
   private interrupt: AbortController | null = null;
   private again = false;
+  /** for the log alone: every pass reads the mode itself */
+  private toldMode: ModeView | null = null;
   private endedAtMs: number | null = null;
   private heardSince: Set<UserName> | null = null;
 
@@ -111,10 +116,12 @@ export class Resync {
   private async once(signal: AbortSignal): Promise<void> {
     this.heardSince = new Set();
     this.runtime.forgetImages();
+    let mode: ReconcilerMode;
     try {
       const amnesty = this.trust.amnesty();
+      mode = await this.mode();
       const known = new Set(await this.store.users());
-      const containers = await this.listed(known, signal);
+      const containers = await this.listed(known, mode, signal);
       const byUser = this.grouped(containers, known);
       const running = [...byUser].filter(([, views]) =>
         views.some((view) => isOurs(view, this.installation) && isLive(view)),
@@ -138,15 +145,30 @@ export class Resync {
     } finally {
       this.heardSince = null;
     }
-    await this.runtime.removeLeftHelpers(signal);
+    if (mode !== 'pause') await this.runtime.removeLeftHelpers(signal);
     this.endedAtMs = this.clock.monotonicMs();
   }
 
+  /** What an operator lets the reconciler do now; a change is logged, and one that was damage is warned of. */
+  private async mode(): Promise<ReconcilerMode> {
+    const { mode } = await this.store.mode();
+    if (this.toldMode !== null && (this.toldMode.mode !== mode.mode || this.toldMode.since !== mode.since)) {
+      this.log[mode.by === repairer ? 'warn' : 'info']({ ...mode }, "the reconciler's mode was set");
+    }
+    this.toldMode = mode;
+    return mode.mode;
+  }
+
   /** Where the engine does not answer, everybody's pass finds that out and says so in the status. */
-  private async listed(known: ReadonlySet<UserName>, signal: AbortSignal): Promise<ContainerView[]> {
+  private async listed(
+    known: ReadonlySet<UserName>,
+    mode: ReconcilerMode,
+    signal: AbortSignal,
+  ): Promise<ContainerView[]> {
     try {
       // A network that cannot be made keeps new boxes from starting, not the others from being looked at.
-      await this.runtime.ensureNetwork(signal).catch((error: unknown) => {
+      const network = mode === 'pause' ? Promise.resolve() : this.runtime.ensureNetwork(signal);
+      await network.catch((error: unknown) => {
         signal.throwIfAborted();
         this.log.warn({ error }, 'the network of the boxes could not be made');
       });

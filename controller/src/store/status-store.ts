@@ -2,12 +2,20 @@ import { z } from 'zod';
 import { fromJson, type IdlePolicies, userScriptKeys } from '#shared/box-store.ts';
 import type { Keys, UserName } from '#shared/identity.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
+import type { ReconcilerMode } from '#shared/operator-schemas.ts';
 import type { DrainCause, Phase, StatusBody } from '#shared/status.ts';
 
 export type Intent =
   | { readonly kind: 'none' }
   | { readonly kind: 'drain'; readonly cause: DrainCause; readonly containerId: string }
   | { readonly kind: 'forget' };
+
+export interface CommitEvent {
+  readonly reason: string;
+  readonly message: string;
+  /** where the state of the machine changed */
+  readonly edge?: { readonly from: string; readonly to: string; readonly rule: string };
+}
 
 export interface Commit {
   readonly user: UserName;
@@ -20,7 +28,9 @@ export interface Commit {
   readonly keepCause: string;
   readonly body: StatusBody;
   readonly intent: Intent;
-  readonly events: readonly { readonly reason: string; readonly message: string }[];
+  readonly events: readonly CommitEvent[];
+  /** that the pass read: the commit is refused where it is another by now */
+  readonly mode: ReconcilerMode;
 }
 
 export type CommitResult =
@@ -57,6 +67,7 @@ export function createStatusStore(options: { redis: RedisPort; keys: Keys; polic
         JSON.stringify(intent),
         policies,
         JSON.stringify(events),
+        commit.mode,
       ]);
       const parsed = CommitReply.parse(fromJson(reply));
       return 'refused' in parsed ? { ok: false, ...parsed } : { ok: true };

@@ -18,7 +18,7 @@ export const sweepLimits = {
 } as const;
 
 export interface SweepOptions {
-  readonly store: Pick<BoxStore, 'users' | 'sessions' | 'read' | 'gateways' | 'sweepSession' | 'endSession'>;
+  readonly store: Pick<BoxStore, 'mode' | 'users' | 'sessions' | 'read' | 'gateways' | 'sweepSession' | 'endSession'>;
   readonly runtime: Pick<BoxRuntime, 'sessionMarks' | 'endSession'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -32,7 +32,7 @@ export interface SweepOptions {
  * Ends the terminals that nobody owns, as `end-session.ts` says. What runs in a box without a record is found by its mark. One
  * term's; the next one begins anew.
  *
- * INVARIANT: nothing is ended while Redis is not trusted, and a record only while it still is the gateway's that was judged.
+ * INVARIANT: nothing is ended while Redis is not trusted or the reconciler is paused, and a record only while it still is the gateway's that was judged.
  */
 export class Sweep {
   readonly #options: SweepOptions;
@@ -66,12 +66,12 @@ export class Sweep {
   }
 
   async round(signal: AbortSignal): Promise<void> {
-    if (!this.#isTrusted(signal)) {
+    const { store } = this.#options;
+    if (!this.#isTrusted(signal) || (await store.mode()).mode.mode === 'pause') {
       this.#missing.clear();
       this.#doubtful.clear();
       return;
     }
-    const { store } = this.#options;
     const { now, gateways } = await store.gateways();
     const expiresAt = new Map(gateways.map((gateway) => [gateway.id, gateway.expiresAt]));
     const missing = new Map<string, number>();

@@ -147,12 +147,15 @@ export const answers = target('what the scripts answer', 40, replies, () => ({
       body: StatusBody.parse(body),
       intent: { kind: 'none' },
       events: [],
+      mode: 'run',
     } as const;
     const calls: (() => Promise<unknown>)[] = [
       () => store.take(take),
       () => store.renew(alice, id, null, noActivity),
       () => store.release(alice, id, 'x'),
       () => store.wish(alice, { wish: 'reap' }, 'x'),
+      () => store.mode(),
+      () => store.setMode({ mode: 'run' }, 'x'),
       () => store.registerGateway({ id: 'g', address: 'a', fingerprint: '' }, 1),
       () => store.useToken('jti', 1),
       () => leader.look(candidate),

@@ -1,0 +1,14 @@
+-- An operator sets the reconciler's mode. Every pass reads it, and the commit script asks again: after this answer no command
+-- of another mode is permitted any more.
+-- KEYS 1 mode
+-- ARGV 1 wake channel  2 what wakes everybody  3 run | drain | pause  4 reason  5 by
+-- Returns JSON {now, mode: {mode, reason, by, since}}
+-- @include _common
+-- @include _mode
+
+local wake_channel, everybody, mode, reason, by = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local now = clock()
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'mode', mode, 'reason', reason, 'by', by, 'since', int(now))
+redis.call('PUBLISH', wake_channel, everybody)
+return cjson.encode({ now = now, mode = load_mode(KEYS[1], now) })
