@@ -7,7 +7,7 @@ import { RelativeTime } from '../ui/time.tsx';
 const badWhenTrue = new Set(['NameTaken']);
 const neutral = new Set(['Idle']);
 
-/** Each condition with its reason; where it is not well, also what the reason means and what to do. */
+/** Each condition with its reason; where it is ill, also what the reason means and what to do. */
 export function Conditions({ conditions }: { readonly conditions: BoxView['conditions'] }) {
   const reasons = useAsked((signal) => api.reasons(signal), null, '').answer ?? [];
   return (
@@ -32,7 +32,7 @@ export function Conditions({ conditions }: { readonly conditions: BoxView['condi
                   </span>
                 </p>
                 {message !== '' && <p>{message}</p>}
-                {text !== undefined && health !== 'well' && (
+                {text !== undefined && health === 'ill' && (
                   <p className="quiet">
                     {text.means} {text.whatToDo}
                   </p>
