@@ -18,7 +18,7 @@ export const exitCodesHelp = `Exit codes
   2    wrong usage
   69   the server cannot be reached
   75   not yet: the state store does not answer, or the box was not ready in time
-  77   the token is refused
+  77   the token is refused, or its role does not allow this
   130  interrupted
   attach, exec: the exit code of the shell or command, or 255 when it ended otherwise`;
 
@@ -30,7 +30,7 @@ export function exitCodeOf(error: unknown): number | null {
   if (!(error instanceof SpoonboxError)) return null;
   if (!(error instanceof ApiRefusal)) return exitCodes.failed;
   const { status, code } = error.problem;
-  if (status === 401) return exitCodes.tokenRefused;
+  if (status === 401 || code === 'role-too-low') return exitCodes.tokenRefused;
   return code === 'redis-unavailable' || code === 'shutting-down' ? exitCodes.notYet : exitCodes.failed;
 }
 

@@ -1,5 +1,7 @@
 import { adopt } from './commands/adopt.ts';
+import { apiToken } from './commands/api-token.ts';
 import { attach } from './commands/attach.ts';
+import { consoleLink } from './commands/console.ts';
 import { deleteBox } from './commands/delete.ts';
 import { describe } from './commands/describe.ts';
 import { exec } from './commands/exec.ts';
@@ -26,6 +28,8 @@ const commands: readonly Command[] = [
   adopt,
   token,
   replay,
+  apiToken,
+  consoleLink,
 ];
 
 const help = `spoonbox: a box of their own for every user

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import type { AccessStore } from '#shared/access-store.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
 import { StartError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
+import { createTokenCheck } from '#shared/token-check.ts';
 import { Admission } from './admission.ts';
 import { ConnectRate } from './connect-rate.ts';
 import { endedBy } from './ending.ts';
@@ -29,8 +31,8 @@ export interface GatewayOptions {
   readonly terminalOf: SessionDeps['terminalOf'];
   readonly recordings: SessionDeps['recordings'];
   readonly secret: string;
-  /** how commands are run, and the token that runs them in every box; null: only terminals */
-  readonly jobs: { readonly commands: BoxCommands; readonly apiToken: string } | null;
+  /** how commands are run, and the tokens that run them in every box; null: only terminals */
+  readonly jobs: { readonly commands: BoxCommands; readonly apiToken: string; readonly access: AccessStore } | null;
   readonly allowedOrigins: readonly string[];
   readonly bind: string;
   /** 0 = any free one */
@@ -91,7 +93,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       rate,
       allowedOrigins,
       commands: options.jobs.commands,
-      secrets: { apiToken: options.jobs.apiToken, tokenSecret: options.secret },
+      secrets: {
+        apiTokens: createTokenCheck({ internalToken: options.jobs.apiToken, store: options.jobs.access, clock }),
+        tokenSecret: options.secret,
+      },
       spend: (jti) => admission.spend(jti),
     });
   const server = createGatewayServer({

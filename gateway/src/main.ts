@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { createAccessStore } from '#shared/access-store.ts';
 import type { BoxClass } from '#shared/box-class.ts';
 import { createBoxStore } from '#shared/box-store.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
@@ -31,9 +32,10 @@ await runProcess('gateway', async (signal) => {
   const installation = readInstallation(config.workdir, config.installationId);
   const classes = loadClasses(config.classesDir, config);
   const redis = connectRedis(config.redisUrl, log);
+  const keys = keysOf(installation);
   const store = createBoxStore({
     redis,
-    keys: keysOf(installation),
+    keys,
     policies: idlePoliciesOf(classes),
     defaultClass: defaultClassName,
   });
@@ -49,7 +51,11 @@ await runProcess('gateway', async (signal) => {
     terminalOf: (name) => terminalSettings(classes.get(name) ?? classes.get(defaultClassName)),
     recordings,
     secret: config.terminalSecret,
-    jobs: { commands: createDockerCommands({ connect, clock, log }), apiToken: config.internalToken },
+    jobs: {
+      commands: createDockerCommands({ connect, clock, log }),
+      apiToken: config.internalToken,
+      access: createAccessStore({ redis, keys }),
+    },
     allowedOrigins: config.allowedOrigins,
     bind: config.bind,
     port: config.gatewayPort,

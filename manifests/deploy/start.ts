@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { consoleLine } from './machine/console-line.ts';
 import { ensureEngine } from './machine/engine.ts';
 import { ensureBoxImage } from './machine/image.ts';
 import { endLeftovers, serviceSpecs } from './machine/installation.ts';
@@ -79,12 +80,14 @@ async function start(
       ),
     );
     writePrivately(places.client, `${JSON.stringify(specs.client, undefined, 2)}\n`);
+    const link = await consoleLine(specs.client, signal);
     say(`
 Spoonbox runs.
   API               ${specs.client.server}
   terminals         ${specs.client.gateway}
   token             in ${places.client}
   logs              ${places.logs}
+  console           ${link}
 
 In a second shell:  npx spoonbox attach alice
 Ctrl-C stops the two processes and leaves boxes running; npm run down stops everything.

@@ -9,7 +9,7 @@ import type { TerminalErrorCode } from './terminal-protocol.ts';
  * a terminal is at `/v1/terminal`), `container` (ignored). Ours: `user`, and `directory` below the home, where the command
  * starts otherwise.
  *
- * TOKEN. `Authorization: Bearer` with the API's token or a terminal token of mode rw; the same as a subprotocol entry
+ * TOKEN. `Authorization: Bearer` with a token of the API, of role jobs or admin, or a terminal token of mode rw; the same as a subprotocol entry
  * (`base64url.bearer.authorization.k8s.io.<base64url>`, `token.<terminal token>`); a terminal token also as `?token=`.
  *
  * FRAMES. The first byte of a message is its channel. The command gets what comes on channel 0 as it comes, and the end of
@@ -73,6 +73,7 @@ export const execRefusals = {
   'tty-refused': { status: 400, text: 'commands have no terminal; open one instead' },
   'token-wrong': { status: 401, text: 'the token is none that may run commands' },
   'token-read-only': { status: 403, text: 'the token allows to look only' },
+  'role-too-low': { status: 403, text: 'the token of the API does not allow to run commands' },
   'token-of-other': { status: 403, text: 'the token is another user’s' },
   'too-many-jobs': { status: 429, text: 'too many commands run' },
 } as const satisfies Readonly<Record<string, { status: number; text: string }>>;

@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
-import { type ApiHealth, createApi, type RunningApi } from '../../controller/src/api/api.ts';
+import { Redis } from 'ioredis';
+import { type ApiConfig, type ApiHealth, createApi, type RunningApi } from '../../controller/src/api/api.ts';
 import type { WatchLimits } from '../../controller/src/api/watch.ts';
 import { BoxClass, type BoxClasses } from '#shared/box-class.ts';
 import { type BoxStore, createBoxStore, fromJson, userScriptKeys } from '#shared/box-store.ts';
@@ -45,6 +46,12 @@ export interface ApiWorld {
   readonly reads: { count: number };
   /** every log line so far */
   readonly logged: string[];
+  /** One more process on the same Redis. */
+  another(changes?: Partial<ApiConfig>): Promise<{ readonly url: string; close(): Promise<void> }>;
+  /** What Redis says of this token happened `ms` longer ago. */
+  passTokenTime(id: string, ms: number): Promise<void>;
+  /** All keys, and what hashes and strings hold. */
+  dump(): Promise<string>;
   /** Writes a status as the reconciler would: as the leader, with the version it read. */
   commit(user: string, status: StatusFields): Promise<void>;
   /** After a delete, as the reconciler would once no container is left. */
@@ -89,7 +96,7 @@ export async function createApiWorld(
   };
   const health = { ok: true, reasons: [] as string[] };
   const apiHealth: ApiHealth = { ready: () => health, leader: () => ({ leads: true, holder: 'test' }) };
-  const api = createApi({
+  const parts = {
     store,
     redis: port,
     keys,
@@ -106,7 +113,8 @@ export async function createApiWorld(
     log,
     clock: systemClock,
     ...(options.watchLimits ? { watchLimits: options.watchLimits } : {}),
-  });
+  };
+  const api = createApi(parts);
   const url = await api.listen('127.0.0.1', 0);
   await port.run('lead', [keys.leader, keys.heartbeat, keys.marker], ['take', leaderToken, 600_000, 'test', 0, '']);
 
@@ -118,6 +126,31 @@ export async function createApiWorld(
     health,
     reads,
     logged,
+    async another(changes = {}) {
+      const other = createApi({ ...parts, config: { ...parts.config, ...changes } });
+      const at = await other.listen('127.0.0.1', 0);
+      return { url: at, close: () => other.close() };
+    },
+    async passTokenTime(id, ms) {
+      const command = new Redis(redis.url);
+      const record = JSON.parse((await command.hget(keys.apiTokens, id)) ?? '');
+      record.expiresAt -= ms;
+      await command.hset(keys.apiTokens, id, JSON.stringify(record));
+      command.disconnect();
+    },
+    async dump() {
+      const command = new Redis(redis.url);
+      const found: unknown[] = [];
+      for (const key of await command.keys('*')) {
+        const type = await command.type(key);
+        found.push(
+          key,
+          type === 'hash' ? await command.hgetall(key) : type === 'string' ? await command.get(key) : null,
+        );
+      }
+      command.disconnect();
+      return JSON.stringify(found);
+    },
     async commit(user, status) {
       await runCommit(port, keys, UserName.parse(user), realStore, status, { kind: 'none', cause: '' });
     },

@@ -21,6 +21,8 @@ export interface CliWhere {
   readonly server?: string;
   readonly token?: string;
   readonly cwd?: string;
+  /** instead of this process's own PATH */
+  readonly path?: string;
   /** run under a terminal of its own, made by script(1) */
   readonly tty?: boolean;
   /** in that terminal: another size, as soon as there is this file */
@@ -34,6 +36,7 @@ export function startCli(args: readonly string[], where: CliWhere = {}): CliProc
     ...environment,
     ...(where.server === undefined ? {} : { SPOONBOX_SERVER: where.server }),
     ...(where.token === undefined ? {} : { SPOONBOX_TOKEN: where.token }),
+    ...(where.path === undefined ? {} : { PATH: where.path }),
   };
   const options = { cwd: where.cwd ?? tmpdir(), env };
   const quoted = [process.execPath, cli, ...args].map((arg) => `'${arg}'`).join(' ');

@@ -134,6 +134,41 @@ test('token has three forms', async () => {
   expect(TerminalTokenReply.parse(JSON.parse(json.out)).session).toBe('s1');
 });
 
+describe('tokens of the API', () => {
+  test('are made, listed without their secret, used, and revoked', async () => {
+    const made = await run('api-token', 'create', '--name', 'graph ana', '--role', 'viewer', '--ttl', '2d');
+    expect([made.code, made.out]).toEqual([0, expect.stringMatching(/^sbx_[a-z0-9]{12}_[\w-]{43}\n$/)]);
+    const secret = made.out.trim();
+    const id = secret.slice(4, 16);
+    const viewer = (...args: string[]): Promise<CliRun> => runCli(args, { server: world.url, token: secret });
+    expect((await viewer('get', 'boxes')).code).toBe(0);
+    const refused = await viewer('lease', 'alice');
+    expect([refused.code, refused.err]).toEqual([
+      77,
+      expect.stringMatching(/needs the role jobs, and graph ana is viewer/),
+    ]);
+    const { out } = await run('api-token', 'list');
+    expect(out).toMatch(new RegExp(`^${id} +graph ana +viewer +\\S.* +in [12] d .*\\S`, 'm'));
+    expect(out).not.toContain(secret.slice(17));
+    expect((await run('api-token', 'revoke', id)).out).toBe(`token ${id} is revoked\n`);
+    expect((await viewer('get', 'boxes')).code).toBe(77);
+    expect(await run('api-token', 'revoke', id)).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/there is no token/),
+    });
+  });
+
+  test('a link to the console is printed alone, so that it can be piped', async () => {
+    const { code, out } = await run('console');
+    expect([code, out]).toEqual([
+      0,
+      expect.stringMatching(/^http:\/\/127\.0\.0\.1:3922\/console\/#login=[\w-]{43}\n$/),
+    ]);
+    const opened = await runCli(['console', '--open'], { server: world.url, token, path: '/nowhere' });
+    expect([opened.code, opened.err]).toEqual([1, expect.stringMatching(/xdg-open cannot be run/)]);
+  });
+});
+
 describe('wrong use and faults are one line, with an exit code', () => {
   test.each([
     [['explode'], 2, /no command explode/],
@@ -149,6 +184,12 @@ describe('wrong use and faults are one line, with an exit code', () => {
     [['release', 'alice'], 2, /LEASE is missing/],
     [['reap', 'alice', 'bob'], 2, /bob is one argument too many/],
     [['get', 'box', '..'], 2, /no user name/],
+    [['api-token'], 2, /say what to do/],
+    [['api-token', 'create', '--name', 'x'], 2, /say --name and --role/],
+    [['api-token', 'create', '--name', 'x', '--role', 'root'], 2, /is none of viewer, jobs, admin/],
+    [['api-token', 'create', '--name', 'x', '--role', 'jobs', '--ttl', '1s'], 1, /body\.ttlMs/],
+    [['api-token', 'revoke'], 2, /ID is missing/],
+    [['api-token', 'revoke', 'x'], 1, /a token id is 12/],
     [['get', 'box', 'a/b'], 1, /a user name is 1 to 39/],
     [['get', 'box', 'nobody'], 1, /nothing is known/],
     [['get', 'boxes', '--token', 'wrong'], 77, /token is wrong/],
@@ -171,12 +212,12 @@ describe('wrong use and faults are one line, with an exit code', () => {
 test('every command has a help with examples', async () => {
   const { out } = await run('--help');
   const [, list = ''] = /Commands\n([\s\S]*?)\n\n/.exec(out) ?? [];
-  const names = [...list.matchAll(/^ {2}(\w+) {3,}\S/gm)].map(([, name = '']) => name);
+  const names = [...list.matchAll(/^ {2}([\w-]+) {3,}\S/gm)].map(([, name = '']) => name);
   expect(names).toEqual(expect.arrayContaining(['attach', 'get', 'describe', 'lease', 'release', 'reap', 'token']));
   const helps = await Promise.all(names.map((name) => run(name, '--help')));
   for (const help of helps) {
     expect(help.code).toBe(0);
-    expect(help.out).toMatch(/Usage: spoonbox \w+[\s\S]*Examples\n {2}/);
+    expect(help.out).toMatch(/Usage: spoonbox [\w-]+[\s\S]*Examples\n {2}/);
   }
 });
 

@@ -5,6 +5,7 @@ import type { BoxExec } from '../../gateway/src/exec/port.ts';
 import { defaultConnectRates } from '../../gateway/src/connect-rate.ts';
 import { type Gateway, type GatewayOptions, startGateway } from '../../gateway/src/gateway.ts';
 import { defaultLimits, type GatewayLimits } from '../../gateway/src/limits.ts';
+import { type AccessStore, createAccessStore } from '#shared/access-store.ts';
 import { type BoxStore, createBoxStore, fromJson, userScriptKeys } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
 import { connectDocker } from '#shared/docker.ts';
@@ -27,6 +28,7 @@ export interface GatewayWorld {
   readonly redis: TestRedis;
   readonly installation: InstallationId;
   readonly store: BoxStore;
+  readonly access: AccessStore;
   /** every log line of the gateways, parsed by whoever asks */
   readonly logged: string[];
   newUser(): UserName;
@@ -35,7 +37,7 @@ export interface GatewayWorld {
     limits?: Partial<GatewayLimits>;
     origins?: string[];
     persist?: 'none' | 'tmux';
-    jobs?: GatewayOptions['jobs'];
+    jobs?: Omit<NonNullable<GatewayOptions['jobs']>, 'access'>;
     recordings?: GatewayOptions['recordings'];
     secret?: string;
   }): Promise<Gateway>;
@@ -64,6 +66,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
     policies: { '*': [1_800_000, 28_800_000] },
     defaultClass: 'default',
   });
+  const access = createAccessStore({ redis: port, keys });
   const gateways: Gateway[] = [];
   const leader = 'leader-of-the-test';
 
@@ -76,6 +79,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
     redis,
     installation,
     store,
+    access,
     lead,
     logged,
     newUser: () => UserName.parse(`gwtest-${randomBytes(5).toString('hex')}`),
@@ -89,7 +93,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
         terminalOf: () => ({ persist: options.persist ?? 'none', record: 'off', attachedIdleMs: 28_800_000 }),
         recordings: options.recordings ?? null,
         secret: options.secret ?? secret,
-        jobs: options.jobs ?? null,
+        jobs: options.jobs ? { ...options.jobs, access } : null,
         allowedOrigins: options.origins ?? [],
         bind: '127.0.0.1',
         port: 0,

@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { BoxCommands } from '../../gateway/src/exec/command-port.ts';
 import { OutputFrames } from '../../gateway/src/exec/command-output.ts';
 import type { Gateway } from '../../gateway/src/gateway.ts';
-import { channel, exitCodeOf, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
+import { newApiToken } from '#shared/api-token.ts';
+import { channel, execPath, exitCodeOf, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
+import type { Role } from '#shared/operator-schemas.ts';
 import { signTerminalToken } from '#shared/terminal-token.ts';
 import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
 import { apiToken, type BareOptions, bareExec, bareJob } from './jobs-world.ts';
@@ -21,6 +23,12 @@ beforeAll(async () => {
   gateway = await world.gateway({ jobs, origins: ['https://spoon.example'], limits: { jobsPerUser: 2 } });
 });
 afterAll(() => world?.close());
+
+async function tokenOf(role: Role): Promise<string> {
+  const made = await world.access.makeToken({ name: `the ${role} of the test`, role });
+  if (made === null) throw new Error('there is no room for a token');
+  return made.token;
+}
 
 async function refusal(query: Record<string, string>, options: BareOptions = {}): Promise<[number, string]> {
   const answer = await bareExec(gateway.port, Object.entries(query), options);
@@ -63,6 +71,36 @@ describe('a request for a command', () => {
     expect(await refusal({ command: 'true' }, { bearer: readOnly })).toEqual([403, 'token-read-only']);
     const { token: foreign } = await signTerminalToken('another-long-random-secret', { user, mode: 'rw' });
     expect(await refusal({ command: 'true' }, { bearer: foreign })).toEqual([401, 'token-signature']);
+  });
+
+  it('is let in with a token of the API whose role is jobs or more, at both paths, and never with one in the URL', async () => {
+    const paths = (user: string): string[] => [execPath, `/api/v1/namespaces/any/pods/spoon-box-${user}/exec`];
+    for (const role of ['jobs', 'admin'] as const) {
+      const bearer = await tokenOf(role);
+      const user = world.newUser();
+      for (const path of paths(user)) {
+        const job = await bareExec(gateway.port, Object.entries({ ...good, user }), { bearer, path });
+        if ('code' in job) throw new Error(JSON.stringify(job));
+        job.socket.terminate();
+      }
+      expect(await refusal({ ...good, token: bearer }, { bearer: null })).toEqual([401, 'token-wrong']);
+    }
+    const viewer = await tokenOf('viewer');
+    for (const path of paths('alice')) {
+      expect(await refusal(good, { bearer: viewer, path })).toEqual([403, 'role-too-low']);
+    }
+    await vi.waitFor(() => expect(gateway.jobs).toBe(0));
+  });
+
+  it('is refused with a token of the API that was revoked, has expired, or never was', async () => {
+    const revoked = await world.access.makeToken({ name: 'gone', role: 'admin' });
+    const expired = await world.access.makeToken({ name: 'short', role: 'admin', ttlMs: 1 });
+    if (!revoked || !expired) throw new Error('there is no room for a token');
+    expect(await world.access.revokeToken(revoked.id)).toBe(true);
+    expect(await refusal(good, { bearer: revoked.token })).toEqual([401, 'token-wrong']);
+    await vi.waitFor(async () => expect((await world.access.findToken(expired.token)).ok).toBe(false));
+    expect(await refusal(good, { bearer: expired.token })).toEqual([401, 'token-expired']);
+    expect(await refusal(good, { bearer: newApiToken().token })).toEqual([401, 'token-wrong']);
   });
 
   it('is let in by every way of showing a terminal token, each token once, also by a terminal', async () => {
@@ -162,7 +200,13 @@ describe('a client that breaks the protocol', () => {
 
 describe('without the state store', () => {
   it('nothing is run, and the client is told to try later', async () => {
+    const [justUsed, unused] = [await tokenOf('jobs'), await tokenOf('jobs')];
+    (await bareJob(gateway.port, world.newUser(), ['true'], {}, { bearer: justUsed })).socket.terminate();
+    await vi.waitFor(() => expect(gateway.jobs).toBe(0));
     await world.redis.stop();
+    expect(await refusal(good, { bearer: unused })).toEqual([503, 'try-later']);
+    const known = await bareJob(gateway.port, world.newUser(), ['true'], {}, { bearer: justUsed });
+    expect(await known.status).toMatchObject({ status: 'Failure', reason: 'TryLater' });
     const token = await world.token(world.newUser());
     expect(await refusal({ command: 'true' }, { bearer: token })).toEqual([503, 'try-later']);
     const job = await bareJob(gateway.port, world.newUser(), ['true']);

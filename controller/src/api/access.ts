@@ -132,7 +132,7 @@ export function addAccess(
     if (login === null) return 'login-ended';
     const { name, tokenId, expiresAt, leftMs } = login;
     const id = hash.slice(0, 12);
-    const caller: Caller = { by: 'cookie', id, name: `${name} (console)`, role: 'admin', expiresAt, tokenId };
+    const caller: Caller = { by: 'cookie', id, name, role: 'admin', expiresAt, tokenId };
     memory.keep(hash, caller, since, Math.min(rememberedMs, leftMs));
     return caller;
   }

@@ -23,8 +23,9 @@ export function addLoginRoutes({ app, access, config }: Api): void {
     '/v1/login-links',
     { config: { role: 'admin' }, schema: { querystring: NoQuery, body: LoginLinkBody } },
     async (request, reply): Promise<LoginLinkReply> => {
-      const { name, tokenId } = callerOf(request);
-      const { code, expiresAt } = await fromStore(logins.makeCode({ name, tokenId }));
+      const { by, name, tokenId } = callerOf(request);
+      const maker = { name: by === 'cookie' ? name : `${name} (console)`, tokenId };
+      const { code, expiresAt } = await fromStore(logins.makeCode(maker));
       reply.header('cache-control', 'no-store');
       return { url: `${config.publicUrl}/console/#login=${code}`, expiresAt };
     },

@@ -12,9 +12,9 @@ export const loginTtlMs = 12 * 3_600_000;
 
 /** A console that is logged in, or the code with which one will be. */
 export interface Maker {
-  /** of the token that made the link */
+  /** as which the console asks, for people and events */
   readonly name: string;
-  /** its id; '' = the internal token. A console may nothing any more once that one is revoked or has expired */
+  /** the token that made the link; '' = the internal one. A console may nothing any more once that is revoked or has expired */
   readonly tokenId: string;
 }
 export interface Login extends Maker {

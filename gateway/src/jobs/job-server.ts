@@ -67,7 +67,7 @@ export function createJobServer(deps: JobServerDeps): JobServer {
     let place: JobPlace | null = null;
     try {
       countAddress(deps.rate, request);
-      const who = await whoAsks(deps.secrets, asked);
+      const who = await whoAsks(deps.secrets, asked, log);
       if ('code' in who) return who;
       countUser(deps.rate, who.user);
       const entered = jobs.enter(who.user);

@@ -1,12 +1,15 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { idOfApiToken } from '#shared/api-token.ts';
 import type { UserName } from '#shared/identity.ts';
+import type { Logger } from '#shared/log.ts';
 import { verifyTerminalToken } from '#shared/terminal-token.ts';
+import { type Checked, mayDo, type TokenCheck } from '#shared/token-check.ts';
+import { storeIsSilent } from '../ending.ts';
 import type { Refusal } from '../refusal.ts';
 import type { JobRequest } from './request.ts';
 
 export interface JobSecrets {
-  /** bearer token of the API: may run commands in every box; null = it may not here */
-  readonly apiToken: string | null;
+  /** of the API: those of role jobs may run commands in every box */
+  readonly apiTokens: TokenCheck;
   /** of terminal tokens */
   readonly tokenSecret: string;
 }
@@ -19,24 +22,32 @@ export interface Who {
   readonly jti: string | null;
 }
 
-/** Looks at the token of a request, and changes nothing. */
-export async function whoAsks(secrets: JobSecrets, asked: JobRequest): Promise<Who | Refusal> {
+/** Looks at the token of a request, and changes nothing. Throws an Ending where Redis has to be asked and does not answer. */
+export async function whoAsks(secrets: JobSecrets, asked: JobRequest, log: Logger): Promise<Who | Refusal> {
   const { credential } = asked;
   if (credential === null) {
     return {
       code: 'token-missing',
-      detail: 'send Authorization: Bearer, with the token of the API or a terminal token',
+      detail: 'send Authorization: Bearer, with a token of the API or a terminal token',
     };
   }
-  if (secrets.apiToken !== null && !credential.inUrl && isSame(credential.text, secrets.apiToken)) {
+  const ofApi = credential.inUrl ? null : await check(secrets.apiTokens, credential.text, log);
+  if (ofApi?.ok) {
+    const { name, role } = ofApi.bearer;
+    if (!mayDo(role, 'jobs')) return { code: 'role-too-low', detail: `it needs the role jobs, and ${name} is ${role}` };
     if (asked.user === null) return { code: 'user-missing', detail: 'say in whose box: user=' };
     return { user: asked.user, directory: asked.directory, jti: null };
+  }
+  if (ofApi && idOfApiToken(credential.text) !== null) {
+    if (ofApi.refused === 'token-expired')
+      return { code: 'token-expired', detail: 'the token has expired; make a new one' };
+    return { code: 'token-wrong', detail: 'it is no token of this installation, or was revoked' };
   }
   const verified = await verifyTerminalToken(secrets.tokenSecret, credential.text);
   if (!verified.ok) {
     const { code, message } = verified;
     if (code !== 'token-malformed') return { code, detail: message };
-    return { code: 'token-wrong', detail: 'it is neither the token of the API nor a terminal token' };
+    return { code: 'token-wrong', detail: 'it is neither a token of the API nor a terminal token' };
   }
   const { user, mode, directory, jti } = verified.claims;
   if (mode !== 'rw') return { code: 'token-read-only', detail: 'a command needs a terminal token of mode rw' };
@@ -46,8 +57,11 @@ export async function whoAsks(secrets: JobSecrets, asked: JobRequest): Promise<W
   return { user, directory: asked.directory ?? directory ?? null, jti };
 }
 
-/** In the same time whatever the difference: what is compared has one length. */
-function isSame(one: string, other: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(one), digest(other));
+async function check(tokens: TokenCheck, text: string, log: Logger): Promise<Checked> {
+  try {
+    return await tokens.check(text);
+  } catch (error) {
+    log.warn({ error }, 'a token could not be looked up: Redis does not answer');
+    throw storeIsSilent();
+  }
 }
