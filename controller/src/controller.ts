@@ -9,6 +9,8 @@ import { WorkQueue, type WorkQueueStats } from './queue/work-queue.ts';
 import { Executor } from './reconcile/executor.ts';
 import { Operations } from './reconcile/operations.ts';
 import { Pacer } from './reconcile/pacer.ts';
+import type { Sources } from './reconcile/gather.ts';
+import type { Vantage } from './reconcile/planner.ts';
 import { Reconciler } from './reconcile/reconcile.ts';
 import { Trust } from './reconcile/trust.ts';
 import type { BoxRuntime } from './runtime/port.ts';
@@ -55,6 +57,7 @@ export class TermController {
   private readonly options: ControllerOptions;
   private readonly term: Term;
   private readonly reconciler: Reconciler;
+  private readonly sources: Sources;
 
   constructor(options: ControllerOptions, term: Term) {
     this.options = options;
@@ -73,16 +76,12 @@ export class TermController {
         this.queue.add(user, 'person');
       },
     });
+    const { classes, installation, homesDir } = options;
+    this.sources = { runtime, operations, classes, installation, homesDir };
     this.reconciler = new Reconciler({
       store,
       statusStore: options.statusStore,
-      sources: {
-        runtime,
-        operations,
-        classes: options.classes,
-        installation: options.installation,
-        homesDir: options.homesDir,
-      },
+      sources: this.sources,
       executor: new Executor({ runtime, operations, clock, fenceMs: term.ttlMs * fenceShare, signal }),
       bucket: new TokenBucket({ clock, perSecond: options.mutationsPerS, burst: options.mutationsPerS }),
       pacer,
@@ -127,6 +126,11 @@ export class TermController {
       amnesty: this.trust.amnesty()?.cause ?? null,
       lastResyncAgoMs: this.resync.lastAgoMs(),
     };
+  }
+
+  /** What the next pass begins with. */
+  vantage(): Vantage {
+    return { sources: this.sources, stateOf: (user, listed) => this.reconciler.stateOf(user, listed) };
   }
 
   async beat(reply: LeadReply): Promise<void> {

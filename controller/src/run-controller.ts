@@ -14,8 +14,11 @@ import { TermController } from './controller.ts';
 import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
 import { Leader } from './leader.ts';
+import { createPlanner } from './reconcile/planner.ts';
+import { standIn, unreachedEngine } from './reconcile/stand-in.ts';
 import type { BoxRuntime } from './runtime/port.ts';
 import { createLeaderStore } from './store/leader-store.ts';
+import { StatsCollector } from './stats/collector.ts';
 import { createStatusStore, type StatusStore } from './store/status-store.ts';
 
 /** What stands between the reconciler and the two ports through which it changes anything. */
@@ -42,13 +45,25 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const leaderStore = createLeaderStore(redis, keys);
   const health = new Health();
 
-  const api = createApi({ store, redis, keys, classes, config, health, log, clock });
+  let term: TermController | null = null;
+  let reached: BoxRuntime | null = null;
+  const homesDir = `${config.hostWorkdir}/homes`;
+  const planner = createPlanner({
+    store,
+    vantage: async () =>
+      term?.vantage() ?? standIn({ runtime: reached, leaderStore, sources: { classes, installation, homesDir } }),
+  });
+  const leading = { leads: () => term !== null, report: () => leaderStore.report() };
+  const stats = new StatsCollector({ runtime: () => reached ?? unreachedEngine, installation, clock, signal });
+  const api = createApi({ store, redis, keys, classes, config, health, log, clock, planner, leader: leading, stats });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {
     const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
     await claimRedis(redis, installation, claim, signal);
-    const engine = startEngine({ config, installation, classes, clock, log, health }, signal);
-    let term: TermController | null = null;
+    const engine = startEngine({ config, installation, classes, clock, log, health }, signal).then((runtime) => {
+      reached = runtime;
+      return runtime;
+    });
     const leader: Leader = new Leader({
       store: leaderStore,
       clock,
@@ -69,7 +84,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             runtime,
             classes,
             installation,
-            homesDir: `${config.hostWorkdir}/homes`,
+            homesDir,
             clock,
             log,
             workers: config.workers,

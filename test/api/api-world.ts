@@ -10,7 +10,10 @@ import { createLogger } from '#shared/log.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { connectRedis } from '#shared/redis.ts';
 import type { Phase, StatusBody } from '#shared/status.ts';
+import { createLeaderStore } from '../../controller/src/store/leader-store.ts';
+import { onlookingParts } from '../support/onlooking-parts.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
+import { createSimRuntime, type SimRuntime } from '../support/sim-runtime.ts';
 
 export const token = 'test-token-0123456789';
 export const secret = 'test-terminal-secret-0123456789';
@@ -39,6 +42,8 @@ export interface Answer {
 export interface ApiWorld {
   readonly redis: TestRedis;
   readonly store: BoxStore;
+  /** the engine that plans and usage are read from; nothing changes it but the test */
+  readonly runtime: SimRuntime;
   readonly api: RunningApi;
   readonly url: string;
   readonly health: { ok: boolean; reasons: string[] };
@@ -83,7 +88,9 @@ export async function createApiWorld(
     },
   });
   const log = createLogger({ name: 'api-test', level: 'debug', destination });
-  const keys = keysOf(InstallationId.parse('test'));
+  const installation = InstallationId.parse('test');
+  const keys = keysOf(installation);
+  const runtime = createSimRuntime({ installation, clock: systemClock });
   const port = connectRedis(redis.url, log);
   const realStore = createBoxStore({ redis: port, keys, policies, defaultClass: 'default' });
   const reads = { count: 0 };
@@ -112,6 +119,10 @@ export async function createApiWorld(
     health: apiHealth,
     log,
     clock: systemClock,
+    ...onlookingParts({
+      ...{ store: realStore, leaderStore: createLeaderStore(port, keys), runtime },
+      ...{ classes: testClasses, installation },
+    }),
     ...(options.watchLimits ? { watchLimits: options.watchLimits } : {}),
   };
   const api = createApi(parts);
@@ -121,6 +132,7 @@ export async function createApiWorld(
   return {
     redis,
     store,
+    runtime,
     api,
     url,
     health,

@@ -51,6 +51,7 @@ export function runtimeWithFailpoints(inner: BoxRuntime, passed: Passed): BoxRun
     list: (signal) => look('list', null, async () => known(await inner.list(signal))),
     observe: (user, options, signal) =>
       look('observe', user, async () => known(await inner.observe(user, options, signal))),
+    stats: (id, signal) => inner.stats(id, signal),
     countExecs: (id, signal) => look('countExecs', ownerOf(id), () => inner.countExecs(id, signal)),
     image: (reference, signal) => look('image', null, () => inner.image(reference, signal)),
     forgetImages: () => inner.forgetImages(),

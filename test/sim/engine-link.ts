@@ -14,6 +14,7 @@ const tookMs = {
   list: 10,
   observe: 2,
   countExecs: 2,
+  stats: 5,
   image: 1,
   create: 15,
   start: 220,
@@ -59,6 +60,7 @@ export function createEngineLink(options: {
   return {
     list: (signal) => call('list', () => runtime.list(never), signal),
     observe: (user, how, signal) => call('observe', () => runtime.observe(user, how, never), signal),
+    stats: (id, signal) => call('stats', () => runtime.stats(id, never), signal),
     countExecs: (id, signal) => call('countExecs', () => runtime.countExecs(id, never), signal),
     image: (reference, signal) => call('image', () => runtime.image(reference, never), signal),
     forgetImages: () => runtime.forgetImages(),

@@ -8,6 +8,9 @@ import { refusal, type SimContainer, SimEngine, type SimEvent } from './sim-engi
 /** What a readiness command does, by its first word; anything else succeeds. */
 export const simProbes = { fails: 'sim:fails', hangs: 'sim:hangs' } as const;
 
+/** What every box of the simulation uses. */
+export const simUse = { cpus: 0.25, memoryBytes: 16 * 1024 ** 2 } as const;
+
 type Method = Exclude<keyof BoxRuntime, 'home' | 'follow' | 'forgetImages'>;
 
 /** Calls so far, by the port's method. `home` (a look at a disk) and `follow` are no calls on the engine. */
@@ -41,7 +44,7 @@ export function createSimRuntime(options: {
   const asked = new Map<string, Promise<void>>();
   const imageListeners = new Set<() => void>();
   const calls: SimCalls = {
-    ...{ list: 0, observe: 0, countExecs: 0, image: 0, create: 0, start: 0, unpause: 0, rename: 0, probe: 0 },
+    ...{ list: 0, observe: 0, stats: 0, countExecs: 0, image: 0, create: 0, start: 0, unpause: 0, rename: 0, probe: 0 },
     ...{ stop: 0, remove: 0, pull: 0, ensureHome: 0, ensureNetwork: 0, removeLeftHelpers: 0 },
     ...{ sessionMarks: 0, endSession: 0 },
   };
@@ -88,6 +91,14 @@ export function createSimRuntime(options: {
       return [...(named === null ? [] : [named]), ...unnamed];
     },
 
+    async stats(id, signal) {
+      await called('stats', id, signal);
+      const { state, blueprint, execs } = engine.container('stats', id);
+      if (state !== 'running' && state !== 'paused') throw refusal('stats', 409, `container ${id} does not run`);
+      const nowMs = clock.monotonicMs();
+      const use = { readAtMs: nowMs, cpuNs: nowMs * 1e6 * simUse.cpus, memoryBytes: simUse.memoryBytes };
+      return { ...use, memoryLimitBytes: blueprint.spec?.memoryBytes ?? 0, pids: 1 + execs };
+    },
     async countExecs(id, signal) {
       await called('countExecs', id, signal);
       return engine.container('countExecs', id).execs;

@@ -85,6 +85,8 @@ function contend(options: { termEndsLate?: Promise<void>; termFails?: boolean } 
     release: (candidate) => through(() => real.release(candidate)),
     mark: (token, runId) => real.mark(token, runId),
     runId: () => real.runId(),
+    trusted: () => real.trusted(),
+    report: () => real.report(),
   };
   let terms = 0;
   const leader = new Leader({

@@ -42,7 +42,7 @@ class FakeRedis {
       throw new Error('the question of trust asks nothing of this');
     };
     return {
-      ...{ look: notAsked, renew: notAsked, take: notAsked, release: notAsked },
+      ...{ look: notAsked, renew: notAsked, take: notAsked, release: notAsked, trusted: notAsked, report: notAsked },
       runId: async () => this.runId,
       mark: async (token, runId) => {
         await this.beforeMark();

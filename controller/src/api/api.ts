@@ -16,6 +16,7 @@ import type { Logger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { type Access, addAccess, type ApiRoute } from './access.ts';
+import type { Planner } from '../reconcile/planner.ts';
 import { type BoxFeed, createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
@@ -25,6 +26,8 @@ import { addLoginRoutes } from './login-routes.ts';
 import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
 import { addTokenRoutes } from './token-routes.ts';
+import { addReconcilerRoutes, type LeaderPort } from './reconciler-routes.ts';
+import { addStatsRoutes, type StatsPort } from './stats-routes.ts';
 import { type WatchLimits, watchLimits } from './watch.ts';
 import { createWatches, type Watches } from './watches.ts';
 import { type ZodTypes, zodCompiler } from './zod-compiler.ts';
@@ -58,6 +61,9 @@ export interface ApiParts {
   readonly health: ApiHealth;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly planner: Planner;
+  readonly leader: LeaderPort;
+  readonly stats: StatsPort;
   readonly watchLimits?: WatchLimits;
 }
 
@@ -120,6 +126,8 @@ export function createApi(parts: ApiParts): RunningApi {
   addTokenRoutes(api);
   addLoginRoutes(api);
   addConsoleRoutes(api);
+  addReconcilerRoutes(api);
+  addStatsRoutes(api);
 
   function untilGone(reply: FastifyReply): AbortSignal {
     const gone = new AbortController();

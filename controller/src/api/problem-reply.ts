@@ -1,9 +1,10 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { EngineError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { type ProblemCode, ProblemError, problemMediaType } from '#shared/problem.ts';
 
-const redisRetryAfterS = 2;
+const retryAfterS = 2;
 
 /** What fastify itself refuses, under codes of ours. */
 const ofFastify: Record<string, { code: ProblemCode; detail: string }> = {
@@ -40,7 +41,21 @@ export async function fromStore<Value>(answer: Promise<Value>): Promise<Value> {
     throw new ProblemError(
       'redis-unavailable',
       'the request needs Redis, which does not answer: boxes and open terminals go on; try again in a moment',
-      { headers: { 'retry-after': String(redisRetryAfterS) }, cause: error },
+      { headers: { 'retry-after': String(retryAfterS) }, cause: error },
+    );
+  }
+}
+
+/** A question to the engine, with its failure as a problem. */
+export async function fromEngine<Value>(answer: Promise<Value>): Promise<Value> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new ProblemError(
+      'engine-unavailable',
+      `the request needs the container engine, which does not answer (${error.message}): start it, or try again in a moment`,
+      { headers: { 'retry-after': String(retryAfterS) }, cause: error },
     );
   }
 }

@@ -84,7 +84,7 @@ export class Executor {
     if (this.signal.aborted || this.clock.monotonicMs() - permit.committedAtMs > this.fenceMs) return 'dropped';
     try {
       const containerId = await this.run(command, permit);
-      return isOperation(command) ? null : { command: command.type, containerId, fault: null };
+      return endsLater(command) ? null : { command: command.type, containerId, fault: null };
     } catch (error) {
       if (this.signal.aborted) return null;
       const containerId = 'id' in command ? command.id : '';
@@ -98,7 +98,7 @@ export class Executor {
   }
 }
 
-/** Its end comes later, as a fact of its own. */
-function isOperation(command: Command): boolean {
-  return command.type === 'pull' || command.type === 'stop';
+/** Its end comes later, as a fact of its own; or there is none to wait for. */
+export function endsLater({ type }: Command): boolean {
+  return type === 'pull' || type === 'stop' || type === 'none' || type === 'forget';
 }

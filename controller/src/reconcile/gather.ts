@@ -17,7 +17,7 @@ const nothingThere: Ownership = { box: null, misnamed: false, extras: [], foreig
 
 /** Where the facts of a pass come from, besides the record that was read. */
 export interface Sources {
-  readonly runtime: BoxRuntime;
+  readonly runtime: Pick<BoxRuntime, 'list' | 'observe' | 'countExecs' | 'image' | 'home'>;
   readonly operations: Pick<Operations, 'pullOf' | 'wasPulled' | 'stopping'>;
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
@@ -100,7 +100,11 @@ function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass |
 }
 
 /** Null where the container went in this very moment: only the next look tells what is there now. */
-async function execsIn(runtime: BoxRuntime, { id }: ContainerView, signal: AbortSignal): Promise<number | null> {
+async function execsIn(
+  runtime: Sources['runtime'],
+  { id }: ContainerView,
+  signal: AbortSignal,
+): Promise<number | null> {
   try {
     return await runtime.countExecs(id, signal);
   } catch (error) {

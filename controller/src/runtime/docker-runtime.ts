@@ -19,6 +19,7 @@ import { ensureNetwork } from './network.ts';
 import type { BoxRuntime } from './port.ts';
 import { pullImage } from './pull.ts';
 import { endSession, sessionMarks } from './sessions.ts';
+import { readStats } from './stats.ts';
 
 export interface DockerRuntimeOptions {
   /** of `connectDocker` */
@@ -84,6 +85,7 @@ export async function createDockerRuntime(options: DockerRuntimeOptions): Promis
       return [named, ...views].filter((view) => view !== null);
     },
 
+    stats: (id, signal) => readStats(engine, id, signal),
     countExecs: (id, signal) => countExecs(engine, id, signal),
     image: (reference, signal) => images.look(reference, signal),
     forgetImages: () => images.forget(),

@@ -19,6 +19,18 @@ export interface CreateBox {
   readonly spec: BoxSpec;
 }
 
+/** What a container uses at one moment. */
+export interface ContainerUsage {
+  /** by the engine's clock: only its differences count */
+  readonly readAtMs: number;
+  /** processor time of all its processes since it was started */
+  readonly cpuNs: number;
+  /** without the page cache that the kernel can take back */
+  readonly memoryBytes: number;
+  readonly memoryLimitBytes: number;
+  readonly pids: number;
+}
+
 /** Something happened to a container or an image; what, only an `observe` tells. */
 export type RuntimeEvent =
   /** a box of this user may have changed: ours by label, or any container that has or had its name */
@@ -42,6 +54,8 @@ export interface BoxRuntime {
    * label. The second look is skipped where the first finds our running box, unless `thorough`.
    */
   observe(user: UserName, options: { thorough: boolean }, signal: AbortSignal): Promise<ContainerView[]>;
+  /** What a container uses. One that does not run is a fault of kind `conflict`; one that is paused answers. */
+  stats(id: string, signal: AbortSignal): Promise<ContainerUsage>;
   /** Running execs in a container, ours or not. */
   countExecs(id: string, signal: AbortSignal): Promise<number>;
   /** An adapter may remember it for as long as it hears of every change. */

@@ -1,6 +1,6 @@
 import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
-import { type InstallationId, type UserName, UserName as UserNameSchema, userOfBoxName } from '#shared/identity.ts';
+import type { InstallationId, UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { ModeView, ReconcilerMode } from '#shared/operator-schemas.ts';
 import type { ContainerView } from '../box/observed.ts';
@@ -11,6 +11,7 @@ import type { Reconciler } from '../reconcile/reconcile.ts';
 import type { Trust } from '../reconcile/trust.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import type { RunningBox } from '../sweep/marks.ts';
+import { containersByUser } from './by-user.ts';
 
 /** While the engine's events do not come, everything is looked at this often. */
 const withoutEventsEveryMs = 5_000;
@@ -122,7 +123,7 @@ export class Resync {
       mode = await this.mode();
       const known = new Set(await this.store.users());
       const containers = await this.listed(known, mode, signal);
-      const byUser = this.grouped(containers, known);
+      const byUser = containersByUser(containers, known, this.installation);
       const running = [...byUser].filter(([, views]) =>
         views.some((view) => isOurs(view, this.installation) && isLive(view)),
       );
@@ -177,25 +178,5 @@ export class Resync {
       for (const user of known) this.queue.add(user, 'housekeeping');
       throw error;
     }
-  }
-
-  /**
-   * A container counts for the user of its label, if it is ours, and for the known user whose box name it has: another
-   * installation's boxes on the same engine are nobody's here.
-   */
-  private grouped(containers: readonly ContainerView[], known: ReadonlySet<UserName>): Map<UserName, ContainerView[]> {
-    const byUser = new Map<UserName, ContainerView[]>();
-    const add = (user: UserName, container: ContainerView): void => {
-      const views = byUser.get(user);
-      if (views === undefined) byUser.set(user, [container]);
-      else if (!views.includes(container)) views.push(container);
-    };
-    for (const container of containers) {
-      const labelled = UserNameSchema.safeParse(container.user);
-      if (labelled.success && isOurs(container, this.installation)) add(labelled.data, container);
-      const named = userOfBoxName(container.name);
-      if (named !== null && known.has(named)) add(named, container);
-    }
-    return byUser;
   }
 }

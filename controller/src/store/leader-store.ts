@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { fromJson } from '#shared/box-store.ts';
+import type { LoopHealth } from '#shared/operator-schemas.ts';
 import type { Keys } from '#shared/identity.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 
@@ -36,7 +37,23 @@ export interface LeaderStore {
   /** Marks Redis as trusted (its run id) or not (null). False = the token does not lead. */
   mark(token: string, runId: string | null): Promise<boolean>;
   runId(): Promise<string>;
+  /** Redis carries the mark of this very server: a leader that began now would trust it. */
+  trusted(): Promise<boolean>;
+  /** What the leader told with its last heartbeat, for whoever asks. */
+  report(): Promise<LeaderReport>;
 }
+
+export interface LeaderReport {
+  readonly now: number;
+  /** '' = nobody leads */
+  readonly holder: string;
+  /** Redis TIME in ms; null = there never was one */
+  readonly lastBeatAt: number | null;
+  readonly loop: LoopHealth | null;
+}
+
+/** Who merely looks leads nothing. */
+const onlooker: Candidate = { token: '', ttlMs: 1, holder: '', fingerprint: '' };
 
 export function createLeaderStore(redis: RedisPort, keys: Keys): LeaderStore {
   async function lead(mode: string, candidate: Candidate, seenCounter: number | ''): Promise<LeadReply> {
@@ -53,5 +70,13 @@ export function createLeaderStore(redis: RedisPort, keys: Keys): LeaderStore {
       return (await redis.run('set-marker', [keys.leader, keys.marker], [token, runId ?? ''])) === 1;
     },
     runId: () => redis.runId(),
+    async trusted() {
+      const { marker } = await lead('look', onlooker, '');
+      return marker !== '' && marker === (await redis.runId());
+    },
+    async report() {
+      const { now, holder, previousAt, free } = await lead('look', onlooker, '');
+      return { now, holder: free ? '' : holder, lastBeatAt: previousAt === 0 ? null : previousAt, loop: null };
+    },
   };
 }

@@ -14,6 +14,7 @@ import { createStatusStore } from '../../../controller/src/store/status-store.ts
 import { createSimRuntime, type SimRuntime } from '../../support/sim-runtime.ts';
 import { type Answer, Order, Settings } from './sim-controller-port.ts';
 import { benchClasses, benchPolicies, userName } from './population.ts';
+import { onlookingParts } from '../../support/onlooking-parts.ts';
 
 /**
  * The program of a child process: the controller's own code (API, leader, reconcile loop) on a real Redis and a simulated
@@ -97,7 +98,11 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
   const secrets = { internalToken: 'bench-token-0123456789', terminalSecret: 'bench-secret-0123456789' };
   const addresses = { publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922' };
   const config = { ...secrets, ...addresses, apiRequestsPerS: 1_000_000 };
-  const api = createApi({ store, redis, keys, classes: benchClasses, config, health: new Health(), log, clock });
+  const looking = onlookingParts({ store, leaderStore, runtime: sim, classes: benchClasses, installation });
+  const api = createApi({
+    ...{ store, redis, keys, classes: benchClasses, config, health: new Health(), log, clock },
+    ...looking,
+  });
   await api.listen('127.0.0.1', 0);
 
   let gap = (): void => {};

@@ -7,6 +7,9 @@ import { createLogger } from '#shared/log.ts';
 import { Problem, problemMediaType } from '#shared/problem.ts';
 import { createApi } from '../../../controller/src/api/api.ts';
 import { testClasses } from '../../api/api-world.ts';
+import { createLeaderStore } from '../../../controller/src/store/leader-store.ts';
+import { onlookingParts } from '../../support/onlooking-parts.ts';
+import { createSimRuntime } from '../../support/sim-runtime.ts';
 import { simPort } from '../sim-port.ts';
 import { exchange, noneLeft, openSockets } from '../sockets.ts';
 import { must, target } from '../target.ts';
@@ -31,6 +34,12 @@ const path = fc.oneof(
         ['/v1/boxes/', '/terminal-tokens'],
         ['/v1/boxes/', '/leases/', ''],
         ['/v1/boxes/', '/leases/', '/renew'],
+        ['/v1/boxes/', '/plan'],
+        ['/v1/boxes/', '/stats'],
+        ['/v1/plan'],
+        ['/v1/stats'],
+        ['/v1/reconciler'],
+        ['/v1/reconciler/mode'],
         ['/v1/classes'],
         ['/healthz'],
         ['/readyz'],
@@ -72,7 +81,7 @@ const query = fc.oneof(
 );
 const lease = { kind: 'job', holder: 'agent', ttlMs: 60_000, class: 'default' };
 const value = fc.oneof(
-  fc.constantFrom<unknown>(lease, { action: 'reap' }, { action: 'recreate' }, {}),
+  fc.constantFrom<unknown>(lease, { action: 'reap' }, { action: 'recreate' }, { mode: 'drain', reason: 'disk' }, {}),
   mutated(
     lease,
     { ttlMs: 60_000 },
@@ -118,8 +127,8 @@ async function openApi() {
   const destination = { write: (line: string) => void logged.push(line) };
   const log = createLogger({ name: 'fuzz', level: 'warn', destination });
   const policies = { '*': [1_800_000, 28_800_000] } as const;
-  const redis = simPort();
-  const keys = keysOf(InstallationId.parse('fuzz'));
+  const installation = InstallationId.parse('fuzz');
+  const [redis, keys] = [simPort(), keysOf(installation)];
   const store = createBoxStore({
     redis,
     keys,
@@ -129,7 +138,14 @@ async function openApi() {
   const addresses = { publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922' };
   const config = { internalToken: token, terminalSecret: secret, ...addresses, apiRequestsPerS: 1_000_000 };
   const health = { ready: () => ({ ok: true, reasons: [] }), leader: () => ({}) };
-  const api = createApi({ store, redis, keys, classes: testClasses, config, health, log, clock: systemClock });
+  const looking = onlookingParts({
+    ...{ store, leaderStore: createLeaderStore(redis, keys), classes: testClasses, installation },
+    runtime: createSimRuntime({ installation, clock: systemClock }),
+  });
+  const api = createApi({
+    ...{ store, redis, keys, classes: testClasses, config, health, log, clock: systemClock },
+    ...looking,
+  });
   const port = Number(new URL(await api.listen('127.0.0.1', 0)).port);
   return {
     port,

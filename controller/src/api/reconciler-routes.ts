@@ -1,0 +1,49 @@
+import { BoxParams, NoQuery } from '#shared/api-schemas.ts';
+import { ModeBody, type PlanView, type ReconcilerView } from '#shared/operator-schemas.ts';
+import { ProblemError } from '#shared/problem.ts';
+import type { LeaderReport } from '../store/leader-store.ts';
+import { callerOf } from './access.ts';
+import type { Api } from './api.ts';
+import { fromStore } from './problem-reply.ts';
+
+/** Who leads, as this process sees it. */
+export interface LeaderPort {
+  /** this very process does */
+  leads(): boolean;
+  report(): Promise<LeaderReport>;
+}
+
+/** The reconciler: its mode, who leads, what the next pass would do. Asking is never activity, and changes nothing. */
+export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: Api): void {
+  app.get('/v1/reconciler', { config: { role: 'viewer' }, schema: { querystring: NoQuery } }, view);
+
+  app.put(
+    '/v1/reconciler/mode',
+    { config: { role: 'admin' }, schema: { querystring: NoQuery, body: ModeBody } },
+    async (request): Promise<ReconcilerView> => {
+      await fromStore(store.setMode(request.body, callerOf(request).name));
+      return await view();
+    },
+  );
+
+  app.get('/v1/plan', { config: { role: 'viewer' }, schema: { querystring: NoQuery } }, async (_request, reply) => ({
+    items: await fromStore(planner.planAll(untilGone(reply))),
+  }));
+
+  app.get(
+    '/v1/boxes/:user/plan',
+    { config: { role: 'viewer' }, schema: { params: BoxParams, querystring: NoQuery } },
+    async (request, reply): Promise<PlanView> => {
+      const { user } = request.params;
+      const plan = await fromStore(planner.plan(user, untilGone(reply)));
+      if (plan !== null) return plan;
+      throw new ProblemError('box-unknown', `nothing is known of ${user}, and nothing would be done: check the name`);
+    },
+  );
+
+  async function view(): Promise<ReconcilerView> {
+    const [{ now, mode }, report] = await fromStore(Promise.all([store.mode(), leader.report()]));
+    const { holder, lastBeatAt, loop } = report;
+    return { now, mode, leader: { holder, isThis: leader.leads(), lastBeatAt }, loop };
+  }
+}

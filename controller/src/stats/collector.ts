@@ -1,0 +1,149 @@
+import type { Clock } from '#shared/clock.ts';
+import { EngineError } from '#shared/faults.ts';
+import { type InstallationId, UserName } from '#shared/identity.ts';
+import type { BoxStats } from '#shared/operator-schemas.ts';
+import type { ContainerView } from '../box/observed.ts';
+import { isLive, isOurs, ownershipOf } from '../box/ownership.ts';
+import type { BoxRuntime, ContainerUsage } from '../runtime/port.ts';
+import { eachAtOnce } from '../sweep/each.ts';
+
+export const statsLimits = {
+  /** a box is read at most this often, whoever asks */
+  everyMs: 2_000,
+  /** a reading that is older is nothing to compare with */
+  forgottenAfterMs: 15_000,
+  /** boxes that are read at once */
+  readsAtOnce: 8,
+} as const;
+
+interface Box {
+  readonly user: UserName;
+  readonly container: ContainerView;
+}
+
+interface Sample {
+  readonly atMs: number;
+  readonly stats: Promise<BoxStats | null>;
+  /** null = not there yet */
+  usage: ContainerUsage | null;
+}
+
+/**
+ * What boxes use. The engine is asked only when somebody asks here, and everybody who asks within two seconds shares one answer;
+ * there is no timer, so nothing goes on when nobody asks any more.
+ *
+ * INVARIANT: one list and one reading of each box at a time, each no sooner than `everyMs` after the one before.
+ */
+export class StatsCollector {
+  readonly #runtime: () => Pick<BoxRuntime, 'list' | 'stats'>;
+  readonly #installation: InstallationId;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  #looked: { readonly atMs: number; readonly boxes: Promise<Map<UserName, Box>> } | null = null;
+  /** by container */
+  readonly #samples = new Map<string, Sample>();
+
+  constructor(options: {
+    /** throws an EngineError while the engine was not reached yet */
+    runtime: () => Pick<BoxRuntime, 'list' | 'stats'>;
+    installation: InstallationId;
+    clock: Clock;
+    /** of the process: a reading is for all who ask, so the end of one question does not end it */
+    signal: AbortSignal;
+  }) {
+    this.#runtime = options.runtime;
+    this.#installation = options.installation;
+    this.#clock = options.clock;
+    this.#signal = options.signal;
+  }
+
+  /** Of every box that runs, by name. Rejects with an EngineError where the engine does not answer. */
+  async all(): Promise<BoxStats[]> {
+    const boxes = [...(await this.#boxes()).values()];
+    const found: BoxStats[] = [];
+    await eachAtOnce(boxes, statsLimits.readsAtOnce, async (box) => {
+      const stats = await this.#sample(box);
+      if (stats !== null) found.push(stats);
+    });
+    return found.sort((a, b) => (a.user < b.user ? -1 : 1));
+  }
+
+  /** null where this user's box does not run. */
+  async of(user: UserName): Promise<BoxStats | null> {
+    const box = (await this.#boxes()).get(user);
+    return box === undefined ? null : await this.#sample(box);
+  }
+
+  async #boxes(): Promise<Map<UserName, Box>> {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#looked === null || nowMs - this.#looked.atMs >= statsLimits.everyMs) {
+      const looked = { atMs: nowMs, boxes: this.#look() };
+      this.#looked = looked;
+      // An engine that did not answer may be asked again at once.
+      looked.boxes.catch(() => {
+        if (this.#looked === looked) this.#looked = null;
+      });
+    }
+    return await this.#looked.boxes;
+  }
+
+  async #look(): Promise<Map<UserName, Box>> {
+    const ours = (await this.#runtime().list(this.#signal)).filter((view) => isOurs(view, this.#installation));
+    const boxes = new Map<UserName, Box>();
+    for (const [name, views] of Map.groupBy(ours, ({ user }) => user)) {
+      const user = UserName.safeParse(name);
+      const container = user.success ? ownershipOf(user.data, this.#installation, views).box : null;
+      if (user.success && container !== null && isLive(container)) boxes.set(user.data, { user: user.data, container });
+    }
+    const running = new Set([...boxes.values()].map(({ container }) => container.id));
+    for (const id of this.#samples.keys()) if (!running.has(id)) this.#samples.delete(id);
+    return boxes;
+  }
+
+  async #sample({ user, container }: Box): Promise<BoxStats | null> {
+    const { id } = container;
+    const atMs = this.#clock.monotonicMs();
+    const last = this.#samples.get(id) ?? null;
+    if (last !== null && (last.usage === null || atMs - last.atMs < statsLimits.everyMs)) return await last.stats;
+    const before = last !== null && atMs - last.atMs <= statsLimits.forgottenAfterMs ? last.usage : null;
+    const read = this.#read(id);
+    const stats = read.then((usage) => (usage === null ? null : statsOf(user, container, usage, before)));
+    const sample: Sample = { atMs, stats, usage: null };
+    this.#samples.set(id, sample);
+    try {
+      sample.usage = await read;
+      return await stats;
+    } finally {
+      if (sample.usage === null && this.#samples.get(id) === sample) this.#samples.delete(id);
+    }
+  }
+
+  /** null where it ended since the list. */
+  async #read(id: string): Promise<ContainerUsage | null> {
+    try {
+      return await this.#runtime().stats(id, this.#signal);
+    } catch (error) {
+      const kind = error instanceof EngineError ? error.fault.kind : null;
+      if (kind === 'not-found' || kind === 'conflict') return null;
+      throw error;
+    }
+  }
+}
+
+function statsOf(
+  user: UserName,
+  { spec }: ContainerView,
+  usage: ContainerUsage,
+  before: ContainerUsage | null,
+): BoxStats {
+  const { memoryBytes, memoryLimitBytes, pids } = usage;
+  // 0 where the label that tells it cannot be read.
+  return { user, cpus: cpusOf(usage, before), cpusLimit: spec?.cpus ?? 0, memoryBytes, memoryLimitBytes, pids };
+}
+
+function cpusOf(usage: ContainerUsage, before: ContainerUsage | null): number | null {
+  if (before === null) return null;
+  const [ranNs, tookMs] = [usage.cpuNs - before.cpuNs, usage.readAtMs - before.readAtMs];
+  // A box that was started anew counts from zero.
+  return tookMs > 0 && ranNs >= 0 ? ranNs / 1e6 / tookMs : null;
+}

@@ -1,0 +1,28 @@
+import type { BoxClasses } from '#shared/box-class.ts';
+import type { BoxStore } from '#shared/box-store.ts';
+import { systemClock } from '#shared/clock.ts';
+import type { InstallationId } from '#shared/identity.ts';
+import type { ApiParts } from '../../controller/src/api/api.ts';
+import { createPlanner } from '../../controller/src/reconcile/planner.ts';
+import { standIn } from '../../controller/src/reconcile/stand-in.ts';
+import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
+import { StatsCollector } from '../../controller/src/stats/collector.ts';
+import type { LeaderStore } from '../../controller/src/store/leader-store.ts';
+
+/** What the API gets of a controller that does not lead, over any engine. */
+export function onlookingParts(options: {
+  store: BoxStore;
+  leaderStore: LeaderStore;
+  runtime: BoxRuntime;
+  classes: BoxClasses;
+  installation: InstallationId;
+}): Pick<ApiParts, 'planner' | 'leader' | 'stats'> {
+  const { store, leaderStore, runtime, classes, installation } = options;
+  const sources = { classes, installation, homesDir: '/homes' };
+  const { signal } = new AbortController();
+  return {
+    planner: createPlanner({ store, vantage: () => standIn({ runtime, leaderStore, sources }) }),
+    leader: { leads: () => false, report: () => leaderStore.report() },
+    stats: new StatsCollector({ runtime: () => runtime, installation, clock: systemClock, signal }),
+  };
+}
