@@ -2,6 +2,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ensureBrowser } from './machine/browser.ts';
+import { ensureConsole } from './machine/console.ts';
 import { packaged, runForeground } from './machine/foreground.ts';
 import { places } from './machine/places.ts';
 import { Refusal } from './machine/refusal.ts';
@@ -35,8 +36,10 @@ await runScript('npm test', async ({ signal }) => {
   const machine = await prepareTestMachine(mayInstall, signal);
   try {
     await step('Browser', (s) => ensureBrowser(mayInstall, s));
+    await step('Console', (s) => ensureConsole(s, signal));
     const checks = [
       ['Type check', 'tsc', ['--noEmit', '-p', 'tsconfig.base.json']],
+      ['Type check of the console', 'tsc', ['--noEmit', '-p', 'controller/console/tsconfig.json']],
       ['Linter', 'biome', ['check', '--error-on-warnings', '.']],
     ] as const;
     for (const [title, program, flags] of checks) {

@@ -55,7 +55,7 @@ export function BoxPage({ user }: { readonly user: string }) {
               <MachineView machine={machine} box={box} events={events} />
             )}
           </section>
-          <Conditions conditions={box.conditions} />
+          <Conditions box={box} />
         </div>
         <div className="box-column">
           <BoxPlan box={box} />

@@ -1,4 +1,5 @@
 import type { BoxView } from '#shared/api-schemas.ts';
+import type { Condition, Phase } from '#shared/status.ts';
 import { api } from '../api.ts';
 import { useAsked } from '../live/use-asked.ts';
 import { RelativeTime } from '../ui/time.tsx';
@@ -6,9 +7,11 @@ import { RelativeTime } from '../ui/time.tsx';
 /** True is well for all of them but this one; whether a box is idle is neither good nor bad. */
 const badWhenTrue = new Set(['NameTaken']);
 const neutral = new Set(['Idle']);
+/** What is not well with these is so whatever the box does; the others are only on their way while it is made or not wanted. */
+const outside = new Set(['NameTaken', 'EngineReachable']);
 
 /** Each condition with its reason; where it is ill, also what the reason means and what to do. */
-export function Conditions({ conditions }: { readonly conditions: BoxView['conditions'] }) {
+export function Conditions({ box: { conditions, phase } }: { readonly box: BoxView }) {
   const reasons = useAsked((signal) => api.reasons(signal), null, '').answer ?? [];
   return (
     <section className="card" aria-label="Conditions">
@@ -18,7 +21,7 @@ export function Conditions({ conditions }: { readonly conditions: BoxView['condi
         {conditions.map((condition) => {
           const { type, status, reason, message, since } = condition;
           const text = reasons.find((known) => known.reason === reason);
-          const health = healthOf(condition);
+          const health = healthOf(condition, phase);
           return (
             <li key={type} className={`condition condition-${health}`}>
               <span className="condition-sign" aria-hidden="true">
@@ -46,7 +49,9 @@ export function Conditions({ conditions }: { readonly conditions: BoxView['condi
   );
 }
 
-function healthOf({ type, status, reason }: BoxView['conditions'][number]): 'well' | 'ill' | 'neutral' {
+function healthOf({ type, status, reason }: Condition, phase: Phase): 'well' | 'ill' | 'neutral' {
   if (neutral.has(type) || status === 'Unknown' || reason === 'NotChecked') return 'neutral';
-  return (status === 'True') === badWhenTrue.has(type) ? 'ill' : 'well';
+  const isWell = (status === 'True') !== badWhenTrue.has(type);
+  if (isWell) return 'well';
+  return outside.has(type) || phase === 'failed' || phase === 'ready' ? 'ill' : 'neutral';
 }

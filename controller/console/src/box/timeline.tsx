@@ -1,6 +1,9 @@
 import type { BoxEventView } from '#shared/api-schemas.ts';
 import { RelativeTime } from '../ui/time.tsx';
 
+/** What Spoonbox did by itself needs no name. */
+const ownName = 'spoonbox';
+
 /** What happened, the newest first. New ones are read aloud. */
 export function Timeline({ events }: { readonly events: readonly BoxEventView[] }) {
   return (
@@ -15,12 +18,12 @@ export function Timeline({ events }: { readonly events: readonly BoxEventView[] 
             </span>
             <span>
               <strong>{reason}</strong> {message}
+              {by !== '' && by !== ownName && <span className="quiet"> by {by}</span>}
               {edge !== null && edge.from !== edge.to && (
                 <span className="timeline-edge">
                   {edge.from} → {edge.to}
                 </span>
               )}
-              {by !== '' && <span className="quiet"> by {by}</span>}
             </span>
           </li>
         ))}

@@ -9,19 +9,22 @@ export function Sparkline({
   ceiling,
   most,
   text,
+  title,
   label,
 }: {
   readonly values: readonly number[];
-  /** what the top stands for at least: a limit, or a level below which all is calm */
+  /** what the top stands for at least: a level below which all is calm */
   readonly ceiling: number;
   /** how many values the whole width holds */
   readonly most: number;
   readonly text: string;
+  /** the limit */
+  readonly title: string;
   readonly label: string;
 }) {
   const { line, area } = sparklinePath(values, { width: widthPx, height: heightPx, ceiling, most });
   return (
-    <span className="sparkline">
+    <span className="sparkline" title={title}>
       <span className="visually-hidden">{label}: </span>
       <svg width={widthPx} height={heightPx} aria-hidden="true">
         <path d={area} className="sparkline-area" />
