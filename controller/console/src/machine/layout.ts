@@ -35,7 +35,7 @@ export type Direction = 'wide' | 'tall';
 
 const metricsOf: Readonly<Record<Direction, Metrics>> = {
   wide: { along: 96, across: 30, laneGap: 84, stateGap: 18, trackGap: 7, margin: 10, title: 18 },
-  tall: { along: 30, across: 74, laneGap: 58, stateGap: 8, trackGap: 5, margin: 8, title: 0 },
+  tall: { along: 30, across: 72, laneGap: 58, stateGap: 8, trackGap: 5, margin: 8, title: 0 },
 };
 
 export function layoutMachine(machine: MachineView, direction: Direction): MachineDrawing {
