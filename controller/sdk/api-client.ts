@@ -50,6 +50,8 @@ export type ResumeId = string | null;
 export type WatchEvent = { readonly id: string } & (
   | { readonly type: 'box'; readonly box: BoxView }
   | { readonly type: 'removed'; readonly user: string }
+  /** everything follows, until `synced`: what is not in it is gone, though nothing says so */
+  | { readonly type: 'full' }
   | { readonly type: 'synced' }
 );
 
@@ -252,6 +254,8 @@ function watchEventOf(event: string, id: string, data: unknown): WatchEvent | nu
       return { type: 'box', id, box: BoxView.parse(data) };
     case 'removed':
       return { type: 'removed', id, user: RemovedEvent.parse(data).user };
+    case 'full':
+      return { type: 'full', id };
     case 'synced':
       return { type: 'synced', id };
     default:

@@ -37,6 +37,20 @@ test('a full state that broke off half-way is told again from its beginning, and
   expect([...watched.boxes.keys()]).toEqual(['bob']);
 });
 
+test('where the server cannot go on from there it tells all, and who is not told of is gone', () => {
+  const watched = createBoxesWatched();
+  watched.began(null);
+  for (const user of ['alice', 'bob']) watched.take(box(user, '1-1'));
+  watched.take({ type: 'synced', id: '1-1' });
+  watched.began(watched.resumeFrom);
+  watched.take({ type: 'full', id: '2-0' });
+  watched.take(box('bob', '2-1'));
+  expect(watched.resumeFrom).toBe('1-1');
+  watched.take({ type: 'synced', id: '2-1' });
+  expect([...watched.boxes.keys()]).toEqual(['bob']);
+  expect(watched.resumeFrom).toBe('2-1');
+});
+
 test('who is removed is gone', () => {
   const watched = createBoxesWatched();
   watched.began(null);

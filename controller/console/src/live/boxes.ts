@@ -10,6 +10,7 @@ export interface BoxesWatched {
   readonly boxes: Boxes;
   /** the full state was told */
   readonly isSynced: boolean;
+  /** A stream begins. What it tells is a full state where it goes on from nowhere, or where it says so. */
   began(from: ResumeId): void;
   take(event: WatchEvent): void;
 }
@@ -42,6 +43,9 @@ export function createBoxesWatched(): BoxesWatched {
         case 'removed':
           boxes = new Map(boxes);
           boxes.delete(event.user);
+          break;
+        case 'full':
+          told = new Set();
           break;
         case 'synced': {
           const whole = told;
