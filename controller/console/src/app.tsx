@@ -5,7 +5,7 @@ import { ConnectionBanner } from './live/connection-banner.tsx';
 import { watchBoxes } from './live/live.ts';
 import { goTo, route } from './navigation.ts';
 import { ReconcilerPage } from './reconciler/reconciler-page.tsx';
-import { boxesRoute } from './route.ts';
+import { boxesRoute, type Route } from './route.ts';
 import { LogInPage } from './session/log-in-page.tsx';
 import { beginSession, session } from './session/session.ts';
 import { useStore } from './store.ts';
@@ -46,6 +46,9 @@ function Inside() {
     watchBoxes(ending.signal);
     return () => ending.abort();
   }, []);
+  useEffect(() => {
+    document.title = titleOf(here);
+  }, [here]);
   useKeys({
     '?': () => setHelping(true),
     b: () => goTo(boxesRoute),
@@ -68,6 +71,19 @@ function Inside() {
       {isHelping && <HelpDialog onClose={() => setHelping(false)} />}
     </div>
   );
+}
+
+function titleOf(here: Route): string {
+  switch (here.at) {
+    case 'boxes':
+      return 'Boxes – Spoonbox';
+    case 'reconciler':
+      return 'Reconciler – Spoonbox';
+    case 'box':
+      return `${here.user} – Spoonbox`;
+    case 'terminal':
+      return `>_ ${here.user} – Spoonbox`;
+  }
 }
 
 /** No link: the fragment is the page's route. */

@@ -8,6 +8,7 @@ import { UsageSparklines } from '../ui/usage-sparklines.tsx';
 /** Why the box is alive, and until when: the first thing that anybody asks. */
 export function BoxSummary({ box, children }: { readonly box: BoxView; readonly children: ReactNode }) {
   const { user, phase, step, message, why, until, progress, readyAt, containerId } = box;
+  const drift = box.conditions.find(({ reason }) => reason === 'SpecDrift');
   return (
     <header className="summary">
       <div className="summary-head">
@@ -26,6 +27,11 @@ export function BoxSummary({ box, children }: { readonly box: BoxView; readonly 
       <ul className="why" aria-label="Why">
         {why.length === 0 ? <li>{message}</li> : why.map((sentence) => <li key={sentence}>{sentence}</li>)}
       </ul>
+      {drift !== undefined && (
+        <p className="note note-warn">
+          It is not as it would be made now: {drift.message}. The next box will be; Recreate makes one now.
+        </p>
+      )}
       <dl className="facts">
         <div>
           <dt>Kept for</dt>

@@ -37,12 +37,14 @@ export function RulesPanel({
           </li>
         ))}
       </ol>
-      <h3>The way here</h3>
+      <h3>
+        The way here<span className="quiet"> the last step first</span>
+      </h3>
       {taken.length === 0 ? (
         <p className="quiet">No step is recorded yet.</p>
       ) : (
         <ol className="taken">
-          {taken.map((edge) => (
+          {taken.toReversed().map((edge) => (
             <li key={edge.order} value={edge.order}>
               <span className="rule-to">
                 {edge.from} → {edge.to}

@@ -8,6 +8,7 @@ import { isDark, onThemeChange } from '../ui/theme.ts';
 import { terminalFonts } from './fonts.ts';
 import { ligatureRanges } from './ligatures.ts';
 import { palettes } from './palettes.ts';
+import { readAloud } from './read-aloud.ts';
 
 const scrollbackLines = 10_000;
 /** A program cannot make the page keep more than this for the clipboard. */
@@ -43,7 +44,7 @@ export function createScreen(
     linkHandler: { activate: openLink },
     minimumContrastRatio: 3,
     rescaleOverlappingGlyphs: true,
-    screenReaderMode: false,
+    screenReaderMode: readAloud.get(),
     scrollback: scrollbackLines,
     theme: palettes[isDark() ? 'dark' : 'light'],
   });
@@ -63,6 +64,9 @@ export function createScreen(
   const stopTheme = onThemeChange(() => {
     terminal.options.theme = palettes[isDark() ? 'dark' : 'light'];
   });
+  const stopReading = readAloud.subscribe(() => {
+    terminal.options.screenReaderMode = readAloud.get();
+  });
   // A glyph that was drawn before its font was there stays wrong until it is drawn anew.
   const redraw = (): void => terminal.clearTextureAtlas();
   document.fonts.addEventListener('loadingdone', redraw);
@@ -74,6 +78,7 @@ export function createScreen(
     },
     dispose() {
       stopTheme();
+      stopReading();
       document.fonts.removeEventListener('loadingdone', redraw);
       terminal.dispose();
     },

@@ -1,6 +1,8 @@
 import { useState } from 'react';
 import { hrefOf } from '../route.ts';
+import { useStore } from '../store.ts';
 import type { PaneState } from './pane-state.ts';
+import { readAloud } from './read-aloud.ts';
 import type { Tab } from './tabs.ts';
 
 /** Whose terminal it is, who else is there, and how large it is shown. */
@@ -32,8 +34,24 @@ export function TerminalBar({ tab, state }: { readonly tab: Tab; readonly state:
           In a window of its own
         </a>
       )}
+      <ReadAloudButton />
       <FullButton />
     </div>
+  );
+}
+
+function ReadAloudButton() {
+  const isOn = useStore(readAloud);
+  return (
+    <button
+      type="button"
+      className="plain"
+      aria-pressed={isOn}
+      title="Keep the text of terminals where a screen reader finds it"
+      onClick={() => readAloud.set(!isOn)}
+    >
+      Screen reader{isOn ? ': on' : ''}
+    </button>
   );
 }
 
