@@ -6,6 +6,9 @@ import { stateDir } from '../../manifests/deploy/machine/places.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { until } from './installation.ts';
 
+/** For anything on the page. */
+const waitsMost = 20_000;
+
 /** Where a person looks at them; git ignores it. */
 const screenshots = join(stateDir, 'screenshots');
 
@@ -31,6 +34,7 @@ export async function openConsole(browser: Browser, url: string): Promise<Consol
   // Text that is drawn with WebGL cannot be read; what is kept for screen readers can.
   await context.addInitScript("localStorage.setItem('spoonbox-read-aloud', 'yes')");
   const page = await context.newPage();
+  page.setDefaultTimeout(waitsMost);
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {

@@ -88,7 +88,7 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
 
     await page.getByRole('button', { name: 'Reap', exact: true }).click();
     const asked = page.getByRole('dialog');
-    expect(await asked.innerText()).toContain(`Only the home of ${user} survives`);
+    expect(await asked.textContent()).toContain(`Only the home of ${user} survives`);
     await console.screenshot('reap-dark');
     expect((await boxOf(controller, user)).phase).toBe('ready');
     await asked.getByRole('button', { name: 'Reap the box' }).click();
@@ -99,7 +99,7 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     await page.getByText('an operator reaped the box').waitFor();
     expect(console.complaints).toEqual([]);
     await console.context.close();
-  });
+  }, 180_000);
 
   test('is used by the keys alone, and at 390 px nothing is cut off or has to be scrolled sideways', async () => {
     const user = installation.newUser('bob');
@@ -157,13 +157,13 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     await watching.page.keyboard.type('echo "by $((0))"\n');
     await page.keyboard.type('echo "only $((40+2))"\n');
     await watching.sees(/^only 42$/);
-    expect(await page.locator('.xterm-accessibility-tree').innerText()).not.toContain('by');
+    expect(await page.locator('.xterm-accessibility-tree').textContent()).not.toContain('by');
     await page.getByText('also here').waitFor();
 
     const encoded = Buffer.from('hello from a box').toString('base64');
     await page.keyboard.type(`printf '\\e]52;c;${encoded}\\a'\n`);
     const asked = page.getByRole('dialog', { name: 'Copy this to your clipboard?' });
-    expect(await asked.innerText()).toContain('hello from a box');
+    expect(await asked.textContent()).toContain('hello from a box');
     await asked.getByRole('button', { name: 'No' }).click();
 
     // A reload comes back to the same shell.
@@ -174,7 +174,7 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     await console.sees(/^before 42$/);
     expect([...console.complaints, ...watching.complaints]).toEqual([]);
     await Promise.all([console.context.close(), watching.context.close()]);
-  });
+  }, 120_000);
 
   test('the mode of the reconciler is changed only after a question, with the reason that was given', async () => {
     const console = await logIn();

@@ -1,5 +1,5 @@
 import { createApiClient } from '../../sdk/api-client.ts';
-import { ApiRefusal } from '../../sdk/errors.ts';
+import { ApiRefusal, Unreachable } from '../../sdk/errors.ts';
 
 /** The API of the controller that served this page; the browser's cookie says who asks. */
 export const api = createApiClient({ server: '', token: null });
@@ -12,6 +12,6 @@ export function isLoggedOut(error: unknown): boolean {
 /** For people. The client's own words for "cannot be reached" speak of a command line. */
 export function wordsOf(error: unknown): string {
   if (error instanceof ApiRefusal) return error.problem.detail;
-  if (error instanceof Error && error.name === 'Unreachable') return 'the controller does not answer';
+  if (error instanceof Unreachable) return 'the controller does not answer';
   return error instanceof Error ? error.message : String(error);
 }
