@@ -8,9 +8,12 @@ export function TerminalTabs() {
   const shown = useStore(shownTab);
   return open.map(({ id, user, session, readOnly }) => (
     <span key={id} className="tab tab-terminal">
-      <a href={hrefOf({ at: 'terminal', user, session, readOnly })} aria-current={id === shown ? 'page' : undefined}>
-        <span aria-hidden="true">{readOnly ? '👁' : '>_'}</span> {user}
-        <span className="visually-hidden">{readOnly ? ', terminal, read-only' : ', terminal'}</span>
+      <a
+        href={hrefOf({ at: 'terminal', user, session, readOnly })}
+        aria-current={id === shown ? 'page' : undefined}
+        aria-label={`${user}, ${readOnly ? 'read-only terminal' : 'terminal'}`}
+      >
+        {readOnly ? '👁' : '>_'} {user}
       </a>
       <button type="button" className="plain" aria-label={`Close the terminal of ${user}`} onClick={() => closeTab(id)}>
         ×
