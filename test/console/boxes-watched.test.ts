@@ -21,7 +21,7 @@ test('a watch goes on from the last event that was heard', () => {
   watched.began('1-2');
   watched.take(box('bob', '1-3'));
   watched.take({ type: 'synced', id: '1-3' });
-  expect([...watched.boxes.keys()]).toEqual(['alice', 'bob']);
+  expect([...watched.boxes().keys()]).toEqual(['alice', 'bob']);
 });
 
 test('a full state that broke off half-way is told again from its beginning, and forgets nobody meanwhile', () => {
@@ -32,9 +32,9 @@ test('a full state that broke off half-way is told again from its beginning, and
   expect(watched.isSynced).toBe(false);
   watched.began(watched.resumeFrom);
   watched.take(box('bob', '1-2'));
-  expect([...watched.boxes.keys()]).toEqual(['alice', 'bob']);
+  expect([...watched.boxes().keys()]).toEqual(['alice', 'bob']);
   watched.take({ type: 'synced', id: '1-2' });
-  expect([...watched.boxes.keys()]).toEqual(['bob']);
+  expect([...watched.boxes().keys()]).toEqual(['bob']);
 });
 
 test('where the server cannot go on from there it tells all, and who is not told of is gone', () => {
@@ -47,7 +47,7 @@ test('where the server cannot go on from there it tells all, and who is not told
   watched.take(box('bob', '2-1'));
   expect(watched.resumeFrom).toBe('1-1');
   watched.take({ type: 'synced', id: '2-1' });
-  expect([...watched.boxes.keys()]).toEqual(['bob']);
+  expect([...watched.boxes().keys()]).toEqual(['bob']);
   expect(watched.resumeFrom).toBe('2-1');
 });
 
@@ -57,5 +57,5 @@ test('who is removed is gone', () => {
   watched.take(box('alice', '1-1'));
   watched.take({ type: 'synced', id: '1-1' });
   watched.take({ type: 'removed', id: '1-2', user: 'alice' });
-  expect(watched.boxes.size).toBe(0);
+  expect(watched.boxes().size).toBe(0);
 });

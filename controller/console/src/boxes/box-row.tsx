@@ -17,14 +17,14 @@ export const BoxRow = memo(function BoxRow({
   readonly id: string;
   readonly box: BoxView;
   readonly isChosen: boolean;
-  readonly onChoose: () => void;
+  readonly onChoose: (user: string) => void;
 }) {
   const { user, phase, step, message, until } = box;
   const holders = holdersText(box);
   return (
     <tr className={isChosen ? 'chosen' : undefined}>
       <th scope="row">
-        <a id={id} href={hrefOf({ at: 'box', user })} onFocus={onChoose}>
+        <a id={id} href={hrefOf({ at: 'box', user })} onFocus={() => onChoose(user)}>
           {user}
         </a>
         {box.class !== null && box.class !== 'default' && <span className="quiet"> {box.class}</span>}
@@ -44,7 +44,7 @@ export const BoxRow = memo(function BoxRow({
           className="plain"
           aria-label={`Terminal in the box of ${user}`}
           title="Terminal (t)"
-          onFocus={onChoose}
+          onFocus={() => onChoose(user)}
           onClick={() => goToTerminal(user)}
         >
           &gt;_

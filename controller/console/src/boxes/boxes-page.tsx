@@ -1,4 +1,4 @@
-import { useDeferredValue, useRef, useState } from 'react';
+import { useDeferredValue, useMemo, useRef, useState } from 'react';
 import { live } from '../live/live.ts';
 import { useUsageLooks } from '../live/usage.ts';
 import { goTo } from '../navigation.ts';
@@ -18,7 +18,8 @@ export function BoxesPage() {
   const [isStarting, setStarting] = useState(false);
   const filterField = useRef<HTMLInputElement>(null);
   useUsageLooks();
-  const shown = useDeferredValue(filtered(boxes, filter));
+  const lazily = useDeferredValue(filter);
+  const shown = useMemo(() => filtered(boxes, lazily), [boxes, lazily]);
   const index = shown.findIndex(({ user }) => user === chosen);
 
   const move = (by: number): void => {
@@ -77,7 +78,7 @@ export function BoxesPage() {
                 id={rowIdOf(box.user)}
                 box={box}
                 isChosen={box.user === chosen}
-                onChoose={() => setChosen(box.user)}
+                onChoose={setChosen}
               />
             ))}
           </tbody>

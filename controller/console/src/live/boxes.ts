@@ -3,11 +3,12 @@ import type { ResumeId, WatchEvent } from '../../../sdk/api-client.ts';
 
 export type Boxes = ReadonlyMap<string, BoxView>;
 
-/** All boxes, as a watch tells of them; pure but for what it remembers of the watch. */
+/** All boxes, as a watch tells of them. */
 export interface BoxesWatched {
   /** from where the next stream goes on */
   readonly resumeFrom: ResumeId;
-  readonly boxes: Boxes;
+  /** as they are now: a copy that does not change any more */
+  boxes(): Boxes;
   /** the full state was told */
   readonly isSynced: boolean;
   /** A stream begins. What it tells is a full state where it goes on from nowhere, or where it says so. */
@@ -16,7 +17,7 @@ export interface BoxesWatched {
 }
 
 export function createBoxesWatched(): BoxesWatched {
-  let boxes: Map<string, BoxView> = new Map();
+  const boxes = new Map<string, BoxView>();
   let resumeFrom: ResumeId = null;
   let isSynced = false;
   /** of a full state that is being told; null = only changes are */
@@ -25,9 +26,7 @@ export function createBoxesWatched(): BoxesWatched {
     get resumeFrom() {
       return resumeFrom;
     },
-    get boxes() {
-      return boxes;
-    },
+    boxes: () => new Map(boxes),
     get isSynced() {
       return isSynced;
     },
@@ -37,19 +36,17 @@ export function createBoxesWatched(): BoxesWatched {
     take(event) {
       switch (event.type) {
         case 'box':
-          boxes = new Map(boxes).set(event.box.user, event.box);
+          boxes.set(event.box.user, event.box);
           told?.add(event.box.user);
           break;
         case 'removed':
-          boxes = new Map(boxes);
           boxes.delete(event.user);
           break;
         case 'full':
           told = new Set();
           break;
         case 'synced': {
-          const whole = told;
-          if (whole !== null) boxes = new Map([...boxes].filter(([user]) => whole.has(user)));
+          for (const user of told === null ? [] : boxes.keys()) if (!told?.has(user)) boxes.delete(user);
           told = null;
           isSynced = true;
           break;

@@ -26,7 +26,7 @@ export async function watchBoxes(signal: AbortSignal): Promise<void> {
     isDue = true;
     setTimeout(() => {
       isDue = false;
-      live.set({ boxes: watched.boxes, isSynced: watched.isSynced });
+      live.set({ boxes: watched.boxes(), isSynced: watched.isSynced });
     }, gatherMs);
   };
   await reconnecting(

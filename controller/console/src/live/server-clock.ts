@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useSyncExternalStore } from 'react';
 
 /** Redis' clock minus this machine's, as the last answer told: all times of the API are Redis'. */
 let aheadMs = 0;
@@ -11,12 +11,30 @@ export function serverNow(): number {
   return Date.now() + aheadMs;
 }
 
-/** The server's time, every second: for what counts down. */
-export function useServerNow(everyMs = 1_000): number {
-  const [now, setNow] = useState(serverNow);
-  useEffect(() => {
-    const timer = setInterval(() => setNow(serverNow()), everyMs);
-    return () => clearInterval(timer);
-  }, [everyMs]);
-  return now;
+const tickMs = 1_000;
+/** One timer for all that counts down: a page of hundreds of boxes has as many of them. */
+const waiting = new Set<() => void>();
+let timer = 0;
+let ticked = serverNow();
+
+/** The server's time, every second. */
+export function useServerNow(): number {
+  return useSyncExternalStore(onTick, () => ticked);
+}
+
+function onTick(listener: () => void): () => void {
+  if (waiting.size === 0) {
+    tick();
+    timer = window.setInterval(tick, tickMs);
+  }
+  waiting.add(listener);
+  return () => {
+    waiting.delete(listener);
+    if (waiting.size === 0) clearInterval(timer);
+  };
+}
+
+function tick(): void {
+  ticked = serverNow();
+  for (const listener of waiting) listener();
 }

@@ -8,5 +8,5 @@ export function whoIsHere(): string {
     .replaceAll(/\p{Cc}/gu, ' ')
     .trim()
     .slice(0, 50);
-  return line === '' ? 'console' : `${line} (console)`;
+  return line.endsWith('console)') ? line : `${line} (console)`.trim();
 }

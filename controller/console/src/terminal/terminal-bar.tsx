@@ -29,7 +29,7 @@ export function TerminalBar({ tab, state }: { readonly tab: Tab; readonly state:
           href={hrefOf({ at: 'terminal', user, session: state.session, readOnly: false })}
           target="_blank"
           rel="noopener"
-          className="quiet"
+          className="quiet wide-only"
         >
           In a window of its own
         </a>

@@ -15,7 +15,13 @@ export function TerminalTabs() {
       >
         {readOnly ? '👁' : '>_'} {user}
       </a>
-      <button type="button" className="plain" aria-label={`Close the terminal of ${user}`} onClick={() => closeTab(id)}>
+      <button
+        type="button"
+        className="plain"
+        aria-label={`Close the terminal of ${user}`}
+        title="Close: where nobody else is at it, its shell ends"
+        onClick={() => closeTab(id)}
+      >
         ×
       </button>
     </span>

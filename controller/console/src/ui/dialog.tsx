@@ -22,7 +22,7 @@ export function Dialog({
     };
   }, []);
   return (
-    <dialog ref={element} aria-labelledby={titleId} onClose={onClose} onKeyDown={(event) => event.stopPropagation()}>
+    <dialog ref={element} aria-labelledby={titleId} onClose={onClose}>
       <h2 id={titleId}>{title}</h2>
       {children}
     </dialog>
