@@ -3,7 +3,10 @@ import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
 import type { InstallationId, UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
+import type { LoopHealth } from '#shared/operator-schemas.ts';
 import type { Term } from './leader.ts';
+import type { OnLoopEvent } from './loop-events.ts';
+import { LoopWatch } from './loop-health.ts';
 import { TokenBucket } from './queue/token-bucket.ts';
 import { WorkQueue, type WorkQueueStats } from './queue/work-queue.ts';
 import { Executor } from './reconcile/executor.ts';
@@ -37,6 +40,8 @@ export interface ControllerOptions {
   readonly terminalGraceMs: number;
   /** the token is refused as the leader's */
   readonly onNotLeader: (reason: string) => void;
+  /** what the loop tells of itself; without it, nobody listens */
+  readonly onEvent?: OnLoopEvent;
 }
 
 /** What of a term is worth showing. */
@@ -54,6 +59,8 @@ export class TermController {
   private readonly trust: Trust;
   private readonly resync: Resync;
   private readonly sweep: Sweep;
+  private readonly pacer: Pacer;
+  private readonly watch: LoopWatch;
   private readonly options: ControllerOptions;
   private readonly term: Term;
   private readonly reconciler: Reconciler;
@@ -65,7 +72,16 @@ export class TermController {
     const { clock, log, runtime, store } = options;
     const { signal, token } = term;
     const pacer = new Pacer(clock);
-    this.trust = new Trust({ store: options.leaderStore, clock, log, token, onAmnesty: () => this.resync.soon() });
+    this.pacer = pacer;
+    this.watch = new LoopWatch(clock);
+    const onEvent: OnLoopEvent = (event) => {
+      this.watch.hear(event);
+      options.onEvent?.(event);
+    };
+    this.trust = new Trust({
+      ...{ store: options.leaderStore, clock, log, token, onEvent },
+      onAmnesty: () => this.resync.soon(),
+    });
     const operations = new Operations({
       runtime,
       signal,
@@ -75,6 +91,7 @@ export class TermController {
         this.reconciler.ended(user, outcome);
         this.queue.add(user, 'person');
       },
+      onEvent,
     });
     const { classes, installation, homesDir } = options;
     this.sources = { runtime, operations, classes, installation, homesDir };
@@ -82,7 +99,7 @@ export class TermController {
       store,
       statusStore: options.statusStore,
       sources: this.sources,
-      executor: new Executor({ runtime, operations, clock, fenceMs: term.ttlMs * fenceShare, signal }),
+      executor: new Executor({ runtime, operations, clock, fenceMs: term.ttlMs * fenceShare, signal, onEvent }),
       bucket: new TokenBucket({ clock, perSecond: options.mutationsPerS, burst: options.mutationsPerS }),
       pacer,
       trust: this.trust,
@@ -91,6 +108,7 @@ export class TermController {
       token,
       signal,
       onNotLeader: options.onNotLeader,
+      onEvent,
     });
     this.queue = new WorkQueue({
       clock,
@@ -99,6 +117,7 @@ export class TermController {
       onThrow: (user, error, retryInMs) => {
         if (!signal.aborted) log.error({ user, error, retryInMs }, 'a pass threw');
       },
+      onEvent,
     });
     this.sweep = new Sweep({
       ...{ store, runtime, clock, log },
@@ -117,6 +136,7 @@ export class TermController {
       reconciler: this.reconciler,
       queue: this.queue,
       onRunning: (boxes) => this.sweep.listed(boxes),
+      onEvent,
     });
   }
 
@@ -131,6 +151,17 @@ export class TermController {
   /** What the next pass begins with. */
   vantage(): Vantage {
     return { sources: this.sources, stateOf: (user, listed) => this.reconciler.stateOf(user, listed) };
+  }
+
+  /** For operators: published with every heartbeat. */
+  health(): LoopHealth {
+    return {
+      ...this.watch.health(),
+      ...this.queue.stats(),
+      lastResyncAgoMs: this.resync.lastAgoMs(),
+      amnesty: this.trust.amnesty()?.cause ?? null,
+      pacer: this.pacer.stats(),
+    };
   }
 
   async beat(reply: LeadReply): Promise<void> {

@@ -7,7 +7,9 @@ import type { InstallationId } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { defaultClassName } from '#shared/classes.ts';
 import type { Health } from './health.ts';
+import type { OnLoopEvent } from './loop-events.ts';
 import { createDockerRuntime } from './runtime/docker-runtime.ts';
+import type { OnEngineCall } from './runtime/engine.ts';
 import type { BoxRuntime } from './runtime/port.ts';
 import { verifyWorkdir } from './runtime/verify-workdir.ts';
 
@@ -25,16 +27,18 @@ export async function startEngine(
     clock: Clock;
     log: Logger;
     health: Health;
+    onEvent: OnLoopEvent;
   },
   signal: AbortSignal,
 ): Promise<BoxRuntime> {
-  const { config, installation, classes, clock, log, health } = options;
+  const { config, installation, classes, clock, log, health, onEvent } = options;
+  const onCall: OnEngineCall = (call, tookMs, fault) => onEvent({ type: 'engine-called', call, tookMs, fault });
   const { workdir, hostWorkdir } = config;
   let told = '';
   for (;;) {
     try {
       const docker = await connectDocker(config.dockerHost);
-      const runtime = await createDockerRuntime({ docker, installation, workdir, hostWorkdir, clock, log });
+      const runtime = await createDockerRuntime({ docker, installation, workdir, hostWorkdir, clock, log, onCall });
       const image = classes.get(defaultClassName)?.image ?? '';
       if ((await runtime.image(image, signal)).state === 'present') {
         await verifyWorkdir({ docker, installation, workdir, hostWorkdir, image, log }, signal);

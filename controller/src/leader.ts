@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, sleep } from '#shared/clock.ts';
 import type { Logger } from '#shared/log.ts';
+import type { LoopHealth } from '#shared/operator-schemas.ts';
+import { type OnLoopEvent, unheard } from './loop-events.ts';
 import type { Candidate, LeaderStore, LeadReply } from './store/leader-store.ts';
 
 /** A lead of this process, from its taking to its loss. */
@@ -50,6 +52,8 @@ export class Leader {
   private readonly onTerm: (term: Term) => Promise<void>;
   private readonly onBeat: (reply: LeadReply) => Promise<void> | undefined;
   private readonly onRedis: (problem: string | null) => void;
+  private readonly loop: () => LoopHealth | null;
+  private readonly onEvent: OnLoopEvent;
   private state: LeaderStatus = { leads: false, holder: '', sinceMs: null };
   private loseTerm: ((reason: string) => void) | null = null;
 
@@ -69,6 +73,9 @@ export class Leader {
     onBeat: (reply: LeadReply) => Promise<void> | undefined;
     /** null = Redis answered; else why not */
     onRedis: (problem: string | null) => void;
+    /** how the loop does, told with every heartbeat; null = there is none yet */
+    loop?: () => LoopHealth | null;
+    onEvent?: OnLoopEvent;
   }) {
     this.store = options.store;
     this.clock = options.clock;
@@ -80,6 +87,8 @@ export class Leader {
     this.onTerm = options.onTerm;
     this.onBeat = options.onBeat;
     this.onRedis = options.onRedis;
+    this.loop = options.loop ?? (() => null);
+    this.onEvent = options.onEvent ?? unheard;
   }
 
   status(): LeaderStatus {
@@ -147,6 +156,7 @@ export class Leader {
       first,
     };
     this.state = { leads: true, holder: this.holder, sinceMs: this.clock.monotonicMs() };
+    this.onEvent({ type: 'leading', leads: true });
     this.log.info({ holder: this.holder }, 'this controller leads');
     let hasFailed = false;
     const work = this.onTerm(term).catch((error: unknown) => {
@@ -157,6 +167,7 @@ export class Leader {
     await this.beat(candidate, term, lost, sentAtMs);
     await work;
     this.loseTerm = null;
+    this.onEvent({ type: 'leading', leads: false });
     this.state = { leads: false, holder: '', sinceMs: null };
     this.log.info({ reason: String(term.signal.reason) }, 'this controller leads no more');
     await this.store
@@ -173,7 +184,7 @@ export class Leader {
       if (term.signal.aborted) break;
       const sentAtMs = this.clock.monotonicMs();
       try {
-        const reply = await this.store.renew(candidate);
+        const reply = await this.store.renew(candidate, this.loop());
         if (!reply.leads) lost.abort(new Error(`${reply.holder || 'nobody'} leads now`));
         if (term.signal.aborted) break;
         cancelDeadline();

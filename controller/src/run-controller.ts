@@ -6,8 +6,11 @@ import { keysOf } from '#shared/identity.ts';
 import { claimRedis, readInstallation } from '#shared/installation.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
+import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain } from '#shared/run-process.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
+import { tracedStore } from '#shared/traced-store.ts';
+import { openTracing } from '#shared/tracing.ts';
 import { createApi } from './api/api.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
 import { TermController } from './controller.ts';
@@ -16,6 +19,9 @@ import { Health } from './health.ts';
 import { Leader } from './leader.ts';
 import { createPlanner } from './reconcile/planner.ts';
 import { standIn, unreachedEngine } from './reconcile/stand-in.ts';
+import type { OnLoopEvent } from './loop-events.ts';
+import { traceLoop } from './loop-traces.ts';
+import { createControllerMetrics } from './metrics/controller-metrics.ts';
 import type { BoxRuntime } from './runtime/port.ts';
 import { createLeaderStore } from './store/leader-store.ts';
 import { StatsCollector } from './stats/collector.ts';
@@ -41,9 +47,18 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const keys = keysOf(installation);
   const redis = connectRedis(config.redisUrl, log);
   const policies = idlePoliciesOf(classes);
-  const store = createBoxStore({ redis, keys, policies, defaultClass: defaultClassName });
+  const tracing = await openTracing({ url: config.otlpUrl, service: 'spoonbox-controller', log });
+  const store = tracedStore(createBoxStore({ redis, keys, policies, defaultClass: defaultClassName }), tracing);
   const leaderStore = createLeaderStore(redis, keys);
   const health = new Health();
+
+  const metrics = createControllerMetrics({ workers: config.workers });
+  addProcessMetrics(metrics.registry);
+  const traces = tracing.isOn ? traceLoop(tracing) : null;
+  const onEvent: OnLoopEvent = (event) => {
+    metrics.onEvent(event);
+    traces?.(event);
+  };
 
   let term: TermController | null = null;
   let reached: BoxRuntime | null = null;
@@ -55,15 +70,20 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   });
   const leading = { leads: () => term !== null, report: () => leaderStore.report() };
   const stats = new StatsCollector({ runtime: () => reached ?? unreachedEngine, installation, clock, signal });
-  const api = createApi({ store, redis, keys, classes, config, health, log, clock, planner, leader: leading, stats });
+  const api = createApi({
+    ...{ store, redis, keys, classes, config, health, log, clock, metrics, tracing },
+    ...{ planner, leader: leading, stats },
+  });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {
     const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
     await claimRedis(redis, installation, claim, signal);
-    const engine = startEngine({ config, installation, classes, clock, log, health }, signal).then((runtime) => {
-      reached = runtime;
-      return runtime;
-    });
+    const engine = startEngine({ config, installation, classes, clock, log, health, onEvent }, signal).then(
+      (runtime) => {
+        reached = runtime;
+        return runtime;
+      },
+    );
     const leader: Leader = new Leader({
       store: leaderStore,
       clock,
@@ -92,6 +112,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             resyncMs: config.resyncMs,
             terminalGraceMs: config.terminalGraceMs,
             onNotLeader: (reason) => leader.lost(reason),
+            onEvent,
           },
           next,
         );
@@ -103,6 +124,8 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
       },
       onBeat: (reply) => term?.beat(reply),
       onRedis: (problem) => health.redis(problem),
+      loop: () => term?.health() ?? null,
+      onEvent,
     });
     health.watch(
       () => leader.status(),
@@ -113,6 +136,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
     health.drain();
     await api.close();
     await redis.close();
+    await tracing.close();
   }
   log.info('stopped; the boxes go on');
 }

@@ -10,6 +10,7 @@ import { ClientGone, Ending } from './ending.ts';
 import type { StartQueue } from './exec/start-queue.ts';
 import { endingOf, sayGoodbye } from './goodbye.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import { ModeTracker } from './modes.ts';
 import { Ring } from './ring.ts';
 import type { RingBudget } from './ring-budget.ts';
@@ -24,6 +25,7 @@ export interface AudienceDeps {
   /** screens that are drawn at a time */
   readonly screens: StartQueue;
   readonly rings: RingBudget;
+  readonly meter: GatewayMeter;
 }
 
 /** What the session does for those who look at it. */
@@ -91,10 +93,14 @@ export class Audience {
         host.end(new Ending('ended', { message, exit: { code: null, reason: 'ended' } }));
       },
       failed: (viewer, error) => {
+        deps.meter.dropped('failed');
         const ending = endingOf(error);
         const { user } = host;
         if (ending.cause !== undefined) deps.log.error({ user, error }, 'a client could not be served');
         this.#left(viewer, ending);
+      },
+      behind: () => {
+        deps.meter.viewersBehind += 1;
       },
       room: () => host.room(),
     };
@@ -126,13 +132,13 @@ export class Audience {
   /** A socket comes. `has`: how far it has the output; null = it has none. Throws an Ending where there is no place. */
   enter(client: TerminalClient, guest: Guest, has: number | null): void {
     const { limits } = this.#deps;
-    for (const other of this.#viewers) {
-      if (other.guest === guest) this.#remove(other, new ClientGone('this client came back on another socket', false));
-    }
-    if (this.#viewers.size >= limits.viewersPerSession) {
+    // Before anybody is sent away: a session that nobody enters must not be left by its last one.
+    if (client.gone.aborted) throw client.gone.reason;
+    const earlier = [...this.#viewers].filter((other) => other.guest === guest);
+    if (this.#viewers.size - earlier.length >= limits.viewersPerSession) {
       throw new Ending('too-many-sessions', { message: `${limits.viewersPerSession} are at this terminal already` });
     }
-    if (client.gone.aborted) throw client.gone.reason;
+    for (const other of earlier) this.#remove(other, new ClientGone('this client came back on another socket', false));
     const viewer = new Viewer(this.#viewerHost, client, guest, this.#deps);
     guest.goneAtMs = null;
     client.gone.addEventListener('abort', () => this.#left(viewer, client.gone.reason), { once: true });
@@ -149,6 +155,7 @@ export class Audience {
     this.#lastContainerId = containerId;
     for (const viewer of this.#viewers) {
       if (!isSame || this.#has.has(viewer)) this.#greet(viewer, this.#has.get(viewer) ?? null);
+      else viewer.goesOn();
     }
     this.#has.clear();
   }
@@ -185,6 +192,11 @@ export class Audience {
 
   tell(message: ServerMessage): void {
     for (const { client } of this.#viewers) client.tell(message);
+  }
+
+  /** All have to go, but may come back: the session goes on. */
+  sendAway(ending: Ending): void {
+    for (const viewer of [...this.#viewers]) this.#remove(viewer, ending);
   }
 
   /** The last words to all. `goesOn`: the session does without this gateway. */
@@ -257,6 +269,8 @@ export class Audience {
   }
 
   #input(viewer: Viewer, bytes: Buffer): boolean {
+    // Only answers, which a replay had asked for.
+    if (bytes.length === 0) return true;
     if (viewer.guest.mode === 'ro') {
       if (this.#toldReadOnly.has(viewer)) return true;
       this.#toldReadOnly.add(viewer);

@@ -17,6 +17,8 @@ const boxMayHaveDied = new Set([129, 137, 143]);
 const lookEveryMs = 100;
 /** A box that dies is seen as running for a while longer: its shells go first, and a busy engine is slow. */
 const believeAfterMs = 3_000;
+/** A look that is cut off at the end and had less time than this says nothing of the engine: what was seen before it stays. */
+const fairLookMs = 1_000;
 
 /**
  * Looks at a terminal whose stream has ended. An ordinary exit code in a running box is believed at once; one that a dying
@@ -39,8 +41,9 @@ export async function lookAfterEnd(
   let isSeen = false;
   let badCode: number | null = null;
   while (clock.monotonicMs() < until) {
+    const hadMs = until - clock.monotonicMs();
     const state = await answerOf(deps, () => ended.terminal.state(), until, signal);
-    badCode = null;
+    if (state !== null || hadMs >= fairLookMs) badCode = null;
     if (state && !state.running && state.exitCode !== null && state.boxRuns) {
       if (!boxMayHaveDied.has(state.exitCode)) return { is: 'exited', code: state.exitCode };
       badCode = state.exitCode;
@@ -72,7 +75,7 @@ async function answerOf<T>(
   signal: AbortSignal,
 ): Promise<T | null> {
   const answered = new AbortController();
-  const limit = sleep(clock, until - clock.monotonicMs(), AbortSignal.any([signal, answered.signal]));
+  const limit = sleep(clock, Math.max(0, until - clock.monotonicMs()), AbortSignal.any([signal, answered.signal]));
   try {
     return await Promise.race([ask(), limit.then(() => null)]);
   } catch (error) {

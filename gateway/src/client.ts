@@ -9,10 +9,12 @@ import {
   type TerminalSize,
   terminalLimits,
 } from '#shared/terminal-protocol.ts';
+import { shortened } from './close-reason.ts';
 import type { Dialect } from './dialect.ts';
 import { ClientGone, Ending } from './ending.ts';
 import { FlowControl } from './flow-control.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { GatewayMeter } from './metrics/gateway-meter.ts';
 
 /** What a client does once it is let in. */
 export interface ClientEvents {
@@ -25,11 +27,16 @@ export interface ClientEvents {
   room(): void;
 }
 
+export interface ClientDeps {
+  readonly clock: Clock;
+  readonly limits: GatewayLimits;
+  readonly meter?: GatewayMeter;
+}
+
 export type Hello = Extract<ClientMessage, { type: 'hello' }>;
 
 /** What a frame with a header of two bytes has room for (RFC 6455, 5.2). */
 const smallFrameBytes = 125;
-const maxCloseReasonBytes = 123;
 /** A client that closes with this one does not come back; every other end may be a network's. */
 const doneCode = 1000;
 
@@ -39,7 +46,8 @@ const doneCode = 1000;
  * INVARIANTS
  * - What is typed before it is connected is kept, up to `typeAheadBytes`; then the socket is not read on.
  * - `gone` is aborted exactly once: by the socket's end (ClientGone) or by a breach of the protocol (Ending).
- * - While input is held, acks and pongs do not arrive; neither is then waited for.
+ * - While input is held, acks and pongs do not arrive; neither is then waited for. Pings at short intervals go on, because its end
+ *   shows only by the kernel's refusal of what is written.
  */
 export class TerminalClient {
   /** what the screen is now */
@@ -47,7 +55,7 @@ export class TerminalClient {
   readonly #socket: WebSocket;
   readonly #wire: Writable | null;
   readonly #dialect: Dialect;
-  readonly #deps: { readonly clock: Clock; readonly limits: GatewayLimits };
+  readonly #deps: ClientDeps;
   readonly #flow: FlowControl;
   readonly #gone = new AbortController();
   #events: ClientEvents | null = null;
@@ -60,13 +68,7 @@ export class TerminalClient {
   #onHello: ((hello: Hello) => void) | null = null;
 
   /** `wire`: what `socket` writes its frames to; null = it is not to be had */
-  constructor(
-    socket: WebSocket,
-    wire: Writable | null,
-    dialect: Dialect,
-    size: TerminalSize,
-    deps: { readonly clock: Clock; readonly limits: GatewayLimits },
-  ) {
+  constructor(socket: WebSocket, wire: Writable | null, dialect: Dialect, size: TerminalSize, deps: ClientDeps) {
     this.#socket = socket;
     this.#wire = wire;
     this.#dialect = dialect;
@@ -154,8 +156,10 @@ export class TerminalClient {
 
   /** Stops reading the socket, so that the sender has to wait. */
   holdInput(): void {
+    if (this.#inputHeld) return;
     this.#inputHeld = true;
     this.#socket.pause();
+    this.#pingLater();
     this.#mayHaveRoom();
   }
 
@@ -212,10 +216,13 @@ export class TerminalClient {
         this.#events?.end();
         return;
       case 'ping':
-        // One that takes nothing would have its pongs pile up here.
-        if (this.#socket.bufferedAmount > this.#deps.limits.bufferedHighBytes) return;
-        this.tell(message.id === undefined ? { type: 'pong' } : { type: 'pong', id: message.id });
+        this.#pong(message.id === undefined ? { type: 'pong' } : { type: 'pong', id: message.id });
     }
+  }
+
+  /** One that takes nothing would have its pongs pile up here. */
+  #pong(message: ServerMessage): void {
+    if (this.#socket.bufferedAmount <= this.#deps.limits.bufferedHighBytes) this.tell(message);
   }
 
   #input(bytes: Buffer): void {
@@ -247,13 +254,21 @@ export class TerminalClient {
 
   /** A socket that was silent for a whole round is dead: proxies and lost networks tell nobody. */
   #pingLater(): void {
-    this.#cancelPing = this.#deps.clock.after(this.#deps.limits.pingEveryMs, () => {
+    const { pingEveryMs, heldPingEveryMs } = this.#deps.limits;
+    this.#cancelPing();
+    if (this.#socket.readyState === this.#socket.CLOSED) return;
+    this.#cancelPing = this.#deps.clock.after(this.#inputHeld ? heldPingEveryMs : pingEveryMs, () => {
       if (!this.#heard && !this.#inputHeld) {
+        this.#deps.meter?.dropped('silent');
         this.#socket.terminate();
         return;
       }
       this.#heard = false;
-      if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+      // Where something waits to be written, that finds out as well.
+      const isIdle = !this.#inputHeld || this.#socket.bufferedAmount === 0;
+      if (isIdle && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+      // It may ask for a sign of life, and is not read.
+      if (isIdle && this.#inputHeld) this.#pong({ type: 'pong' });
       this.#pingLater();
     });
   }
@@ -266,14 +281,4 @@ function smallFrame(bytes: Buffer): Buffer {
   frame[1] = bytes.length;
   bytes.copy(frame, 2);
   return frame;
-}
-
-function shortened(message: string): string {
-  const bytes = Buffer.from(message);
-  if (bytes.length <= maxCloseReasonBytes) return message;
-  // A character that was cut in half is left out.
-  return `${bytes
-    .subarray(0, maxCloseReasonBytes - 3)
-    .toString()
-    .replace(/\uFFFD+$/, '')}…`;
 }

@@ -6,6 +6,8 @@ import { StartError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { createTokenCheck } from '#shared/token-check.ts';
+import { tracedStore } from '#shared/traced-store.ts';
+import { noTracing, type Tracing } from '#shared/tracing.ts';
 import { Admission } from './admission.ts';
 import { ConnectRate } from './connect-rate.ts';
 import { endedBy } from './ending.ts';
@@ -14,6 +16,7 @@ import type { BoxExec } from './exec/port.ts';
 import { StartQueue } from './exec/start-queue.ts';
 import { createJobServer } from './jobs/job-server.ts';
 import type { GatewayLimits } from './limits.ts';
+import { GatewayMeter } from './metrics/gateway-meter.ts';
 import { ReapNews } from './last-reap.ts';
 import { Registration } from './registration.ts';
 import { RingBudget } from './ring-budget.ts';
@@ -39,6 +42,10 @@ export interface GatewayOptions {
   readonly port: number;
   /** null = where it listens */
   readonly publicUrl: string | null;
+  /** what it counts, for `/metrics`; without it, one of its own */
+  readonly meter?: GatewayMeter;
+  /** without it, nothing is traced */
+  readonly tracing?: Tracing;
 }
 
 export interface Gateway {
@@ -53,7 +60,8 @@ export interface Gateway {
 
 /** A whole gateway over its ports: the same in `main.ts` and in tests. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { store, clock, log, limits, exec } = options;
+  const { clock, log, limits, exec, tracing = noTracing } = options;
+  const store = tracedStore(options.store, tracing);
   const id = `gw-${randomBytes(6).toString('hex')}`;
   let registration: Registration | null = null;
   let onGap = (): void => {};
@@ -77,6 +85,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     terminalOf,
     recordings,
     news,
+    meter: options.meter ?? new GatewayMeter(),
+    tracing,
   };
   const sessions = new Sessions(deps);
   onGap = () => {

@@ -20,7 +20,7 @@ export class Hold {
     readonly holder: string;
     readonly gateway: string;
   };
-  readonly #events: LeaseEvents;
+  readonly #events: HoldEvents;
   readonly #closed = new AbortController();
   #lease: TerminalLease | null = null;
   #isWanted = true;
@@ -32,17 +32,17 @@ export class Hold {
   constructor(
     deps: LeaseDeps,
     of: { user: UserName; session: string; holder: string; gateway: string },
-    events: LeaseEvents,
+    events: HoldEvents,
   ) {
     this.#deps = deps;
     this.#of = of;
     this.#events = events;
   }
 
-  /** The first lease. Throws an Ending where it is refused, or Redis does not answer. */
-  async first(): Promise<TakenLease> {
+  /** The first lease, which carries the trace of who waits for the box. Throws an Ending where it is refused, or Redis does not answer. */
+  async first(trace: string | null): Promise<TakenLease> {
     try {
-      const lease = await this.#take();
+      const lease = await this.#take(trace);
       this.#hasBegun = true;
       this.#settle();
       return lease.taken;
@@ -100,10 +100,11 @@ export class Hold {
       if (!this.#isWanted) await this.#release();
       else {
         try {
-          await this.#take();
+          await this.#take(null);
         } catch (error) {
           if (error instanceof Ending) {
-            this.#events.ended(error);
+            this.#isWanted = false;
+            this.#events.refused(error);
             break;
           }
           this.#deps.log.warn({ user: this.#of.user, error }, 'lease not taken; the terminal goes on, trying again');
@@ -115,10 +116,10 @@ export class Hold {
     this.#underWay = null;
   }
 
-  async #take(): Promise<TerminalLease> {
+  async #take(trace: string | null): Promise<TerminalLease> {
     const { user, session, holder } = this.#of;
     const id = LeaseId.parse(`terminal:${session}:${randomBytes(6).toString('hex')}`);
-    const lease = await TerminalLease.take(this.#deps, { user, id, holder }, this.#events);
+    const lease = await TerminalLease.take(this.#deps, { user, id, holder, trace }, this.#events);
     this.#lease = lease;
     this.#time = { redisMs: lease.taken.now, atMs: this.#deps.clock.monotonicMs() };
     return lease;
@@ -131,4 +132,9 @@ export class Hold {
       this.#deps.log.warn({ user: this.#of.user, error }, 'lease not given back; it expires by itself');
     });
   }
+}
+
+export interface HoldEvents extends LeaseEvents {
+  /** nobody was attached for a while, and the next lease is refused; none is tried for until somebody comes again */
+  refused(ending: Ending): void;
 }

@@ -12,6 +12,8 @@ export interface LeaseOf {
   readonly holder: string;
   /** default: of a terminal */
   readonly kind?: 'terminal' | 'job';
+  /** trace context of whoever waits for the box; none: nobody traces */
+  readonly trace?: string | null;
 }
 
 type EndedFromOutside = Exclude<LeaseEndReason, 'expired'>;
@@ -47,7 +49,7 @@ export class TerminalLease {
 
   /** Rejects when Redis does not answer; throws an Ending where the lease is refused. */
   static async take(deps: LeaseDeps, of: LeaseOf, events: LeaseEvents): Promise<TerminalLease> {
-    return new TerminalLease(deps, of, await takeOrThrow(deps, of), events);
+    return new TerminalLease(deps, of, await takeOrThrow(deps, of, of.trace ?? null), events);
   }
 
   private constructor(deps: LeaseDeps, of: LeaseOf, taken: TakenLease, events: LeaseEvents) {
@@ -114,7 +116,7 @@ export class TerminalLease {
         return;
       }
       log.warn({ user: this.#of.user, lease: this.#of.id, refused: renewal.refused }, 'lease lost; taking it again');
-      await takeOrThrow(this.#deps, this.#of);
+      await takeOrThrow(this.#deps, this.#of, null);
     } catch (error) {
       if (error instanceof Ending) {
         this.#end(error);
@@ -159,8 +161,8 @@ export interface LeaseDeps {
   readonly log: Logger;
 }
 
-async function takeOrThrow(deps: LeaseDeps, of: LeaseOf): Promise<TakenLease> {
-  const reply = await deps.store.take({ kind: 'terminal', ...of, ttlMs: deps.limits.leaseTtlMs, class: null });
+async function takeOrThrow(deps: LeaseDeps, of: LeaseOf, trace: string | null): Promise<TakenLease> {
+  const reply = await deps.store.take({ kind: 'terminal', ...of, ttlMs: deps.limits.leaseTtlMs, class: null, trace });
   if (reply.ok) return reply.lease;
   switch (reply.refused) {
     case 'name-differs-by-case':

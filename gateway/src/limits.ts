@@ -29,11 +29,17 @@ export interface GatewayLimits {
   readonly handshakesAtOnce: number;
   readonly helloWithinMs: number;
   readonly pingEveryMs: number;
+  /** the same while a socket is not read: its end then shows only by what is written to it */
+  readonly heldPingEveryMs: number;
   /** a frame of a raw socket may be this large: xterm.js sends a paste as one */
   readonly maxRawFrameBytes: number;
   /** output that one socket may have waiting in this process before the terminal is paused, and when it goes on */
   readonly bufferedHighBytes: number;
   readonly bufferedLowBytes: number;
+  /** the same of a command that has ended, whose output the engine does not keep; a client that is further behind is cut */
+  readonly endedOutputBytes: number;
+  /** how long a client may take to read what its command has left, and the status */
+  readonly statusWithinMs: number;
   /** what may be typed before the shell is there; then the socket is not read further */
   readonly typeAheadBytes: number;
   /** output is sent at once, and what follows within this time is joined up to so many bytes */
@@ -83,9 +89,12 @@ export const defaultLimits: GatewayLimits = {
   handshakesAtOnce: 256,
   helloWithinMs: terminalLimits.helloWithinMs,
   pingEveryMs: terminalLimits.pingEveryMs,
+  heldPingEveryMs: 1_000,
   maxRawFrameBytes: 16 * 1024 * 1024,
   bufferedHighBytes: 1024 * 1024,
   bufferedLowBytes: 256 * 1024,
+  endedOutputBytes: 8 * 1024 * 1024,
+  statusWithinMs: 3_600_000,
   typeAheadBytes: 64 * 1024,
   joinMs: 4,
   joinBytes: 16 * 1024,

@@ -11,11 +11,14 @@ import { keysOf } from '#shared/identity.ts';
 import { claimRedis, readInstallation } from '#shared/installation.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
+import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain, runProcess } from '#shared/run-process.ts';
+import { openTracing } from '#shared/tracing.ts';
 import { createDockerCommands } from './exec/command-docker.ts';
 import { createDockerExec } from './exec/docker-exec.ts';
 import { startGateway } from './gateway.ts';
 import { defaultLimits } from './limits.ts';
+import { GatewayMeter } from './metrics/gateway-meter.ts';
 import { defaultRecordingLimits } from './recording/limits.ts';
 import { Recordings } from './recording/recordings.ts';
 import type { TerminalSettings } from './terminal-settings.ts';
@@ -42,6 +45,9 @@ await runProcess('gateway', async (signal) => {
   const connect = (): ReturnType<typeof connectDocker> => connectDocker(config.dockerHost);
   const dir = join(config.workdir, 'recordings');
   const recordings = new Recordings({ dir, clock, log, limits: defaultRecordingLimits });
+  const tracing = await openTracing({ url: config.otlpUrl, service: 'spoonbox-gateway', log });
+  const meter = new GatewayMeter();
+  addProcessMetrics(meter.registry);
   const gateway = await startGateway({
     store,
     exec: createDockerExec({ connect, clock, log }),
@@ -60,6 +66,8 @@ await runProcess('gateway', async (signal) => {
     bind: config.bind,
     port: config.gatewayPort,
     publicUrl: config.publicWsUrl,
+    meter,
+    tracing,
   });
   try {
     // What is missing shows in /readyz, and in the log of the connection itself.
@@ -69,6 +77,7 @@ await runProcess('gateway', async (signal) => {
     await gateway.drain(Math.max(0, config.drainMs - closingMs));
     await recordings.close();
     await redis.close();
+    await tracing.close();
   }
   log.info('stopped; the boxes go on');
 });

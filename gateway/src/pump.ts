@@ -4,11 +4,13 @@ import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import type { Terminal } from './exec/port.ts';
 import { OutputJoiner } from './join-output.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { GatewayMeter } from './metrics/gateway-meter.ts';
 
 export interface PumpDeps {
   readonly clock: Clock;
   readonly limits: GatewayLimits;
   readonly log: Logger;
+  readonly meter: GatewayMeter;
 }
 
 /** Where a shell's output goes, and what can hold it. */
@@ -36,6 +38,8 @@ export class Pump {
   readonly #resizer: Resizer;
   #ending = false;
   #isOver = false;
+  /** it counts among those that are held */
+  #isCounted = false;
   #cancelCheck: () => void = () => {};
 
   constructor(deps: PumpDeps, terminal: Terminal, startedWith: TerminalSize, outlet: Outlet) {
@@ -57,12 +61,14 @@ export class Pump {
         joiner.push(bytes);
         if (this.#ending || stream.isPaused() || !this.#outlet.isFull()) return;
         stream.pause();
+        this.#countPaused(true);
         this.#checkLater();
       };
       const onDrain = (): void => this.#outlet.drained();
       const settle = (): void => {
         signal.removeEventListener('abort', settle);
         this.#isOver = true;
+        this.#countPaused(false);
         this.#cancelCheck();
         stream.off('data', onData).off('drain', onDrain).off('end', settle).off('close', settle);
         joiner.flush();
@@ -90,7 +96,17 @@ export class Pump {
 
   /** The outlet may have room again. */
   room(): void {
-    if (this.#terminal.stream.isPaused() && !this.#outlet.isFull()) this.#terminal.stream.resume();
+    if (!this.#terminal.stream.isPaused() || this.#outlet.isFull()) return;
+    this.#terminal.stream.resume();
+    this.#countPaused(false);
+  }
+
+  #countPaused(isPaused: boolean): void {
+    if (isPaused === this.#isCounted) return;
+    this.#isCounted = isPaused;
+    const { meter } = this.#deps;
+    meter.pausedStreams += isPaused ? 1 : -1;
+    if (isPaused) meter.pauses += 1;
   }
 
   /** A paused stream does not tell that it ends, so the process is asked. */
@@ -106,6 +122,7 @@ export class Pump {
           if (this.#ending) {
             this.#outlet.ending();
             stream.resume();
+            this.#countPaused(false);
           } else this.#checkLater();
         },
         (error: unknown) => {

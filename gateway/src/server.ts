@@ -6,22 +6,32 @@ import { execPath } from '#shared/exec-protocol.ts';
 import { problemMediaType } from '#shared/problem.ts';
 import { type CloseName, terminalLimits, terminalPath, terminalProtocol } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims } from '#shared/terminal-token.ts';
-import { type Admission, countAddress, readTerminalRequest, refusedOrigin, type TerminalRequest } from './admission.ts';
+import { type Span, traceparentOf, type Tracing } from '#shared/tracing.ts';
+import {
+  type Admission,
+  countAddress,
+  countUser,
+  readTerminalRequest,
+  refusedOrigin,
+  type TerminalRequest,
+} from './admission.ts';
 import { TerminalClient } from './client.ts';
 import type { ConnectRate } from './connect-rate.ts';
 import { protocolDialect, rawDialect } from './dialect.ts';
 import { ClientGone, Ending } from './ending.ts';
 import { sayGoodbye } from './goodbye.ts';
 import type { JobServer } from './jobs/job-server.ts';
-import { problemOf, refuse } from './refusal.ts';
+import { problemOf, type Refusal, refuse } from './refusal.ts';
 import type { SessionDeps } from './session.ts';
 import type { Sessions } from './sessions.ts';
+import { ToldRefusals } from './told-refusals.ts';
 import { upgrade } from './upgrade.ts';
 
 export interface ServerDeps extends SessionDeps {
   readonly sessions: Sessions;
   readonly admission: Admission;
   readonly rate: ConnectRate;
+  readonly tracing: Tracing;
   /** null: no commands are run here, only terminals */
   readonly jobs: JobServer | null;
   readonly allowedOrigins: readonly string[];
@@ -49,7 +59,7 @@ const toldByCloseCode: ReadonlySet<CloseName> = new Set([
 const never = new AbortController().signal;
 
 export function createGatewayServer(deps: ServerDeps): GatewayServer {
-  const { log, limits } = deps;
+  const { log, limits, meter } = deps;
   let draining = false;
   let handshakes = 0;
   const sockets = new Set<WebSocket>();
@@ -66,6 +76,18 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     'spoonbox.v1': new WebSocketServer({ ...common, maxPayload: terminalLimits.maxFrameBytes }),
     raw: new WebSocketServer({ ...common, maxPayload: limits.maxRawFrameBytes }),
   };
+  const refusals = new ToldRefusals(limits.handshakesAtOnce);
+  meter.watch(
+    () => ({
+      sessions: deps.sessions.count,
+      ringBytes: deps.rings.usedBytes,
+      opened: deps.sessions.opened,
+      sockets: sockets.size,
+      jobs: deps.jobs?.count ?? 0,
+      jobsStarted: deps.jobs?.started ?? 0,
+    }),
+    limits,
+  );
   const http = createServer({
     maxHeaderSize: limits.maxRequestHeadBytes,
     headersTimeout: limits.helloWithinMs,
@@ -94,21 +116,34 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
   async function open(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const asked = readTerminalRequest(request);
     if ('code' in asked) {
-      refuse(socket, asked);
+      turnAway(socket, asked);
       return;
     }
     const badOrigin = refusedOrigin(request, deps.allowedOrigins);
     if (badOrigin !== null) {
-      refuse(socket, badOrigin);
+      turnAway(socket, badOrigin);
       return;
     }
+    const parent = traceparentOf(request.headers);
+    const attach = deps.tracing.start({ name: 'attach terminal', parent });
     const admitted = await admit(request, asked.token);
-    if (admitted instanceof Ending && !toldByCloseCode.has(admitted.close)) {
-      refuse(socket, { code: admitted.errorCode, detail: admitted.message });
+    if (admitted instanceof Ending) {
+      if (toldByCloseCode.has(admitted.close)) {
+        meter.refused('terminal', admitted.errorCode);
+        const dialect = asked.protocol === 'raw' ? rawDialect() : protocolDialect;
+        await refusals.tell(request, socket, head, admitted, dialect);
+      } else turnAway(socket, { code: admitted.errorCode, detail: admitted.message });
+      attach.end(admitted.errorCode);
       return;
     }
     const client = await upgrade(servers[asked.protocol], request, socket, head, (ws) => clientOf(ws, socket, asked));
-    if (client !== null) await serve(client, asked, admitted);
+    if (client === null) attach.end('no WebSocket');
+    else await serve(client, asked, admitted, attach);
+  }
+
+  function turnAway(socket: Duplex, refusal: Refusal): void {
+    meter.refused('terminal', refusal.code);
+    refuse(socket, refusal);
   }
 
   /** null: who this is comes with the first message. */
@@ -134,18 +169,19 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
   async function serve(
     client: TerminalClient,
     asked: TerminalRequest,
-    admitted: TerminalClaims | Ending | null,
+    admitted: TerminalClaims | null,
+    attach: Span,
   ): Promise<void> {
     handshakes += 1;
     try {
-      if (admitted instanceof Ending) throw admitted;
       greeting.add(client);
       const hello = asked.protocol === 'raw' ? null : await client.hello();
       greeting.delete(client);
       const has = hello?.offset ?? null;
       if (admitted === null && hello?.ticket !== undefined) {
         if (draining) throw new Ending('restarting');
-        await deps.sessions.resume(hello.ticket, client, has);
+        await deps.sessions.resume(hello.ticket, client, has, (user) => countUser(deps.rate, user), attach);
+        meter.admitted('terminal');
         return;
       }
       if (admitted === null && hello?.token === undefined) {
@@ -153,11 +189,18 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
         throw new Ending('token-refused', { errorCode: 'token-missing', message });
       }
       const claims = admitted ?? (await deps.admission.admit(hello?.token ?? ''));
-      await deps.sessions.enter(claims, client, has !== null);
+      await deps.sessions.enter(claims, client, has !== null, attach);
+      meter.admitted('terminal');
     } catch (error) {
-      if (error instanceof ClientGone) return;
+      if (error instanceof ClientGone) {
+        attach.end(error.message);
+        return;
+      }
       if (!(error instanceof Ending)) log.error({ error }, 'a terminal could not be opened');
-      sayGoodbye(client, error instanceof Ending ? error : new Ending('internal'));
+      const ending = error instanceof Ending ? error : new Ending('internal');
+      meter.refused('terminal', ending.errorCode);
+      attach.end(ending.errorCode);
+      sayGoodbye(client, ending);
     } finally {
       greeting.delete(client);
       handshakes -= 1;
@@ -177,7 +220,7 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
         `${JSON.stringify({ ready: reasons.length === 0, reasons })}\n`,
       );
     } else if (path === '/metrics') {
-      send(response, 200, 'text/plain; version=0.0.4', metricsText());
+      send(response, 200, meter.registry.contentType, await meter.registry.metrics());
     } else {
       const code = path === terminalPath || deps.jobs?.handles(path) ? 'upgrade-required' : 'route-unknown';
       const problem = problemOf({
@@ -186,30 +229,6 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       });
       send(response, problem.status, problemMediaType, JSON.stringify(problem));
     }
-  }
-
-  function metricsText(): string {
-    return [
-      '# HELP spoonbox_gateway_sessions Terminals that are open.',
-      '# TYPE spoonbox_gateway_sessions gauge',
-      `spoonbox_gateway_sessions ${deps.sessions.count}`,
-      '# HELP spoonbox_gateway_ring_bytes Memory that keeps output of terminals for who comes back.',
-      '# TYPE spoonbox_gateway_ring_bytes gauge',
-      `spoonbox_gateway_ring_bytes ${deps.rings.usedBytes}`,
-      '# HELP spoonbox_gateway_sessions_opened_total Terminals that were let in.',
-      '# TYPE spoonbox_gateway_sessions_opened_total counter',
-      `spoonbox_gateway_sessions_opened_total ${deps.sessions.opened}`,
-      '# HELP spoonbox_gateway_sockets WebSockets that are connected.',
-      '# TYPE spoonbox_gateway_sockets gauge',
-      `spoonbox_gateway_sockets ${sockets.size}`,
-      '# HELP spoonbox_gateway_jobs Commands that run.',
-      '# TYPE spoonbox_gateway_jobs gauge',
-      `spoonbox_gateway_jobs ${deps.jobs?.count ?? 0}`,
-      '# HELP spoonbox_gateway_jobs_started_total Commands that were let in.',
-      '# TYPE spoonbox_gateway_jobs_started_total counter',
-      `spoonbox_gateway_jobs_started_total ${deps.jobs?.started ?? 0}`,
-      '',
-    ].join('\n');
   }
 
   return {
@@ -221,8 +240,10 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
     async close() {
       // Those that were told goodbye have a moment to hear it.
       const giveUpAt = deps.clock.monotonicMs() + limits.goodbyeWithinMs;
-      while (sockets.size > 0 && deps.clock.monotonicMs() < giveUpAt) await sleep(deps.clock, 20, never);
+      while (sockets.size + refusals.count > 0 && deps.clock.monotonicMs() < giveUpAt)
+        await sleep(deps.clock, 20, never);
       for (const ws of sockets) ws.terminate();
+      refusals.cut();
       await new Promise((resolve) => {
         http.close(resolve);
         http.closeAllConnections();

@@ -1,22 +1,28 @@
 import type { BoxStore } from '#shared/box-store.ts';
+import type { Clock } from '#shared/clock.ts';
 import type { Session } from '#shared/lease.ts';
 import type { Logger } from '#shared/log.ts';
 import { Ending } from './ending.ts';
+import type { GatewayLimits } from './limits.ts';
 
 /**
  * A session's record in Redis: whose it is, and where.
  *
- * INVARIANT: it is written one call after the other, so that an end is never overtaken by a write.
+ * INVARIANTS
+ * - It is written one call after the other, so that an end is never overtaken by a write.
+ * - A write that failed is tried again until it, or a newer one, succeeds, or the session has ended here.
  */
 export class SessionRecord {
-  readonly #deps: { readonly store: BoxStore; readonly log: Logger };
+  readonly #deps: SessionRecordDeps;
   readonly #onTakenOver: () => void;
   #written: Promise<void> = Promise.resolve();
   #record: Session | null = null;
   /** a write waits for the one before; it takes the newest record when its turn comes */
   #waits = false;
+  #isFailing = false;
+  #cancelRetry: () => void = () => {};
 
-  constructor(deps: { store: BoxStore; log: Logger }, onTakenOver: () => void) {
+  constructor(deps: SessionRecordDeps, onTakenOver: () => void) {
     this.#deps = deps;
     this.#onTakenOver = onTakenOver;
   }
@@ -65,6 +71,7 @@ export class SessionRecord {
   async end(told: string): Promise<boolean> {
     const record = this.#record;
     this.#record = null;
+    this.#cancelRetry();
     await this.#written;
     if (record === null) return true;
     try {
@@ -82,18 +89,33 @@ export class SessionRecord {
     if (detachedAt !== null && this.#record) this.put({ ...this.#record, detachedAt });
     await this.#written;
     this.#record = null;
+    this.#cancelRetry();
   }
 
   async #write(): Promise<void> {
     this.#waits = false;
+    this.#cancelRetry();
     const record = this.#record;
     if (record === null) return;
     try {
-      if (await this.#deps.store.putSession(record)) return;
+      const isOurs = await this.#deps.store.putSession(record);
+      this.#isFailing = false;
+      if (isOurs) return;
       this.#record = null;
       this.#onTakenOver();
     } catch (error) {
-      this.#deps.log.warn({ user: record.user, error }, 'session not recorded; it is again when Redis is back');
+      if (!this.#isFailing) this.#deps.log.warn({ user: record.user, error }, 'session not recorded; trying again');
+      this.#isFailing = true;
+      // It may be over by now, or a newer record on its way.
+      if (this.#record === null || this.#waits) return;
+      this.#cancelRetry = this.#deps.clock.after(this.#deps.limits.renewRetryMs, () => this.again());
     }
   }
+}
+
+export interface SessionRecordDeps {
+  readonly store: BoxStore;
+  readonly clock: Clock;
+  readonly limits: Pick<GatewayLimits, 'renewRetryMs'>;
+  readonly log: Logger;
 }

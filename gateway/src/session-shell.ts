@@ -59,6 +59,11 @@ export class SessionShell {
     return this.#terminal?.execId ?? '';
   }
 
+  /** One was started, and has not ended as far as is known. */
+  get isThere(): boolean {
+    return this.#terminal !== null;
+  }
+
   /** Bytes pass, both ways. */
   get isRunning(): boolean {
     return this.#pump !== null;
@@ -144,6 +149,14 @@ export class SessionShell {
     await this.#hangUp('ours');
   }
 
+  /** What a gateway that is gone has left of a shell which does not outlive it. Never rejects. */
+  async endLeft(containerId: string): Promise<void> {
+    const { user, id: session } = this.#of;
+    await this.#deps.exec.endLeft({ containerId, session }).catch((error: unknown) => {
+      this.#deps.log.error({ user, session, error }, 'what another gateway left of a terminal may be left in the box');
+    });
+  }
+
   /** Another gateway has the session: a shell that outlives its gateway is left to it, one that does not ends. Never rejects. */
   async letGo(): Promise<void> {
     if (this.persist === 'none') await this.#hangUp('anothers');
@@ -190,10 +203,11 @@ export class SessionShell {
     });
     this.#pump = pump;
     this.#containerId = containerId;
-    // Unless it is the same one, nothing is left here of what was typed.
-    this.#host.runs(this.#typed !== null);
-    for (const bytes of this.#typed ?? []) pump.write(bytes);
+    // Unless it is the same one, nothing is left here of what was typed. It comes before what those type who are told now.
+    const typed = this.#typed;
     this.#typed = null;
+    for (const bytes of typed ?? []) pump.write(bytes);
+    this.#host.runs(typed !== null);
     audience.takeInput();
     pump.resize(audience.size);
     try {

@@ -2,15 +2,20 @@ import type { UserName } from '#shared/identity.ts';
 import type { Session } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
 import type { TerminalMode } from '#shared/terminal-token.ts';
+import { withoutAnswers } from './answers.ts';
+import type { Span } from '#shared/tracing.ts';
 import { Audience, type AudienceHost } from './audience.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
 import type { StartQueue } from './exec/start-queue.ts';
 import { endingOf } from './goodbye.ts';
+import { Grace } from './grace.ts';
 import { Hold } from './hold.ts';
 import { IdleWarning } from './idle-warning.ts';
 import type { ReapNews } from './last-reap.ts';
+import { Traffic } from './metrics/traffic.ts';
 import type { Recordings } from './recording/recordings.ts';
+import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { RingBudget } from './ring-budget.ts';
 import { SessionRecord } from './session-record.ts';
 import { SessionRecording } from './session-recording.ts';
@@ -24,6 +29,7 @@ export interface SessionDeps extends WaitDeps, StartDeps {
   /** screens that are drawn at a time */
   readonly screens: StartQueue;
   readonly rings: RingBudget;
+  readonly meter: GatewayMeter;
   /** this gateway's id */
   readonly gateway: string;
   /** how terminals of a class behave */
@@ -47,11 +53,13 @@ export interface SessionOf {
   readonly isKnown: boolean;
   /** true: take it from another gateway, whatever that one is */
   readonly takeOver: boolean;
+  /** from the request of its first client to the first byte of the shell */
+  readonly attach: Span;
 }
 
 /**
  * One terminal from its first client to its end: record and lease → shell → its end. Clients come and go; when the last one has
- * gone, the shell is kept for the grace, and the box is not held by it.
+ * gone, the shell is kept for the grace, and the box is not held by it. So are the last words of one that exits meanwhile.
  *
  * INVARIANTS
  * - At most one shell of it runs.
@@ -60,22 +68,26 @@ export interface SessionOf {
  */
 export class TerminalSession {
   readonly of: SessionOf;
-  /** when the last client left, on the monotonic clock; null = somebody is here */
-  emptySinceMs: number | null = null;
   readonly #deps: SessionDeps;
   readonly #audience: Audience;
+  readonly #grace: Grace;
   readonly #hold: Hold;
   readonly #record: SessionRecord;
   readonly #over = new AbortController();
   readonly #recording: SessionRecording;
   readonly #shell: SessionShell;
+  readonly #traffic: Traffic;
   #warning: IdleWarning | null = null;
   /** of the last shell, Redis TIME in ms; 0 = there was none */
   #startedAt = 0;
-  #cancelGrace: () => void = () => {};
+  /** its shell, by itself: what is left is to tell that */
+  #hasExited = false;
+  #onAttached: () => void = () => {};
   #stopWatching: () => void = () => {};
   #lastStatus: ServerMessage | null = null;
   #lastNotice = '';
+  /** its first byte has come */
+  #hasSpoken = false;
 
   constructor(deps: SessionDeps, of: SessionOf, size: TerminalSize) {
     const { user, id, mode } = of;
@@ -83,11 +95,18 @@ export class TerminalSession {
     this.of = of;
     this.#deps = deps;
     this.#audience = new Audience(deps, this.#audienceHost(), size);
+    this.#grace = new Grace(deps, (message) => {
+      if (this.#audience.count === 0) this.end(new Ending('ended', { message }));
+    });
     this.#record = new SessionRecord(deps, () => this.end(new Ending('elsewhere')));
     this.#hold = new Hold(
       deps,
       { user, session: id, holder, gateway: deps.gateway },
-      { ended: (ending) => this.end(ending), renewed: (at) => this.#warning?.renewed(at) },
+      {
+        ended: (ending) => this.end(ending),
+        refused: (ending) => this.#refused(ending),
+        renewed: (at) => this.#warning?.renewed(at),
+      },
     );
     this.#recording = new SessionRecording(deps.recordings, {
       user,
@@ -95,11 +114,17 @@ export class TerminalSession {
       size: () => this.#audience.size,
     });
     this.#recording.ask(of.record);
+    this.#traffic = new Traffic(deps.meter, deps.clock);
     this.#shell = new SessionShell(deps, of, this.#shellHost());
   }
 
   get isOver(): boolean {
     return this.#over.signal.aborted;
+  }
+
+  /** when the last client left, on the monotonic clock; null = somebody is here */
+  get emptySinceMs(): number | null {
+    return this.#grace.emptySinceMs;
   }
 
   /** The guest whose ticket this is; null where there is none. */
@@ -115,9 +140,10 @@ export class TerminalSession {
   attach(client: TerminalClient, guest: Guest, has: number | null): void {
     const wasEmpty = this.emptySinceMs !== null;
     this.#audience.enter(client, guest, has);
-    this.#cancelGrace();
-    this.emptySinceMs = null;
-    this.#hold.attach();
+    this.#grace.stop();
+    // Only for the last words of a shell no box is held, or made.
+    if (!this.#hasExited) this.#hold.attach();
+    this.#onAttached();
     if (this.#lastStatus) client.tell(this.#lastStatus);
     if (this.#shell.isRunning && wasEmpty) this.#putRecord();
   }
@@ -134,6 +160,11 @@ export class TerminalSession {
     if (!this.isOver) this.#over.abort(ending);
   }
 
+  /** Somebody asks for a shell who has not seen this one: where only its last words are left, they do not keep the place. */
+  giveWay(): void {
+    if (this.#hasExited && this.#audience.count === 0) this.end(new ClientGone('a new shell is asked for', true));
+  }
+
   /** After Redis may have lost it. */
   recordAgain(): void {
     this.#record.again();
@@ -144,14 +175,46 @@ export class TerminalSession {
     let ending: Ending | ClientGone;
     try {
       ending = await this.#shell.run(await this.#begin(), this.#over.signal);
+      if (ending.exit) await this.#tellLastWords();
     } catch (error) {
       ending = endingOf(error);
       if (ending.cause !== undefined) this.#deps.log.error({ user: this.of.user, error }, 'a terminal failed');
     }
     this.end(ending);
+    this.of.attach.end(ending.message);
     const staysForOthers = ending instanceof Ending && ending.close === 'restarting' && this.#shell.persist === 'tmux';
     this.#audience.dismiss(ending, staysForOthers);
     return await this.#close(ending);
+  }
+
+  /**
+   * The shell has exited: all who are here get the rest of its output. Where nobody is, that and its exit code wait for who
+   * comes back first, until the grace is over; not where nobody has a ticket.
+   */
+  async #tellLastWords(): Promise<void> {
+    const { signal } = this.#over;
+    this.#hasExited = true;
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#audience.count === 0) {
+        if (this.#audience.tickets().length === 0) return;
+        await this.#attached(signal);
+      }
+      await this.#audience.finish();
+      // Else it was cut while it was told.
+      if (this.#audience.count > 0) return;
+    }
+  }
+
+  #attached(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onOver = (): void => reject(signal.reason);
+      signal.addEventListener('abort', onOver, { once: true });
+      this.#onAttached = () => {
+        signal.removeEventListener('abort', onOver);
+        resolve();
+      };
+    });
   }
 
   /** The session is this gateway's, and the box is held for it. */
@@ -159,11 +222,19 @@ export class TerminalSession {
     const { user, takeOver } = this.of;
     this.#stopWatching = this.#deps.feed.watch(user, () => void this.#hold.check());
     // At once, because each is a way to Redis and back. Whatever one of them got is given back by `#close`.
-    const [claimed, taken] = await Promise.allSettled([this.#claim(takeOver), this.#hold.first()]);
+    const [claimed, taken] = await Promise.allSettled([
+      this.#claim(takeOver),
+      this.#hold.first(this.of.attach.traceparent),
+    ]);
     const before = claimed.status === 'fulfilled' ? claimed.value : null;
     if (before?.persist === 'tmux') {
       this.#shell.resumes = true;
       this.#audience.knows(before.tickets);
+    } else if (before !== null) {
+      // One that was killed just after it had started a shell has not recorded where: then it is where a shell would be now.
+      const now = taken.status === 'fulfilled' ? taken.value.containerId : '';
+      const containerId = before.containerId || now;
+      if (containerId !== '') await this.#shell.endLeft(containerId);
     }
     if (taken.status === 'rejected') throw taken.reason;
     if (claimed.status === 'rejected') throw claimed.reason;
@@ -196,6 +267,8 @@ export class TerminalSession {
       runs: (isSame) => this.#shellRuns(isSame),
       output: (bytes) => {
         if (this.emptySinceMs === null) this.#hold.output();
+        this.#traffic.output(bytes.length);
+        if (!this.#hasSpoken) this.#speaks();
         this.#audience.publish(bytes);
         this.#recording.output(bytes);
       },
@@ -208,18 +281,23 @@ export class TerminalSession {
     };
   }
 
+  #speaks(): void {
+    this.#hasSpoken = true;
+    this.of.attach.end();
+  }
+
   #shellRuns(isSame: boolean): void {
     const isFirst = this.#startedAt === 0;
     this.#startedAt = this.#hold.redisNow();
     this.#lastNotice = '';
+    if (!isSame) this.#traffic.newShell();
     this.#lastStatus = null;
     this.#audience.shellRuns(this.#shell.containerId, isSame);
     if (isFirst && this.of.isKnown && this.#shell.persist === 'none') {
       this.#notice('session-lost', 'the shell of this terminal is no more; this is a new one');
     }
     if (isFirst) void this.#tellLastReap();
-    if (this.#audience.count === 0) this.#beginGrace();
-    else this.#putRecord();
+    this.#putRecord();
   }
 
   /** Who comes to a new box is told what became of the one before. */
@@ -254,27 +332,37 @@ export class TerminalSession {
       deserted: (reason, isDone) => {
         if (this.isOver) return;
         if (isDone) this.end(new ClientGone(reason.message, true));
-        else this.#beginGrace();
+        else {
+          this.#grace.begin();
+          this.#standsEmpty();
+        }
       },
       end: (ending) => this.end(ending),
     };
   }
 
-  #beginGrace(): void {
-    const { clock, limits } = this.#deps;
-    this.emptySinceMs = clock.monotonicMs();
+  /** Those who came back may not hold the box. Their shell is not ended by that: its grace goes on as if nobody had come. */
+  #refused(ending: Ending): void {
+    if (this.isOver) return;
+    if (!this.#shell.isThere || !this.#grace.goOn()) {
+      this.end(ending);
+      return;
+    }
+    this.#audience.sendAway(ending);
+    this.#standsEmpty();
+  }
+
+  #standsEmpty(): void {
     this.#hold.detach();
     this.#warning?.stop();
     this.#putRecord();
-    this.#cancelGrace = clock.after(limits.graceMs, () => {
-      const minutes = Math.round(limits.graceMs / 60_000);
-      this.end(new Ending('ended', { message: `nobody came back within ${minutes} min` }));
-    });
   }
 
   /** False: no more until the shell has taken it. */
   #input(bytes: Buffer): boolean {
-    this.#hold.input();
+    // A terminal that answers what a program asks is no sign of a person.
+    if (withoutAnswers(bytes).length > 0) this.#hold.input();
+    this.#traffic.input(bytes.length);
     this.#recording.input(bytes);
     return this.#shell.write(bytes);
   }
@@ -304,7 +392,7 @@ export class TerminalSession {
   /** Whatever happens, everything that can be given back is. */
   async #close(ending: Ending | ClientGone): Promise<boolean> {
     this.#stopWatching();
-    this.#cancelGrace();
+    this.#grace.close();
     this.#warning?.stop();
     const [ended] = await Promise.all([this.#endShellAndRecord(ending), this.#hold.close(), this.#recording.close()]);
     return ended;
@@ -324,7 +412,6 @@ export class TerminalSession {
 
   async #leaveShell(): Promise<boolean> {
     if (this.#shell.persist === 'none') return false;
-    this.emptySinceMs ??= this.#deps.clock.monotonicMs();
     this.#putRecord();
     return await this.#shell.leave();
   }

@@ -2,6 +2,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims, TerminalMode } from '#shared/terminal-token.ts';
+import { noSpan, type Span } from '#shared/tracing.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
 import { type SessionDeps, type SessionOf, TerminalSession } from './session.ts';
@@ -34,7 +35,8 @@ export class Sessions {
     if (this.#closed) throw this.#closed;
     if (this.#open.has(keyOf(of.user, of.session))) return;
     const { limits } = this.#deps;
-    const all = [...this.#open.values()].map(({ session }) => session);
+    // Of those that are just being ended, the place is as good as free.
+    const all = [...this.#open.values()].map(({ session }) => session).filter(({ isOver }) => !isOver);
     const ofUser = all.filter((session) => session.of.user === of.user);
     if (ofUser.length >= limits.sessionsPerUser && !makeRoom(ofUser, evicts)) {
       throw new Ending('too-many-sessions', { message: `${of.user} has ${ofUser.length} terminals here; end some` });
@@ -45,50 +47,69 @@ export class Sessions {
   }
 
   /** Who shows a token that was let in. `isKnown`: it has seen the session before. Throws an Ending where there is no place. */
-  async enter(claims: TerminalClaims, client: TerminalClient, isKnown: boolean): Promise<void> {
+  async enter(claims: TerminalClaims, client: TerminalClient, isKnown: boolean, attach: Span = noSpan): Promise<void> {
     const { user, session: id, mode, directory } = claims;
-    const session = await this.#find(user, id, client);
-    if (!session) this.mustHavePlace(claims);
     const guest = { mode, name: claims.name ?? user, received: 0 };
-    if (session) {
-      session.record(claims.record ?? null);
-      session.attach(client, session.welcome(guest), null);
-      return;
-    }
-    const made = this.#make(
-      { user, id, mode, directory: directory ?? null, record: claims.record ?? null, isKnown, takeOver: false },
-      client.size,
-    );
-    attachFirst(made, client, guest);
+    if (!isKnown) this.#open.get(keyOf(user, id))?.session.giveWay();
+    await this.#at(claims, client, (session) => {
+      if (session) {
+        session.record(claims.record ?? null);
+        session.attach(client, session.welcome(guest), null);
+        attach.end();
+        return;
+      }
+      this.mustHavePlace(claims);
+      const record = claims.record ?? null;
+      const made = this.#make(
+        { user, id, mode, directory: directory ?? null, record, isKnown, takeOver: false, attach },
+        client.size,
+      );
+      attachFirst(made, client, guest);
+    });
   }
 
-  /** Who shows a ticket. Throws an Ending where it is not, or no more, good for anything here. */
-  async resume(ticket: string, client: TerminalClient, has: number | null): Promise<void> {
+  /**
+   * Who shows a ticket. Throws an Ending where it is not, or no more, good for anything here. `accepted` is told whose it is,
+   * once it is known to be good, and may throw; the ticket stays good then.
+   */
+  async resume(
+    ticket: string,
+    client: TerminalClient,
+    has: number | null,
+    accepted: (user: UserName) => void,
+    attach: Span = noSpan,
+  ): Promise<void> {
     const parts = readTicket(ticket);
     if (parts === null) throw refusedTicket('it is none of ours');
     const { user, session: id, hash } = parts;
-    const session = await this.#find(user, id, client);
-    if (session) {
+    const isHere = await this.#at(parts, client, (session) => {
+      if (!session) return false;
       const guest = session.redeem(hash);
       if (guest === null) throw refusedTicket('it was used, or has expired');
+      accepted(user);
       session.attach(client, guest, has);
-      return;
-    }
+      attach.end();
+      return true;
+    });
+    if (isHere) return;
     const { mode, name } = await this.#elsewhere(user, id, hash);
-    const other = await this.#find(user, id, client);
-    if (other) {
-      // Another client of it came meanwhile, or the same ticket twice.
-      const guest = other.redeem(hash);
-      if (guest === null) throw refusedTicket('it was used');
-      other.attach(client, guest, null);
-      return;
-    }
-    this.mustHavePlace(parts);
-    const made = this.#make(
-      { user, id, mode, directory: null, record: null, isKnown: true, takeOver: true },
-      client.size,
-    );
-    attachFirst(made, client, { mode, name, received: null }, hash);
+    accepted(user);
+    await this.#at(parts, client, (session) => {
+      if (session) {
+        // Another client of it came meanwhile, or the same ticket twice.
+        const guest = session.redeem(hash);
+        if (guest === null) throw refusedTicket('it was used');
+        session.attach(client, guest, null);
+        attach.end();
+        return;
+      }
+      this.mustHavePlace(parts);
+      const made = this.#make(
+        { user, id, mode, directory: null, record: null, isKnown: true, takeOver: true, attach },
+        client.size,
+      );
+      attachFirst(made, client, { mode, name, received: null }, hash);
+    });
   }
 
   /** After Redis may have lost them. */
@@ -115,13 +136,20 @@ export class Sessions {
     return new Promise((resolve) => this.#whenEmpty.push(resolve));
   }
 
-  /** The session, once what was before it under its name is gone; null where there is none. */
-  async #find(user: UserName, id: string, client: TerminalClient): Promise<TerminalSession | null> {
+  /**
+   * Enters the session, once what was before it under its name is gone; null where there is none. `enter` runs in the very step
+   * of the look: after any wait, another client may have made one, or ended it.
+   */
+  async #at<Result>(
+    { user, session: id }: { user: UserName; session: string },
+    client: TerminalClient,
+    enter: (session: TerminalSession | null) => Result,
+  ): Promise<Result> {
     for (;;) {
       if (this.#closed) throw this.#closed;
       if (client.gone.aborted) throw client.gone.reason;
       const known = this.#open.get(keyOf(user, id));
-      if (!known?.session.isOver) return known?.session ?? null;
+      if (!known?.session.isOver) return enter(known?.session ?? null);
       await known.closed;
     }
   }
@@ -133,6 +161,8 @@ export class Sessions {
       const record = (await store.read(user)).sessions.find((session) => session.id === id);
       if (!record) throw refusedTicket('its session is no more');
       const ticket = record.tickets.find((stored) => stored.hash === hash);
+      // The record has all that are good. One that proves nothing is not told where the session is.
+      if (record.persist === 'tmux' && !ticket) throw refusedTicket('it was used, or has expired');
       const { now, gateways } = await store.gateways();
       const owner = gateways.find((gateway) => gateway.id === record.gateway && gateway.expiresAt > now);
       // Who may type may also take it from a gateway that seems to live: it may have died just now. Who looks may not.
@@ -190,7 +220,7 @@ function attachFirst(
 /** Ends the session that has been without a client for longest; false where each has one. */
 function makeRoom(sessions: readonly TerminalSession[], evicts: boolean): boolean {
   const [oldest] = sessions
-    .filter(({ isOver, emptySinceMs }) => !isOver && emptySinceMs !== null)
+    .filter(({ emptySinceMs }) => emptySinceMs !== null)
     .toSorted((a, b) => (a.emptySinceMs ?? 0) - (b.emptySinceMs ?? 0));
   if (evicts) oldest?.end(new ClientGone('its place was needed for another terminal', true));
   return oldest !== undefined;

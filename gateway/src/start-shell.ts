@@ -4,11 +4,13 @@ import type { UserName } from '#shared/identity.ts';
 import type { NoticeCode } from '#shared/terminal-protocol.ts';
 import type { BoxExec, StartTerminal, Terminal } from './exec/port.ts';
 import type { StartQueue } from './exec/start-queue.ts';
+import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { WaitDeps } from './wait-ready.ts';
 
 export interface StartDeps extends Pick<WaitDeps, 'clock' | 'limits' | 'log'> {
   readonly exec: BoxExec;
   readonly starts: StartQueue;
+  readonly meter: GatewayMeter;
 }
 
 export interface Started {
@@ -27,7 +29,7 @@ export async function startShell(
   notice: (code: NoticeCode, message: string) => void,
   signal: AbortSignal,
 ): Promise<Started | null> {
-  const { exec, starts, log } = deps;
+  const { exec, starts, log, meter, clock } = deps;
   const { user, start } = of;
   const open = async (): Promise<Started> => {
     if (of.resumes) {
@@ -37,8 +39,21 @@ export async function startShell(
     }
     return { terminal: await exec.open(start, signal), isResumed: false };
   };
+  const timed = async (): Promise<Started> => {
+    const beganAtMs = clock.monotonicMs();
+    try {
+      const started = await open();
+      meter.started('terminal', clock.monotonicMs() - beganAtMs, 'ok');
+      return started;
+    } catch (error) {
+      if (error instanceof EngineError) {
+        meter.started('terminal', clock.monotonicMs() - beganAtMs, error.fault.kind);
+      }
+      throw error;
+    }
+  };
   try {
-    return await starts.run(user, open, signal);
+    return await starts.run(user, timed, signal);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     log.warn({ user, containerId: start.containerId, error }, 'no shell could be started; trying again');

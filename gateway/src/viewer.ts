@@ -17,6 +17,8 @@ export interface ViewerHost {
   end(viewer: Viewer): void;
   /** it cannot be brought up to date */
   failed(viewer: Viewer, error: unknown): void;
+  /** it is so far behind that it gets a screen */
+  behind(): void;
   /** the viewer has room, and has everything */
   room(): void;
 }
@@ -46,6 +48,8 @@ export class Viewer {
   /** settles when the screen that is being drawn for it was sent; never rejects */
   #drawn: Promise<void> = Promise.resolve();
   #confirmed: number;
+  /** the last one that the session has heard of: until the client is connected, its resizes are not told */
+  #toldSize: TerminalSize;
   #cancelConfirm: (() => void) | null = null;
 
   constructor(
@@ -59,6 +63,7 @@ export class Viewer {
     this.guest = guest;
     this.#deps = deps;
     this.cameAtMs = deps.clock.monotonicMs();
+    this.#toldSize = client.size;
     this.#confirmed = guest.received ?? 0;
   }
 
@@ -81,12 +86,14 @@ export class Viewer {
       const isNew = ring.end === 0;
       if (isNew || (from !== null && from >= ring.start && from <= ring.end)) {
         const offset = isNew ? 0 : (from ?? 0);
+        this.#tellSize();
         if (this.client.acks) this.#replayBytes = ring.end - offset;
         tell({ start: isNew ? 'new' : 'exact', replayBytes: 0, offset });
         this.#next = offset;
       } else {
         const { bytes, offset } = await this.#host.screen();
         if (this.client.gone.aborted) return;
+        this.#tellSize();
         tell({ start: 'screen', replayBytes: bytes.length, offset });
         this.client.send(bytes);
         this.#next = offset;
@@ -95,7 +102,7 @@ export class Viewer {
         input: (bytes) => this.#input(bytes),
         resize: () => {
           this.guest.previous = '';
-          this.#host.resized(this);
+          this.#tellSize();
         },
         acked: (bytes) => {
           this.guest.previous = '';
@@ -145,6 +152,11 @@ export class Viewer {
     await this.#drawn;
   }
 
+  /** It had only seemed to have ended: nothing is sent to who is full any more. */
+  goesOn(): void {
+    this.#isLast = false;
+  }
+
   /** What was received is told, and nothing of it is listened to any more. */
   leave(nowMs: number): void {
     this.#confirm();
@@ -154,6 +166,7 @@ export class Viewer {
 
   /** Behind the ring: the screen says what is there now. */
   async #redraw(): Promise<void> {
+    this.#host.behind();
     this.#next = null;
     const { bytes, offset } = await this.#host.screen();
     if (this.client.gone.aborted) return;
@@ -161,6 +174,12 @@ export class Viewer {
     this.client.send(bytes);
     this.#next = offset;
     this.catchUp();
+  }
+
+  #tellSize(): void {
+    if (this.size === this.#toldSize) return;
+    this.#toldSize = this.size;
+    this.#host.resized(this);
   }
 
   #catchUpTo(drawn: Promise<void>): void {

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ensureBrowser } from './machine/browser.ts';
 import { ensureConsole } from './machine/console.ts';
 import { packaged, runForeground } from './machine/foreground.ts';
+import { browser, ensureOptional, nginx } from './machine/optional.ts';
 import { places } from './machine/places.ts';
 import { Refusal } from './machine/refusal.ts';
 import { runScript } from './machine/script.ts';
@@ -12,7 +12,7 @@ import { prepareTestMachine } from './machine/test-machine.ts';
 
 const usage = `Usage: npm test [-- VITEST ARGUMENTS]
 
-Installs what the tests need (Docker engine, redis-server, chromium, box image), then type check, linter and all tests.
+Installs what the tests need (Docker engine, redis-server, chromium, nginx, box image), then type check, linter and all tests.
 Arguments go to vitest: npm test -- test/model
 
   --no-install   install no system packages: refuse instead
@@ -35,7 +35,8 @@ await runScript('npm test', async ({ signal }) => {
   const mayInstall = !args.includes('--no-install');
   const machine = await prepareTestMachine(mayInstall, signal);
   try {
-    await step('Browser', (s) => ensureBrowser(mayInstall, s));
+    await step('Browser', (s) => ensureOptional(browser, mayInstall, s));
+    await step('nginx', (s) => ensureOptional(nginx, mayInstall, s));
     await step('Console', (s) => ensureConsole(s, signal));
     const checks = [
       ['Type check', 'tsc', ['--noEmit', '-p', 'tsconfig.base.json']],

@@ -5,12 +5,14 @@ import { configTable } from '#shared/config.ts';
 import { problemMediaType, problems } from '#shared/problem.ts';
 import { closeTable, refusalTable, terminalLimits, terminalPath } from '#shared/terminal-protocol.ts';
 import { execPath, execProtocols, execRefusals } from '#shared/exec-protocol.ts';
+import { grafanaDashboard } from '../deploy/grafana/dashboard.ts';
 import { limitRows } from './limits.ts';
+import { type MetricRow, metricRows } from './metrics.ts';
 import { reasonTexts } from './reasons.ts';
 
 /**
  * What is written from the code: the JSON Schema of class files, the configuration table of the README, and the pages
- * of codes beside this file. `npm run generate` writes them; a test fails while what is committed differs.
+ * of codes and metrics beside this file, the Grafana dashboard. `npm run generate` writes them; a test fails while what is committed differs.
  */
 
 const root = new URL('../../', import.meta.url);
@@ -30,6 +32,8 @@ export function generatedFiles(): GeneratedFile[] {
     { path: 'manifests/docs/exec-codes.md', text: execCodes() },
     { path: 'manifests/docs/problems.md', text: problemCodes() },
     { path: 'manifests/docs/reasons.md', text: reasons() },
+    { path: 'manifests/docs/metrics.md', text: metrics() },
+    { path: 'manifests/deploy/grafana/spoonbox.json', text: `${JSON.stringify(grafanaDashboard(), null, 2)}\n` },
   ];
 }
 
@@ -67,7 +71,8 @@ no WebSocket frame end with 1002 or 1007, and a socket that was silent for ${(2 
 
 ${table(['close code', 'name', 'again', 'meaning'], closes)}
 What else is refused: before there is a WebSocket with this HTTP status and problem details, after that as the \`code\` of an
-\`error\` message. What a browser must tell apart to try again (1012, 1013, 4409, 4429, 4430) is always told by a close code.
+\`error\` message. What a browser must tell apart to try again (1012, 1013, 4409, 4429, 4430) is told by a close code, as long
+as not too many are at once.
 
 ${table(['code', 'HTTP status', 'meaning'], refusals)}
 ## Limits
@@ -113,6 +118,37 @@ function reasons(): string {
     `\`npx spoonbox describe box USER\` shows the conditions of a box: what is true of it, since when, and one of these reasons.
 
 ${table(['reason', 'meaning', 'what to do'], rows)}`,
+  );
+}
+
+function metrics(): string {
+  const { controller, gateway } = metricRows();
+  const head = ['metric', 'type', 'labels', 'meaning'];
+  const rows = (of: readonly MetricRow[]): string[][] =>
+    of.map(({ name, type, labels, help }) => [code(name), type, labels.map(code).join(' '), help]);
+  return page(
+    'Metrics and traces',
+    `Controller and gateway serve \`/metrics\` for Prometheus: the controller with the API's token, the gateway without one. What
+controller-runtime and client-go name is named as there, so dashboards for them work. No label holds a user's name. Times are in seconds.
+Only the leader has boxes and passes; the others tell zeros, so sum over all replicas.
+
+[scrape.yaml](../deploy/prometheus/scrape.yaml) is how Prometheus finds them, [alerts.yaml](../deploy/prometheus/alerts.yaml) what to be woken for and what
+to do then, [spoonbox.json](../deploy/grafana/spoonbox.json) a Grafana dashboard. \`process_*\` and \`nodejs_*\` are prom-client's own.
+
+## Controller
+
+${table(head, rows(controller))}
+## Gateway
+
+${table(head, rows(gateway))}
+## Traces
+
+With \`SPOON_OTLP_URL\`, both processes send spans to that OpenTelemetry collector (OTLP over HTTP); without it, nothing of
+OpenTelemetry's SDK is loaded. One trace is one wait for a box: the request that asks (\`attach terminal\`, which lasts until the first byte of the
+shell; \`run command\`; a route of the API), \`take lease\`, each \`pass\` until the box is ready, each \`engine …\` call of it, and
+\`box ready\`. The lease carries the trace from one process to the other. A request with a
+\`traceparent\` header (W3C Trace Context) is part of its caller's trace.
+`,
   );
 }
 

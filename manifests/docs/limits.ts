@@ -40,6 +40,12 @@ function connecting({ user, address }: ConnectRateLimits): LimitRow[] {
       told: 'to try again later',
     },
     {
+      limit: 'sockets that are told by a close code why they are refused',
+      default: count(defaultLimits.handshakesAtOnce),
+      close: null,
+      told: 'the same by HTTP 503 and problem details, instead of a WebSocket',
+    },
+    {
       limit: 'first message (`hello`) of a socket',
       default: humanDuration(defaultLimits.helloWithinMs),
       close: 'hello-missing',
@@ -71,6 +77,12 @@ function sessions(): LimitRow[] {
     },
     { limit: 'sockets at one terminal', default: count(defaultLimits.viewersPerSession), close, told: 'the limit' },
     {
+      limit: 'clients that a terminal remembers, to come back by their tickets',
+      default: count(defaultLimits.guestsPerSession),
+      close: null,
+      told: 'nothing: the ticket of the one that has been gone for longest is refused (`ticket-refused`)',
+    },
+    {
       limit: 'commands (`/v1/exec`) of one user on a gateway',
       default: count(defaultLimits.jobsPerUser),
       close: null,
@@ -100,6 +112,18 @@ function bytes(): LimitRow[] {
       told: 'to split it',
     },
     {
+      limit: 'one message to a command (`/v1/exec`)',
+      default: size(defaultLimits.maxRawFrameBytes),
+      close: 'frame-too-big',
+      told: 'nothing more: it ends the command, without a status',
+    },
+    {
+      limit: 'line and headers of a request, which hold the words of a command',
+      default: size(defaultLimits.maxRequestHeadBytes),
+      close: null,
+      told: 'HTTP 431, before there is a WebSocket',
+    },
+    {
       limit: 'output that is not acknowledged',
       default: `${size(terminalLimits.highBytes)}, on below ${size(terminalLimits.lowBytes)}`,
       close: null,
@@ -116,6 +140,12 @@ function bytes(): LimitRow[] {
       default: size(defaultLimits.ringsBytes),
       close: null,
       told: 'the same: whose output takes most gives up the older half',
+    },
+    {
+      limit: 'output of a command that has ended, which waits for its client',
+      default: size(defaultLimits.endedOutputBytes),
+      close: null,
+      told: 'nothing: it is cut (1006)',
     },
     {
       limit: 'what is typed before the shell is there',
@@ -136,6 +166,12 @@ function times(): LimitRow[] {
       told: 'nothing: it is cut (1006), the terminal is kept for a resume',
     },
     {
+      limit: 'a client that does not read the end of its command',
+      default: humanDuration(defaultLimits.statusWithinMs),
+      close: null,
+      told: 'nothing: it is cut (1006)',
+    },
+    {
       limit: 'an attached terminal in which nothing happens',
       default: "the class's `idle.attached`",
       close: 'idle',
@@ -148,7 +184,12 @@ function recordings(): LimitRow[] {
   const { fileBytes, maxAgeMs, userBytes, queueBytes } = defaultRecordingLimits;
   const told = 'nothing: the terminal goes on';
   return [
-    { limit: 'a recording', default: size(fileBytes), close: null, told: `${told}; a marker ends the file` },
+    {
+      limit: 'a file of a recording',
+      default: size(fileBytes),
+      close: null,
+      told: `${told}, and the recording in another file`,
+    },
     {
       limit: 'the recordings of one user',
       default: `${size(userBytes)}, ${humanDuration(maxAgeMs)}`,

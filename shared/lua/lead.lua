@@ -2,12 +2,13 @@
 -- own monotonic time (it measures that itself), or at once where the leader gave it back or nobody ever led; never by the
 -- key's expiry alone.
 -- KEYS 1 leader  2 heartbeat  3 marker
--- ARGV 1 renew | take | release | look  2 token  3 ttlMs  4 holder's name  5 counter that the challenger saw stand still
---      6 fingerprint of the terminal secret
+-- ARGV 1 renew | take | release | look | report  2 token  3 ttlMs  4 holder's name  5 counter that the challenger saw stand still
+--      6 fingerprint of the terminal secret  7 renew: how the loop does, as JSON ('' = not told)
 -- renew: extends this token's lead; also where the key has expired but nobody else took it.
+-- report: for people; its holder is '' where nobody leads, and it has `loop`, as the leader told last ('' = not told).
 -- Where the heartbeat does not go on from the one before, the mark goes in the same step: a clock that jumped ahead makes
 --   leases seem expired, and no idle reap may slip in between; and a leader that notices and dies leaves it to the next.
--- Returns JSON {leads, counter, previousAt, now, holder, marker, fingerprint, free}
+-- Returns JSON {leads, counter, previousAt, now, holder, marker, fingerprint, free, loop}
 --   previousAt is the heartbeat's time before this call (0 = none); free: the lead may be taken at once
 -- @include _common
 
@@ -16,7 +17,7 @@ local UNSEEN_MS, UNLED_MS = 10000, 60000 -- as in trust.ts
 local now = clock()
 
 local leader = first_call('GET', KEYS[1])
-local beat = first_call('HMGET', KEYS[2], 'token', 'counter', 'at', 'holder', 'released', 'fingerprint')
+local beat = first_call('HMGET', KEYS[2], 'token', 'counter', 'at', 'holder', 'released', 'fingerprint', 'loop')
 local counter = number(beat[2]) or 0
 local previous_at = number(beat[3]) or 0
 local free = not leader and (not beat[1] or beat[5] == '1')
@@ -34,7 +35,7 @@ local function lead()
   leads, free = true, false
   redis.call('SET', KEYS[1], token, 'PX', ttl)
   redis.call('HSET', KEYS[2], 'token', token, 'counter', int(counter), 'at', int(now), 'holder', holder,
-    'released', '0', 'fingerprint', fingerprint)
+    'released', '0', 'fingerprint', fingerprint, 'loop', ARGV[7] or '')
 end
 
 if mode == 'renew' and leads then
@@ -46,7 +47,15 @@ elseif mode == 'release' and leads then
   redis.call('HSET', KEYS[2], 'released', '1')
   leads, free = false, true
 end
+local told = beat[4] or ''
+local loop = nil
+if mode == 'report' then
+  loop = beat[7] or ''
+  if not leader or free then
+    told = ''
+  end
+end
 return cjson.encode({
-  leads = leads, counter = counter, previousAt = previous_at, now = now, holder = beat[4] or '',
-  marker = first_call('GET', KEYS[3]) or '', fingerprint = beat[6] or '', free = free,
+  leads = leads, counter = counter, previousAt = previous_at, now = now, holder = told,
+  marker = first_call('GET', KEYS[3]) or '', fingerprint = beat[6] or '', free = free, loop = loop,
 })

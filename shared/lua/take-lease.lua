@@ -1,5 +1,6 @@
 -- Takes a lease; creates the desired state of a user who has none. Taking a live lease again extends it.
 -- ARGV 4 lease id  5 kind  6 holder  7 ttlMs  8 class ('' = as it is)  9 default class  10 most live leases a user may have
+--      11 trace context of the request ('' = none), for the passes that make the box
 -- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId} or {refused, detail}:
 --   name-differs-by-case (detail: the known name), lease-mismatch, class-held, too-many-leases
 -- @include _box
@@ -45,6 +46,9 @@ local lease = known or { id = id, kind = kind, holder = holder, takenAt = now }
 -- The same holder asking for less must not shorten what it already has.
 lease.expiresAt = math.max(known and known.expiresAt or 0, now + ttl)
 lease.ttlMs = ttl
+if ARGV[11] and ARGV[11] ~= '' then
+  lease.trace = ARGV[11]
+end
 redis.call('HSET', LEASES, id, cjson.encode(lease))
 if not known then
   live[#live + 1] = lease

@@ -21,6 +21,8 @@ export interface TakeLease {
   readonly ttlMs: number;
   /** null = the class that the box has, or the default one */
   readonly class: ClassName | null;
+  /** trace context (`traceparent`) of whoever asks; none: nobody traces */
+  readonly trace?: string | null;
 }
 
 export interface TakenLease {
@@ -140,7 +142,8 @@ export function createBoxStore(options: {
 
   return {
     async take(lease) {
-      const args = [lease.id, lease.kind, lease.holder, lease.ttlMs, lease.class ?? '', defaultClass, maxLeasesPerUser];
+      const { id, kind, holder, ttlMs, trace } = lease;
+      const args = [id, kind, holder, ttlMs, lease.class ?? '', defaultClass, maxLeasesPerUser, trace ?? ''];
       const reply = TakeReply.parse(fromJson(await runFor(lease.user, 'take-lease', args)));
       return 'refused' in reply ? { ok: false, ...reply } : { ok: true, lease: reply };
     },

@@ -80,6 +80,12 @@ const fields = {
   SPOON_TERMINAL_GRACE_MS: waitMs
     .default(300_000)
     .describe('how long a terminal is kept for its user to come back after the connection was lost'),
+  SPOON_OTLP_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe(
+      'OTLP/HTTP collector that traces are sent to, such as http://127.0.0.1:4318; without it nothing is traced',
+    ),
   SPOON_DRAIN_MS: waitMs.default(20_000).describe('how long a process that was told to stop may take'),
 };
 
@@ -114,6 +120,8 @@ export interface Config {
   readonly mutationsPerS: number;
   readonly terminalGraceMs: number;
   readonly drainMs: number;
+  /** null = nothing is traced */
+  readonly otlpUrl: string | null;
   /** one line each, for the log: legacy, unknown or weak settings */
   readonly warnings: readonly string[];
 }
@@ -165,6 +173,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     mutationsPerS: values.SPOON_MUTATIONS_PER_S,
     terminalGraceMs: values.SPOON_TERMINAL_GRACE_MS,
     drainMs: values.SPOON_DRAIN_MS,
+    otlpUrl: values.SPOON_OTLP_URL ?? null,
     warnings: warningsFor(set, terminalSecret),
   };
 }

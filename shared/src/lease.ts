@@ -32,6 +32,8 @@ export const Lease = z.object({
   takenAt: z.number(),
   expiresAt: z.number(),
   ttlMs: z.number(),
+  /** W3C trace context of the request that took it: passes that make the box go on with that trace */
+  trace: z.string().optional(),
   endedAt: z.number().optional(),
   endReason: LeaseEndReason.optional(),
 });

@@ -33,6 +33,8 @@ export class ClientRun implements RemoteTerminal {
   /** aborted by close() */
   readonly #done = new AbortController();
   #size: TerminalSize;
+  /** the last one that the gateway of this connection was told */
+  #toldSize: TerminalSize;
   #line: Line | null = null;
   #wake: () => void = () => {};
   #url = '';
@@ -58,6 +60,7 @@ export class ClientRun implements RemoteTerminal {
     this.#limits = limits;
     this.#clock = options.clock ?? systemClock;
     this.#size = TerminalSize.parse(options.size);
+    this.#toldSize = this.#size;
     this.#input = new KeptInput(limits.input);
     this.#downSinceMs = this.#clock.monotonicMs();
     const onAbort = (): void => this.close();
@@ -92,7 +95,7 @@ export class ClientRun implements RemoteTerminal {
     const parsed = TerminalSize.safeParse(size);
     if (!parsed.success) return false;
     this.#size = parsed.data;
-    if (this.#line?.greeted) this.#line.link.send({ type: 'resize', ...parsed.data });
+    if (this.#line?.greeted) this.#tellSize(this.#line);
     return true;
   }
 
@@ -147,13 +150,15 @@ export class ClientRun implements RemoteTerminal {
     const line = new Line(link, { byTicket: ticket !== null, clock: this.#clock, ackTailAfterMs });
     this.#line = line;
     link.listen({
-      open: () =>
+      open: () => {
+        this.#toldSize = this.#size;
         link.send({
           type: 'hello',
           ...(ticket === null ? {} : { ticket }),
           ...(this.#offset === null ? {} : { offset: this.#offset }),
           ...this.#size,
-        }),
+        });
+      },
       message: (message) => this.#onMessage(line, message),
       bytes: (bytes) => this.#options.output(bytes, line.took(bytes.length)),
     });
@@ -234,8 +239,16 @@ export class ClientRun implements RemoteTerminal {
       this.#tell({ type: 'screen', offset: hello.offset, replayBytes: hello.replayBytes });
     }
     if (lost > 0) this.#tell({ type: 'input-lost', bytes: lost });
+    this.#tellSize(line);
     if (this.#wantsEnd) line.link.send({ type: 'end' });
     this.#sendInput();
+  }
+
+  #tellSize({ link }: Line): void {
+    const { cols, rows } = this.#size;
+    if (cols === this.#toldSize.cols && rows === this.#toldSize.rows) return;
+    this.#toldSize = this.#size;
+    link.send({ type: 'resize', cols, rows });
   }
 
   /** Where input goes on; answers how much of it is lost. */

@@ -1,3 +1,4 @@
+import { ofAccess } from './of-access.ts';
 import { ofController } from './of-controller.ts';
 import { ofGateway } from './of-gateway.ts';
 import { ofScripts } from './of-scripts.ts';
@@ -21,4 +22,4 @@ export interface Breakage {
   };
 }
 
-export const breakages: readonly Breakage[] = [...ofScripts, ...ofController, ...ofGateway];
+export const breakages: readonly Breakage[] = [...ofScripts, ...ofController, ...ofAccess, ...ofGateway];

@@ -2,6 +2,7 @@ import type { Breakage } from './breakages.ts';
 
 const admission = 'test/gateway/admission.test.ts';
 const session = 'test/gateway/session.test.ts';
+const sessions = 'test/gateway/sessions.test.ts';
 const resume = 'test/gateway/resume.test.ts';
 const lost = 'test/gateway/lost-session.test.ts';
 const docker = 'test/gateway/terminal.docker.test.ts';
@@ -104,9 +105,9 @@ export const ofGateway: readonly Breakage[] = [
     name: 'two first clients of a session get a shell each',
     promise: 'two first connects with one session id make one shell',
     file: 'gateway/src/sessions.ts',
-    text: 'if (!known?.session.isOver) return known?.session ?? null;',
-    replacement: 'if (!known?.session.isOver) return null;',
-    caughtBy: { file: resume, test: 'that come first at the same moment share one shell' },
+    text: 'if (!known?.session.isOver) return enter(known?.session ?? null);',
+    replacement: 'if (!known?.session.isOver) return enter(null);',
+    caughtBy: { file: sessions, test: 'that enter in one turn are in one session, with one shell' },
   },
   {
     name: 'a resume ticket passes that was used, or is of nobody',
@@ -143,9 +144,9 @@ export const ofGateway: readonly Breakage[] = [
   {
     name: 'a session is kept for ever',
     promise: 'a session ends when the grace is over',
-    file: 'gateway/src/session.ts',
-    text: '    this.#cancelGrace = clock.after(limits.graceMs, () => {',
-    replacement: '    this.#cancelGrace = clock.after(2 ** 31 - 1, () => {',
+    file: 'gateway/src/grace.ts',
+    text: '    this.#cancel = clock.after(leftMs, () => {',
+    replacement: '    this.#cancel = clock.after(2 ** 31 - 1, () => {',
     caughtBy: { file: resume, test: 'is ended after the grace, and its shell hung up' },
   },
   {

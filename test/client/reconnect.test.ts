@@ -54,6 +54,22 @@ test('where the session is elsewhere, that address is tried once, then the usual
   expect((await world.socket(4)).url.host).toBe('box.test');
 });
 
+test('a resize before the gateway has said hello is told after it, on each connection', async () => {
+  const world = clientWorld();
+  const first = await world.socket(1);
+  first.open();
+  world.terminal.resize({ cols: 100, rows: 30 });
+  expect(first.messages).toEqual([{ type: 'hello', cols: 80, rows: 24 }]);
+  first.hello();
+  expect(first.messages.slice(1)).toEqual([{ type: 'resize', cols: 100, rows: 30 }]);
+  first.end(1006);
+  await world.pass(250);
+  const second = await world.socket(2);
+  second.open();
+  second.hello();
+  expect(second.messages).toEqual([expect.objectContaining({ type: 'hello', cols: 100, rows: 30 })]);
+});
+
 describe('waits', () => {
   test('double up to a bound, begin anew after a connection that lasted, and end', async () => {
     const world = clientWorld({ limits: { againForMs: 30_000 } });

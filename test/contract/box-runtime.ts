@@ -107,6 +107,23 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
         expect(await runtime.countExecs(id, never)).toBe(2);
       });
 
+      test('what a box uses is told while it runs, also while it is paused, and is a conflict when it does not', async () => {
+        const { id, spec } = await startBox();
+        const first = await runtime.stats(id, never);
+        expect(first).toMatchObject({ memoryLimitBytes: spec.memoryBytes });
+        expect(first.memoryBytes).toBeGreaterThan(0);
+        expect(first.memoryBytes).toBeLessThan(spec.memoryBytes);
+        expect(first.pids).toBeGreaterThanOrEqual(1);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await harness.hands.pause(id);
+        const second = await runtime.stats(id, never);
+        expect(second.readAtMs).toBeGreaterThan(first.readAtMs);
+        expect(second.cpuNs).toBeGreaterThanOrEqual(first.cpuNs);
+        await runtime.unpause(id, never);
+        await runtime.stop(id, 5_000, never);
+        expect(await faultOf(runtime.stats(id, never))).toMatchObject({ kind: 'conflict', operation: 'stats' });
+      });
+
       test('an image that is there has its id, one that is not is absent', async () => {
         expect(await runtime.image(harness.image.reference, never)).toEqual({ state: 'present', id: harness.image.id });
         expect(await runtime.image('spoonbox.invalid/none:1', never)).toEqual({ state: 'absent' });
@@ -275,6 +292,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
           rename: () => runtime.rename(id, 'spoon-box-nobody', never),
           probe: () => runtime.probe(id, readiness, never),
           countExecs: () => runtime.countExecs(id, never),
+          stats: () => runtime.stats(id, never),
           sessionMarks: () => runtime.sessionMarks(id, never),
         };
         for (const [operation, call] of Object.entries(calls)) {

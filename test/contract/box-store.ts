@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
 import type { RedisPort } from '#shared/redis-port.ts';
+import { accessContract } from './box-store-access.ts';
 import { commitContract } from './box-store-commit.ts';
 import { damageContract } from './box-store-damage.ts';
 import { leaseContract } from './box-store-leases.ts';
+import { leaderReportContract } from './leader-report.ts';
 import { sessionContract } from './box-store-sessions.ts';
 import { wishContract } from './box-store-wishes.ts';
 import { createWorld, type RedisHarness, type World } from './box-store-world.ts';
+import { modeContract } from './box-store-mode.ts';
 
 /** What the state in Redis promises, whatever runs the scripts: the real server, or the simulated one. */
 export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHarness>): void {
@@ -28,11 +31,14 @@ export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHar
 
     leaseContract(() => world);
     sessionContract(() => world);
+    leaderReportContract(() => world);
     wishContract(() => world);
+    accessContract(() => world);
     commitContract(
       () => world,
       () => harness,
     );
+    modeContract(() => world);
     damageContract(
       () => world,
       () => harness,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { browserProgram, counted, counter, stopCounter } from './browser-page.ts';
+import { browserProgram, counted, countedWhole, counter, stopCounter } from './browser-page.ts';
 import { type BrowserWorld, createBrowserWorld } from './browser-world.ts';
 import { until } from './installation.ts';
 
@@ -21,7 +21,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
 
     await killed.kill();
     await until('the loss is told', async () => (await terminal.events('reconnecting')).length > 0);
-    const seenAtLoss = counted(await terminal.lines()).length;
+    const seenAtLoss = counted(await terminal.lines());
     await world.startGateway();
     await until('the second hello', async () => (await terminal.events('hello')).length === 2);
     await terminal.sees(new RegExp(`^n${seenAtLoss + 100}$`));
@@ -29,9 +29,8 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
     await terminal.type(stopCounter);
     await terminal.type('echo "over $((40+2)) $$"\n');
     expect((await terminal.sees(/^over (.*)$/))[1]).toBe(`42 ${shell}`);
-    const numbers = counted(await terminal.lines());
     // All of tmux's history and screen, each line once.
-    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    expect(countedWhole(await terminal.lines())).toBeGreaterThanOrEqual(seenAtLoss + 100);
     expect((await terminal.events('hello')).map(({ start }) => start)).toEqual(['new', 'screen']);
     await terminal.type('exit 3\n');
     await until('the exit', async () => (await terminal.events('exit'))[0]?.code === 3);

@@ -105,17 +105,33 @@ export async function openTerminalPage(browser: Browser, url: string): Promise<T
   };
 }
 
-/** The numbers of the counter's lines, in the order in which they are on the screen. */
-export function counted(lines: readonly string[]): number[] {
-  return lines.flatMap((line) => (/^n\d+$/.test(line) ? [Number(line.slice(1))] : []));
+/** How far the counter is on the screen. */
+export function counted(lines: readonly string[]): number {
+  return linesOfCounter(lines).length;
+}
+
+const rowsAround = 5;
+
+/** The same where each line of the counter is there, once, in order; else throws with the rows around the first that is not. */
+export function countedWhole(lines: readonly string[]): number {
+  const found = linesOfCounter(lines);
+  const wrong = found.findIndex(({ number }, index) => number !== index + 1);
+  const at = found[wrong];
+  if (at === undefined) return found.length;
+  const rows = lines.slice(Math.max(0, at.row - rowsAround), at.row + rowsAround);
+  throw new Error(`n${wrong + 1} is not where it belongs, but n${at.number}; the rows there: ${JSON.stringify(rows)}`);
+}
+
+function linesOfCounter(lines: readonly string[]): { readonly number: number; readonly row: number }[] {
+  return lines.flatMap((line, row) => (/^n\d+$/.test(line) ? [{ number: Number(line.slice(1)), row }] : []));
 }
 
 /**
  * Counts until a line is typed. Not until Ctrl-C: that goes to the program in the foreground alone, and where it meets one that
- * is just ending, to nobody.
+ * is just ending, to nobody. Without echo: of a line that is typed key by key, each would stand in the counter's lines.
  */
 export function counter(everySeconds: number): string {
-  return `i=0; while ! read -rt ${everySeconds} s; do i=$((i+1)); echo n$i; done\n`;
+  return `stty -echo; i=0; while ! read -rt ${everySeconds} s; do i=$((i+1)); echo n$i; done; stty echo\n`;
 }
 
 /** What ends the counter. */

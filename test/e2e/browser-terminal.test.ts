@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { browserProgram, counted, counter, prompt, stopCounter } from './browser-page.ts';
+import { browserProgram, counted, countedWhole, counter, prompt, stopCounter } from './browser-page.ts';
 import { type BrowserWorld, createBrowserWorld } from './browser-world.ts';
 import { until } from './installation.ts';
 
@@ -23,7 +23,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
     await terminal.sees(/^n100$/);
 
     world.network.lose();
-    const seenAtLoss = counted(await terminal.lines()).length;
+    const seenAtLoss = counted(await terminal.lines());
     await sleep(awayMs / 2);
     // Typed into nothing: it must arrive once, and after all of it the loop ends.
     await terminal.type(stopCounter);
@@ -32,9 +32,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
     world.network.comeBack();
 
     expect((await terminal.sees(/^over (.*)$/))[1]).toBe(`42 ${shell}`);
-    const numbers = counted(await terminal.lines());
-    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
-    expect(numbers.length).toBeGreaterThan(seenAtLoss + 100);
+    expect(countedWhole(await terminal.lines())).toBeGreaterThan(seenAtLoss + 100);
     expect((await terminal.events('hello')).map(({ start }) => start)).toEqual(['new', 'exact']);
     expect(await terminal.events('input-lost')).toEqual([]);
     expect((await terminal.lines()).filter((line) => line.startsWith('over'))).toHaveLength(1);

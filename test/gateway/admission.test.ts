@@ -201,16 +201,7 @@ describe('who does not follow the protocol', () => {
 
   it('no frame at all, in one packet with the handshake, ends that socket and not the gateway', async () => {
     const { socket, received } = dialRaw(gateway.port);
-    const handshake = [
-      'GET /v1/terminal HTTP/1.1',
-      'Host: gateway',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
-      'Sec-WebSocket-Protocol: spoonbox.v1',
-    ].join('\r\n');
-    socket.write(Buffer.concat([Buffer.from(`${handshake}\r\n\r\n`), Buffer.from([0xff, 0xff, 0xff, 0xff])]));
+    socket.write(Buffer.concat([handshake(), Buffer.from([0xff, 0xff, 0xff, 0xff])]));
     await vi.waitFor(() => expect(closeCodeIn(received())).toBe(1002));
     socket.destroy();
     expect((await fetch(`http://127.0.0.1:${gateway.port}/healthz`)).status).toBe(200);
@@ -283,6 +274,21 @@ function dialRaw(port: number): { socket: Socket; received: () => Buffer } {
   return { socket, received: () => Buffer.concat(chunks) };
 }
 
+/** By way of a proxy on this machine, which says where it comes from: that address is counted. */
+function handshake(from = '10.0.0.9'): Buffer {
+  const lines = [
+    'GET /v1/terminal HTTP/1.1',
+    'Host: gateway',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
+    'Sec-WebSocket-Protocol: spoonbox.v1',
+    `X-Forwarded-For: ${from}`,
+  ];
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
+}
+
 /** The code of the close frame (opcode 8, unmasked, short) that ends these bytes. */
 function closeCodeIn(bytes: Buffer): number | undefined {
   const at = bytes.lastIndexOf(0x88);
@@ -300,4 +306,37 @@ describe('who comes too often', () => {
     const other = await open({ port: strict.port, token: await world.token(await readyUser()) });
     await other.message('hello');
   });
+
+  it('has next to no memory and time where it is refused, and no WebSocket where many are', async () => {
+    const one = { burst: 1, perSecond: 0.001 };
+    const connectRates = { user: one, address: one, remembered: 10 };
+    const strict = await world.gateway({ limits: { connectRates, handshakesAtOnce: 3 } });
+    const first = dialRaw(strict.port);
+    first.socket.write(handshake()); // it has used up what the address may
+    await vi.waitFor(() => expect(first.received().length).toBeGreaterThan(0));
+    // They never answer the close.
+    const silent = [1, 2, 3].map(() => dialRaw(strict.port));
+    const ended = silent.map(({ socket }) => new Promise((resolve) => socket.once('close', resolve)));
+    for (const { socket } of silent) socket.write(handshake());
+    await vi.waitFor(() => expect(silent.map(({ received }) => closeCodeIn(received()))).toEqual([4430, 4430, 4430]));
+    const fourth = dialRaw(strict.port);
+    fourth.socket.write(handshake());
+    await vi.waitFor(() => expect(fourth.received().toString()).toMatch(/^HTTP\/1\.1 503 .*"code":"too-fast"/s));
+    await Promise.all(ended);
+
+    const large = dialRaw(strict.port);
+    const cut = new Promise((resolve) => large.socket.once('close', resolve));
+    large.socket.write(handshake());
+    await vi.waitFor(() => expect(closeCodeIn(large.received())).toBe(4430));
+    // A frame of 1 MiB, of which the beginning must not be kept.
+    large.socket.write(Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 1, 2, 3, 4]));
+    await cut;
+    await vi.waitFor(async () => expect(await socketsOf(strict.port)).toBe(1));
+    first.socket.destroy();
+  });
 });
+
+async function socketsOf(port: number): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return Number(/^spoonbox_gateway_sockets (\d+)$/m.exec(text)?.[1]);
+}

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { sleep } from '#shared/clock.ts';
 import { UserName } from '#shared/identity.ts';
 import { type Found, lookAfterEnd } from '../../gateway/src/autopsy.ts';
 import type { ProcessState } from '../../gateway/src/exec/port.ts';
@@ -10,7 +11,7 @@ const signal = new AbortController().signal;
 
 /** What is found of a terminal that answers so, `afterMs` after its end. Redis says nothing of the box. */
 async function found(
-  stateAt: (afterMs: number) => ProcessState | Promise<ProcessState>,
+  stateAt: (afterMs: number, clock: FakeClock) => ProcessState | Promise<ProcessState>,
 ): Promise<{ found: Found | null; afterMs: number }> {
   const clock = new FakeClock();
   const startedAt = clock.monotonicMs();
@@ -26,7 +27,7 @@ async function found(
     {
       user: UserName.parse('alice'),
       containerId: 'c1',
-      terminal: { state: async () => stateAt(afterMs()), outlives: () => Promise.resolve(false) },
+      terminal: { state: async () => stateAt(afterMs(), clock), outlives: () => Promise.resolve(false) },
       lease: { check: () => Promise.resolve() },
     },
     signal,
@@ -59,6 +60,14 @@ describe('a terminal that has ended', () => {
       expect((await found(() => ended(code, true))).found).toEqual({ is: 'exited', code });
     },
   );
+
+  it.each([129, 137, 143])('with %i has ended by itself, however its last look is cut off', async (code) => {
+    for (const takesMs of [1, 37, 60, 99, 250, 499, 900]) {
+      const looked = await found((_afterMs, clock) => sleep(clock, takesMs, signal).then(() => ended(code, true)));
+      expect(looked.found, `a look takes ${takesMs} ms`).toEqual({ is: 'exited', code });
+      expect(looked.afterMs).toBeLessThanOrEqual(4_000);
+    }
+  });
 
   it('while the engine does not answer is looked at for as long once it does', async () => {
     const looked = await found((afterMs) => {

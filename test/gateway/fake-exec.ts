@@ -74,14 +74,18 @@ export interface FakeExec extends BoxExec {
   readonly failures: Error[];
   /** sessions whose shell runs without a gateway */
   readonly resumable: Set<string>;
+  /** what was asked to be ended that a gateway had left, and how many shells had been opened by then */
+  readonly endedLeft: { readonly containerId: string; readonly session: string; readonly shells: number }[];
 }
 
 export function createFakeExec(): FakeExec {
   const terminals: FakeTerminal[] = [];
   const failures: Error[] = [];
   const resumable = new Set<string>();
+  const endedLeft: FakeExec['endedLeft'] = [];
   return {
     terminals,
+    endedLeft,
     resumable,
     failures,
     async open(start) {
@@ -96,6 +100,10 @@ export function createFakeExec(): FakeExec {
       const terminal = new FakeTerminal(`exec-${terminals.length}`, start);
       terminals.push(terminal);
       return Promise.resolve(terminal);
+    },
+    endLeft(of) {
+      endedLeft.push({ ...of, shells: terminals.length });
+      return Promise.resolve();
     },
     ping: () => Promise.resolve(),
   };

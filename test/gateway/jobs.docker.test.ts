@@ -150,6 +150,16 @@ describe('a command', () => {
     expect(long.out().toString()).toBe('ran\n');
   });
 
+  it('that writes into a file of its own runs to its end, and gives its exit code', async () => {
+    const { user, containerId } = await readyBox();
+    const quiet = await bareJob(job.port, user, sh('exec >log 2>&1; sleep 5; echo written; exit 7'));
+    expect((await quiet.status)?.details?.causes).toEqual([{ reason: 'ExitCode', message: '7' }]);
+    const log = await bareJob(job.port, user, ['cat', 'log']);
+    await log.status;
+    expect(log.out().toString()).toBe('written\n');
+    await leavesNothing(user, containerId);
+  });
+
   it('gives only the streams that are wanted', async () => {
     const { user } = await readyBox();
     const quiet = await bareJob(job.port, user, sh('echo out; echo err >&2'), { stdout: 'false' });
@@ -170,6 +180,8 @@ describe('a command', () => {
         input: new PassThrough(),
         onRoom: () => {},
         isFull: () => true,
+        waitingBytes: 0,
+        cut: () => {},
         send: (frame: Buffer) => {
           got += frame.length - 1;
         },

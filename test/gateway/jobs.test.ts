@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { BoxCommands } from '../../gateway/src/exec/command-port.ts';
 import { OutputFrames } from '../../gateway/src/exec/command-output.ts';
@@ -167,6 +168,11 @@ describe('a request for a command', () => {
     for (const { socket } of [terminal, elsewhere, ofOther]) socket.terminate();
   });
 
+  it('is refused where its command is longer than a request may be', async () => {
+    const url = `http://127.0.0.1:${gateway.port}/v1/exec?user=alice&command=${'x'.repeat(130 * 1024)}`;
+    expect((await fetch(url)).status).toBe(431);
+  });
+
   it('is told what a WebSocket would be, where it is none', async () => {
     const answer = await fetch(`http://127.0.0.1:${gateway.port}/v1/exec?user=alice&command=true`);
     expect([answer.status, (await answer.json()).code]).toEqual([426, 'upgrade-required']);
@@ -185,6 +191,13 @@ describe('a client that breaks the protocol', () => {
       job.send(break_[0], break_[1]);
       expect(await job.status).toMatchObject({ status: 'Failure', reason: 'BadMessage' });
     }
+  });
+
+  it('is closed where a message is larger than one may be', async () => {
+    const job = await bareJob(gateway.port, world.newUser(), ['true'], { stdin: 'true' });
+    const closed = once(job.socket, 'close');
+    job.send(channel.stdin, Buffer.alloc(16 * 1024 * 1024));
+    expect((await closed)[0]).toBe(1009);
   });
 
   it('may send a size and close its input, which it does not have', async () => {

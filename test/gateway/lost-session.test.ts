@@ -46,6 +46,7 @@ describe('a session that another gateway has taken over', () => {
     const other = await open({ port: second.port, token: await world.token(user, { session: 'parted' }) });
     await other.message('hello');
     const shell = latest();
+    expect(exec.endedLeft).toEqual([{ containerId: 'c1', session: 'parted', shells: exec.terminals.indexOf(shell) }]);
     await breakSubscriptions();
     expect(await client.message('error')).toMatchObject({ code: 'elsewhere' });
     expect(await client.closed).toMatchObject({ code: 4409 });

@@ -78,6 +78,34 @@ it('serves terminals, and drains on SIGTERM: clients told, shells gone, exit cod
   expect(gateway.output()).not.toContain('"level":"error"');
 });
 
+it('ends what a killed one has left of a session, before it opens a new shell in it', async () => {
+  const [killed, next] = await Promise.all([start(), start()]);
+  const areReady = async () => expect([await readyz(killed.port), await readyz(next.port)]).toEqual([200, 200]);
+  await vi.waitFor(areReady, { timeout: 10_000 });
+  const user = world.newUser();
+  const containerId = await boxes.start(user);
+  await world.commit(user, { phase: 'ready', containerId });
+  const before = await open({ port: killed.port, token: await world.token(user, { session: 'left' }) });
+  await before.message('hello');
+  // Of one that writes to its terminal, the engine may end all by itself.
+  before.type('yes >/dev/null\n');
+  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toContain('yes'), { timeout: 10_000 });
+  const [old] = await world.store.sessions(user);
+  killed.process.kill('SIGKILL');
+  await before.closed;
+  expect(await boxes.processes(containerId)).toContain('yes');
+  // Its registration runs out; here, at once.
+  await world.store.registerGateway({ id: old?.gateway ?? '', address: '', fingerprint: '' }, 0);
+  const back = await open({ port: next.port, token: await world.token(user, { session: 'left' }), offset: 9 });
+  expect(await back.message('hello')).toMatchObject({ start: 'new' });
+  back.type('echo lives-$((20+22))\n');
+  await back.sees('lives-42');
+  expect(await boxes.processes(containerId)).toHaveLength(1);
+  back.socket.close(1000);
+  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toEqual([]), { timeout: 10_000 });
+  expect(await world.store.sessions(user)).toEqual([]);
+}, 60_000);
+
 it('waits for its engine and its Redis, and says in /readyz what is missing', async () => {
   const gateway = await start({ DOCKER_HOST: 'unix:///nowhere/docker.sock', SPOON_REDIS_URL: 'redis://127.0.0.1:1' });
   await vi.waitFor(async () => expect(await readyz(gateway.port)).toBe(503), { timeout: 10_000 });

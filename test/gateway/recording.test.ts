@@ -178,7 +178,7 @@ describe('a recording', () => {
     const shown = textOf('o');
     expect(shown).toMatch(/^a{800}\.+$/);
     const missing = 800 + 500 + dots - (shown.length - 800);
-    expect(textOf('m')).toBe(`${missing} bytes are missing here: the disk was too slow`);
+    expect(textOf('m')).toBe(`${missing} bytes are missing here: more came at once than may wait for the disk`);
     const codes = events().map(([, code]) => code);
     expect(codes.indexOf('m')).toBeLessThan(codes.lastIndexOf('o'));
     const sizes = events().filter(([, code]) => code === 'r');
@@ -212,16 +212,45 @@ describe('a recording', () => {
     expect(textOf('o', 's2')).toBe('c'.repeat(800));
   });
 
-  test('ends at its size limit with a marker, within the limit', async () => {
+  test('goes on in another file at the size limit, each within it, with the size of the screen and times of its own', async () => {
     await closed(recordings);
     recordings = recordingsWith({ fileBytes: 2_000 });
     const recorder = open(recordings);
-    for (let count = 0; count < 10; count += 1) recorder.output(Buffer.alloc(400, 'a'));
+    for (const letter of 'abcdefg') {
+      recorder.output(Buffer.alloc(400, letter));
+      recorder.resize({ cols: letter.charCodeAt(0), rows: 7 });
+      await clock.advance(500);
+    }
     await closed(recorder);
-    expect(textOf('o')).toBe('a'.repeat(1_200));
-    expect(events().at(-1)).toEqual([0, 'm', 'the recording ends here: its file has reached the limit of 2000 bytes']);
-    expect(statSync(files()[0] ?? '').size).toBeLessThanOrEqual(2_000);
-    expect(logged.join('')).toContain('recording full');
+    const all = files().toSorted();
+    expect(all.length).toBeGreaterThan(1);
+    let shown = '';
+    for (const [index, path] of all.entries()) {
+      expect(statSync(path).size).toBeLessThanOrEqual(2_000);
+      const [head = '', ...lines] = readFileSync(path, 'utf8').trimEnd().split('\n');
+      const cast = lines.map((line) => Event.parse(JSON.parse(line)));
+      expect(cast[0]?.[0]).toBe(0);
+      const before = shown.at(-1);
+      const width = before === undefined ? 80 : before.charCodeAt(0);
+      expect(Head.parse(JSON.parse(head)).width).toBe(width);
+      shown += cast.map(([, code, text]) => (code === 'o' ? text : '')).join('');
+      const isLast = index === all.length - 1;
+      expect(cast.at(-1)?.[1] === 'm').toBe(!isLast);
+      if (!isLast)
+        expect(cast.at(-1)?.[2]).toMatch(/goes on in another file: this one has reached the limit of 2000 bytes$/);
+    }
+    expect(shown).toBe([...'abcdefg'].map((letter) => letter.repeat(400)).join(''));
+  });
+
+  test('has as much of a frame that is larger than the queue as fits, and says why the rest is missing', async () => {
+    await closed(recordings);
+    recordings = recordingsWith({ queueBytes: 1_000, batchBytes: 100 });
+    const recorder = open(recordings);
+    recorder.output(Buffer.alloc(5_000, 'a'));
+    await closed(recorder);
+    const shown = textOf('o').length;
+    expect(shown).toBeGreaterThan(400);
+    expect(textOf('m')).toBe(`${5_000 - shown} bytes are missing here: more came at once than may wait for the disk`);
   });
 
   test('that cannot be written is told in the log, once, and its session goes on', async () => {
@@ -293,6 +322,22 @@ describe('old recordings', () => {
     await closed(open(recordings, 'fresh'));
     expect(paths.map((path) => existsSync(path))).toEqual([true, true, false, false]);
     expect(files('fresh')).toHaveLength(1);
+  });
+
+  test('stay while they are written, however old and large they are', async () => {
+    await closed(recordings);
+    recordings = recordingsWith({ userBytes: 1_000, maxAgeMs: 10 * dayMs });
+    const recorder = open(recordings, 'busy');
+    recorder.output(Buffer.alloc(2_000, 'a'));
+    await until(() => files('busy').length === 1 && statSync(files('busy')[0] ?? '').size > 2_000, 100);
+    const longAgo = (Date.now() - 11 * dayMs) / 1_000;
+    utimesSync(files('busy')[0] ?? '', longAgo, longAgo);
+    const goes = old(castName(1), dayMs, 1_400);
+    await closed(open(recordings, 'fresh'));
+    expect(existsSync(goes)).toBe(false);
+    recorder.output(Buffer.from('the last words'));
+    await closed(recorder);
+    expect(textOf('o', 'busy')).toContain('the last words');
   });
 
   test('go every hour, also of users who do not come any more', async () => {

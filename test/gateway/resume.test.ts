@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { defaultConnectRates } from '../../gateway/src/connect-rate.ts';
 import type { Gateway } from '../../gateway/src/gateway.ts';
 import { ModeTracker } from '../../gateway/src/modes.ts';
-import type { UserName } from '#shared/identity.ts';
+import { LeaseId, type UserName } from '#shared/identity.ts';
 import { createFakeExec, type FakeTerminal } from './fake-exec.ts';
 import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
 import { type ConnectOptions, open, type TestClient } from './test-client.ts';
@@ -162,6 +163,46 @@ describe('a client that comes back', () => {
     expect(back.text()).toBe('RESULT');
   });
 
+  it.each([
+    ['its ticket', 'by-ticket'],
+    ['a token, having seen its output', 'by-token'],
+  ])(
+    'with %s after the shell has exited gets its last words and the exit code, and no new shell',
+    async (_, session) => {
+      const { user, shell, client } = await attached(session);
+      shell.says('one ');
+      await client.sees('one ');
+      const resume = await cut(client);
+      await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
+      shell.says('two');
+      shell.ends({ exitCode: 7 });
+      await vi.waitFor(() => expect(shell.stream.readableEnded).toBe(true));
+      const before = exec.terminals.length;
+      const token = await world.token(user, { session });
+      const back = await come(session === 'by-ticket' ? resume : { token, offset: resume.offset });
+      expect(await back.message('exit')).toMatchObject({ code: 7, reason: 'exited' });
+      expect(await back.closed).toMatchObject({ code: 1000 });
+      if (session === 'by-ticket') expect(back.text()).toBe('two');
+      else expect(back.text()).toContain('one two');
+      await vi.waitFor(async () => expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] }));
+      expect(exec.terminals).toHaveLength(before);
+      const next = await come({ token: await world.token(user, { session }) });
+      expect(await next.message('hello')).toMatchObject({ start: 'new' });
+    },
+  );
+
+  it('without having seen a shell that has exited meanwhile gets a new one', async () => {
+    const { user, shell, client } = await attached('fresh');
+    await cut(client);
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
+    shell.ends({ exitCode: 0 });
+    await vi.waitFor(() => expect(shell.stream.readableEnded).toBe(true));
+    expect(gateway.sessions).toBe(1);
+    const next = await come({ token: await world.token(user, { session: 'fresh' }) });
+    expect(await next.message('hello')).toMatchObject({ start: 'new' });
+    expect(latest()).not.toBe(shell);
+  });
+
   it('while its old socket seems to live takes its place', async () => {
     const { client, shell } = await attached('half-open');
     shell.says('x');
@@ -200,6 +241,39 @@ describe('a session without a socket', () => {
     await vi.waitFor(async () => expect((await world.store.read(user)).sessions[0]?.detachedAt).toBe(0));
   });
 
+  it('keeps its shell where who comes back is refused a lease, for the rest of its grace', async () => {
+    const brisk = await world.gateway({ limits: { graceMs: 4_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const pin = { kind: 'pin', holder: 'an operator', user, ttlMs: 60_000, class: null } as const;
+    const pins = Array.from({ length: 64 }, (_, at) => LeaseId.parse(`pin:${at}`));
+    const isRefused = async (resume: { ticket: string; offset: number }): Promise<string> => {
+      await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
+      for (const id of pins) await world.store.take({ ...pin, id });
+      const back = await open({ port: brisk.port, ...resume });
+      const { ticket } = await back.message('hello');
+      expect(await back.message('error')).toMatchObject({
+        code: 'too-many-sessions',
+        message: /has 64 leases already/,
+      });
+      expect(await back.closed).toMatchObject({ code: 4429 });
+      for (const id of pins) await world.store.release(user, id, 'an operator');
+      return ticket ?? '';
+    };
+    const client = await open({ port: brisk.port, token: await world.token(user, { session: 'refused' }) });
+    const ticket = await isRefused(await cut(client));
+    const shell = latest();
+    const again = await open({ port: brisk.port, ticket, offset: 0 });
+    await again.message('hello');
+    shell.says('the same');
+    await again.sees('the same');
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toHaveLength(1));
+    await isRefused(await cut(again));
+    expect(shell.hangUps).toBe(0);
+    await vi.waitFor(() => expect(brisk.sessions).toBe(0), { timeout: 10_000 });
+    expect(shell.hangUps).toBe(1);
+  });
+
   it('is ended after the grace, and its shell hung up', async () => {
     const brisk = await world.gateway({ limits: { graceMs: 50 } });
     const user = world.newUser();
@@ -211,6 +285,48 @@ describe('a session without a socket', () => {
     await vi.waitFor(() => expect(brisk.sessions).toBe(0));
     expect(shell.hangUps).toBe(1);
     expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] });
+  });
+
+  it('is not ended by the grace of before, once somebody is back: its shell was gone on with meanwhile', async () => {
+    const graceMs = 600;
+    const brisk = await world.gateway({ persist: 'tmux', limits: { graceMs } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: brisk.port, token: await world.token(user, { session: 'stale' }) });
+    const resume = await cut(client);
+    const killed = latest();
+    exec.resumable.add('stale');
+    killed.isOutlived = true;
+    killed.ends({ exitCode: 129 });
+    await vi.waitFor(() => expect(latest()).not.toBe(killed));
+    const back = await open({ port: brisk.port, ...resume });
+    await back.message('hello');
+    await new Promise((resolve) => setTimeout(resolve, graceMs + 50));
+    expect(back.socket.readyState).toBe(back.socket.OPEN);
+    expect(latest().hangUps).toBe(0);
+    back.socket.close(1000);
+    await vi.waitFor(() => expect(brisk.sessions).toBe(0));
+  });
+
+  it('whose shell exits is ended with the grace, or at once where nobody has a ticket', async () => {
+    const brisk = await world.gateway({ limits: { graceMs: 700 } });
+    for (const raw of [true, false]) {
+      const user = world.newUser();
+      await world.commit(user, { phase: 'ready', containerId: 'c1' });
+      const before = exec.terminals.length;
+      const client = await open({ port: brisk.port, raw, token: await world.token(user) });
+      await vi.waitFor(() => expect(exec.terminals.length).toBe(before + 1));
+      latest().says('x');
+      await client.sees('x');
+      client.socket.terminate();
+      await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
+      latest().ends({ exitCode: 0 });
+      await vi.waitFor(() => expect(latest().stream.readableEnded).toBe(true));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect({ raw, sessions: brisk.sessions }).toEqual({ raw, sessions: raw ? 0 : 1 });
+      await vi.waitFor(() => expect(brisk.sessions).toBe(0));
+      expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] });
+    }
   });
 
   it('is ended at once where its client said that it is done', async () => {
@@ -239,12 +355,16 @@ describe('a session without a socket', () => {
 });
 
 describe('several at one session', () => {
-  it('that come first at the same moment share one shell', async () => {
+  it.each<[string, Partial<ConnectOptions>]>([
+    ['as a subprotocol', {}],
+    ['in hello', { tokenBy: 'hello' }],
+  ])('that come first at the same moment, with a token %s, share one shell', async (by, how) => {
     const user = world.newUser();
     await world.commit(user, { phase: 'ready', containerId: 'c1' });
     const before = exec.terminals.length;
-    const tokens = await Promise.all([1, 2, 3].map(() => world.token(user, { session: 'twins' })));
-    const all = await Promise.all(tokens.map((token) => come({ token })));
+    const session = `twins-${by.replaceAll(' ', '-')}`;
+    const tokens = await Promise.all([1, 2, 3].map(() => world.token(user, { session })));
+    const all = await Promise.all(tokens.map((token) => come({ token, ...how })));
     await Promise.all(all.map((client) => client.message('hello')));
     expect(exec.terminals.length).toBe(before + 1);
     latest().says('hi');
@@ -252,6 +372,18 @@ describe('several at one session', () => {
     expect(await all[0]?.message('viewers')).toMatchObject({
       viewers: [{ mode: 'rw' }, { mode: 'rw' }, { mode: 'rw' }],
     });
+  });
+
+  it('that come first at the same moment as raw sockets share one shell', async () => {
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const before = exec.terminals.length;
+    const tokens = await Promise.all([1, 2, 3].map(() => world.token(user, { session: 'raw-twins' })));
+    const all = await Promise.all(tokens.map((token) => come({ token, raw: true })));
+    await vi.waitFor(() => expect(exec.terminals.length).toBeGreaterThan(before));
+    latest().says('hi');
+    await Promise.all(all.map((client) => client.sees('hi')));
+    expect(exec.terminals.length).toBe(before + 1);
   });
 
   it('see the screen as it is when they join, and a read-only one types nothing', async () => {
@@ -335,6 +467,32 @@ describe('a slow viewer', () => {
   });
 });
 
+describe('who comes back too often', () => {
+  it('is told how long to wait, as who comes with a token is; its ticket stays good', async () => {
+    const connectRates = { ...defaultConnectRates, user: { burst: 2, perSecond: 1 } };
+    const strict = await world.gateway({ limits: { graceMs: 60_000, connectRates } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    let client = await open({ port: strict.port, token: await world.token(user, { session: 'often' }) });
+    await client.message('hello');
+    client = await open({ port: strict.port, ...(await cut(client)) });
+    await client.message('hello');
+    const resume = await cut(client);
+    await open({ port: strict.port, ticket: `${user}/often/made-up`, offset: 0 }); // counts for nobody
+    const early = await open({ port: strict.port, ...resume });
+    expect(await early.closed).toMatchObject({ code: 4430, reason: expect.stringContaining(`connects of ${user}`) });
+    await vi.waitFor(
+      async () => {
+        const late = await open({ port: strict.port, ...resume });
+        await late.message('hello');
+        late.socket.close(1000);
+      },
+      { timeout: 5_000, interval: 500 },
+    );
+    await vi.waitFor(() => expect(strict.sessions).toBe(0));
+  });
+});
+
 describe('a read-only viewer', () => {
   it('that breaks the protocol does not end a session whose owner may come back', async () => {
     const { user, shell, client } = await attached('vandal');
@@ -363,6 +521,20 @@ describe('another gateway', () => {
     const back = await open({ port: other.port, ticket: ticket ?? '', offset: 0 });
     expect(await back.message('error')).toMatchObject({ code: 'elsewhere' });
     await vi.waitFor(async () => expect((await world.store.read(user)).leases).toHaveLength(1));
+  });
+
+  it('tells a made-up ticket nothing of a session that it could prove itself for', async () => {
+    const first = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const second = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: first.port, token: await world.token(user, { session: 'secret' }) });
+    await client.message('hello');
+    const thief = await open({ port: second.port, ticket: `${user}/secret/made-up`, offset: 0 });
+    const { code, address } = await thief.message('error');
+    expect({ code, address }).toEqual({ code: 'ticket-refused', address: undefined });
+    client.socket.close(1000);
+    await vi.waitFor(() => expect(first.sessions).toBe(0));
   });
 
   it('goes on with a shell that outlives its gateway, and that one lets go', async () => {
@@ -410,6 +582,69 @@ describe('another gateway', () => {
     latest().ends({ exitCode: 3 });
     expect(await client.message('exit')).toMatchObject({ code: 3, reason: 'exited' });
     expect(killed.hangUps).toBe(0);
+  });
+
+  it('hands on what was typed while the connection was dead before what those type who came meanwhile', async () => {
+    const resumed = Promise.withResolvers<void>();
+    const slow = {
+      ...exec,
+      resume: (...of: Parameters<typeof exec.resume>) => resumed.promise.then(() => exec.resume(...of)),
+    };
+    const gateway = await world.gateway({ exec: slow, persist: 'tmux', limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: gateway.port, token: await world.token(user, { session: 'order' }) });
+    await client.message('hello');
+    const left = await cut(await open({ port: gateway.port, token: await world.token(user, { session: 'order' }) }));
+    const killed = latest();
+    killed.isOutlived = true;
+    exec.resumable.add('order');
+    killed.ends({ exitCode: 129 });
+    await vi.waitFor(() => expect(killed.stream.readableEnded).toBe(true));
+    client.type('first ');
+    client.tell({ type: 'ping' });
+    await client.message('received');
+    const other = await open({ port: gateway.port, ...left });
+    other.type('second');
+    other.tell({ type: 'ping' });
+    await other.message('pong');
+    resumed.resolve();
+    await other.message('hello');
+    await vi.waitFor(() => expect(Buffer.concat(latest().typed).toString()).toBe('first second'));
+    client.tell({ type: 'end' });
+    await other.closed;
+    await vi.waitFor(() => expect(gateway.sessions).toBe(0));
+  });
+
+  it('holds back again from who is full, where the connection was killed while nobody took anything', async () => {
+    const gateway = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000, pausedCheckMs: 20 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const of = { port: gateway.port, acks: false };
+    const brisk = await open({ ...of, token: await world.token(user, { session: 'paused' }) });
+    const slow = await open({ ...of, token: await world.token(user, { session: 'paused' }) });
+    await Promise.all([brisk.message('hello'), slow.message('hello')]);
+    const killed = latest();
+    const chunk = 'z'.repeat(64 * 1024);
+    for (let sent = 0; sent < 6; sent += 1) killed.says(chunk);
+    await vi.waitFor(() => expect(killed.stream.isPaused()).toBe(true));
+    killed.isOutlived = true;
+    exec.resumable.add('paused');
+    killed.ends({ exitCode: 129 });
+    await vi.waitFor(() => expect(latest()).not.toBe(killed));
+    await brisk.sees('\u001bc');
+    await slow.sees('\u001bc');
+    const before = slow.output().length;
+    brisk.tell({ type: 'ack', bytes: brisk.output().length });
+    for (let sent = 0; sent < 3; sent += 1) latest().says(chunk);
+    latest().says('END');
+    await brisk.sees('END');
+    slow.tell({ type: 'ping' });
+    await slow.message('pong');
+    expect(slow.output().length).toBe(before);
+    brisk.tell({ type: 'end' });
+    await slow.closed;
+    await vi.waitFor(() => expect(gateway.sessions).toBe(0));
   });
 
   it('gives one up whose connection is killed again and again, and ends it', async () => {

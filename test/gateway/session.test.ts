@@ -61,6 +61,23 @@ describe('the size of a terminal', () => {
   });
 });
 
+describe('a client whose box is waited for', () => {
+  it('is resized meanwhile: its shell gets that size, and its hello tells it', async () => {
+    const user = world.newUser();
+    await world.commit(user, { phase: 'provisioning' });
+    client = await open({ port: gateway.port, token: await world.token(user) });
+    await client.message('status');
+    client.tell({ type: 'resize', cols: 100, rows: 50 });
+    client.tell({ type: 'ping' });
+    await client.message('pong');
+    const before = exec.terminals.length;
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    expect(await client.message('hello')).toMatchObject({ cols: 100, rows: 50 });
+    expect(exec.terminals).toHaveLength(before + 1);
+    await vi.waitFor(() => expect(latest().sizes.at(-1)).toEqual({ cols: 100, rows: 50 }));
+  });
+});
+
 describe('the lease of a terminal', () => {
   it('is a terminal lease of 30 s, and the session is recorded beside it', async () => {
     const { user } = await attached();
@@ -78,6 +95,16 @@ describe('the lease of a terminal', () => {
     await new Promise((resolve) => setTimeout(resolve, 400));
     client.type('b');
     await vi.waitFor(async () => expect((await world.store.read(user)).desired?.lastInputAt).toBeGreaterThan(first));
+  });
+
+  it('is told of no input where a terminal only answers what a program asks', async () => {
+    const { user, shell } = await attached();
+    client.type('\u001b[?1;2c\u001b[24;80R');
+    await vi.waitFor(() => expect(Buffer.concat(shell.typed).toString()).toBe('\u001b[?1;2c\u001b[24;80R'));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect((await world.store.read(user)).desired?.lastActivityCause).not.toBe('input');
+    client.type('a');
+    await vi.waitFor(async () => expect((await world.store.read(user)).desired?.lastActivityCause).toBe('input'));
   });
 
   it.each([

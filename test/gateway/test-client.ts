@@ -11,6 +11,7 @@ export interface ConnectOptions {
   readonly size?: { cols: number; rows: number };
   readonly acks?: boolean;
   readonly origin?: string;
+  readonly traceparent?: string;
   /** of an earlier hello */
   readonly ticket?: string;
   readonly offset?: number;
@@ -50,7 +51,10 @@ export async function connect(options: ConnectOptions): Promise<TestClient | { s
   }
   const protocols = options.raw ? [] : [terminalProtocol];
   if (by === 'protocol' && token !== undefined) protocols.push(`token.${token}`);
-  const headers = options.origin === undefined ? {} : { origin: options.origin };
+  const headers = {
+    ...(options.origin === undefined ? {} : { origin: options.origin }),
+    ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
+  };
   const socket = new WebSocket(url, protocols, { headers, perMessageDeflate: false });
 
   const chunks: Buffer[] = [];

@@ -6,7 +6,7 @@ import { type Plan, planNext } from '../../controller/src/box/plan.ts';
 import type { StateValue } from '../../controller/src/box/snapshot.ts';
 import { containerOf, now, spec } from '../support/box-facts.ts';
 import { amnesties, besides, boxes, contextOf, contexts, desires, drifted, homes, images, values } from './worlds.ts';
-import { type Beside, outcomes, worldOf } from './worlds.ts';
+import { type Beside, modes, outcomes, worldOf } from './worlds.ts';
 
 /**
  * What the machine decides, written down as sentences: a change of any decision, or of a sentence that people read, is seen
@@ -84,6 +84,22 @@ const sections: Readonly<Record<string, () => Row[]>> = {
     ...amnesties
       .slice(1)
       .flatMap((amnesty) => fewBoxes.map((box) => row(box, 'due', `amnesty ${amnesty?.cause}`, { rest: { amnesty } }))),
+  ],
+
+  'what an operator lets it do': () => [
+    ...modes.slice(1).flatMap((mode) => [
+      ...[...fewBoxes, drifted].flatMap((box) =>
+        everyHolder.map((holder) => row(box, holder, mode.mode, { rest: { mode } })),
+      ),
+      row(null, 'leased', `${mode.mode}, image wanted`, { rest: { mode, image: { state: 'wanted' } } }),
+      row(null, 'leased', `${mode.mode}, a foreign one has its name`, {
+        beside: besides[5] ?? alone,
+        rest: { mode },
+      }),
+      row(running, 'due', `${mode.mode}, amnesty`, { rest: { mode, amnesty: amnesties[2] ?? null } }),
+      row(running, 'due', `${mode.mode}, to be reaped`, { desired: desires[3] ?? {}, rest: { mode } }),
+      row(null, 'due', `${mode.mode}, deleted`, { desired: desires[4] ?? {}, rest: { mode } }),
+    ]),
   ],
 
   'what waits': () => [

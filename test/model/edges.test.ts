@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { boxClass, containerOf, desiredOf, factsOf, foreignOf, now, spec } from '../support/box-facts.ts';
+import {
+  boxClass,
+  containerOf,
+  desiredOf,
+  drainMode,
+  factsOf,
+  foreignOf,
+  now,
+  pauseMode,
+  spec,
+} from '../support/box-facts.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
 import { type Plan, planNext } from '../../controller/src/box/plan.ts';
 import { restore, stateOf } from '../../controller/src/box/snapshot.ts';
@@ -359,6 +369,56 @@ test('a wish concerns only boxes of older generations', () => {
   };
   expect([5, 6].map((reapGeneration) => causeOf({ reapGeneration }))).toEqual([null, 'reap']);
   expect([5, 6].map((recreateGeneration) => causeOf({ recreateGeneration }))).toEqual([null, 'recreate']);
+});
+
+describe('under a drain', () => {
+  const drained = { mode: drainMode };
+
+  test('who waits for a box is not looked at again before the mode changes, and its faults are not forgotten', () => {
+    const stored = { value: 'absent', context: contextOf({ attempts: 3 }) };
+    const plan = planNext(stored, factsOf(drained));
+    expect(plan).toMatchObject({ phase: 'absent', command: { type: 'none' }, requeueAfterMs: null });
+    expect(plan.context.attempts).toBe(3);
+    expect(planNext(plan, factsOf()).command.type).toBe('create');
+  });
+
+  test('a box that ended is started, for it is there; one that must be made again goes, and waits', () => {
+    const ended = factsOf({ ...drained, ownership: { ...alone, box: containerOf({ state: 'exited' }) } });
+    expect(planNext(null, ended).command.type).toBe('start');
+    const old = containerOf({ state: 'exited', spec: { ...spec, cpus: 7 } });
+    const removed = planNext(null, factsOf({ ...drained, ownership: { ...alone, box: old } }));
+    expect(removed.command).toMatchObject({ type: 'remove', cause: 'stopped' });
+    const gone = planNext(removed, factsOf(drained));
+    expect(gone).toMatchObject({ phase: 'absent', requeueAfterMs: null });
+    expect(planNext(gone, factsOf(drained)).command.type).toBe('none');
+  });
+
+  test('idle reaps and those that operators want are done', () => {
+    expect(planNext(ready, factsOf({ ...drained, ...idle, ownership: alone })).command).toMatchObject({
+      cause: 'idle',
+    });
+    const desired = desiredOf({ generation: 6, reapGeneration: 6 });
+    expect(planNext(ready, factsOf({ ...drained, desired, ownership: alone })).command).toMatchObject({
+      cause: 'reap',
+    });
+  });
+});
+
+describe('under a pause', () => {
+  test('a running box is granted the time of an amnesty, for that touches no box', () => {
+    const amnesty = { id: 'a', graceMs: 600_000, cause: 'amnesty: Redis was restarted' };
+    const plan = planNext(ready, factsOf({ ...idle, mode: pauseMode, ownership: alone, amnesty }));
+    expect(plan).toMatchObject({ value: ready.value, command: { type: 'none' } });
+    expect(plan.context).toMatchObject({ keepUntil: now + 600_000, amnestyId: 'a' });
+  });
+
+  test('a drain that has begun stands still, and goes on after it', () => {
+    const stored = { value: { reaping: 'removing' }, context: contextOf({ drainId: 'box-1', drainCause: 'idle' }) };
+    const ownership = { ...alone, box: containerOf({ state: 'exited' }) };
+    const plan = planNext(stored, factsOf({ ...idle, mode: pauseMode, ownership }));
+    expect(plan).toMatchObject({ value: stored.value, command: { type: 'none' }, requeueAfterMs: null });
+    expect(planNext(plan, factsOf({ ...idle, ownership })).command).toMatchObject({ type: 'remove', id: 'box-1' });
+  });
 });
 
 test('time that is granted for several causes names them all', () => {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Facts } from '../../controller/src/box/facts.ts';
 import { isLive } from '../../controller/src/box/ownership.ts';
 import { type Plan, planNext } from '../../controller/src/box/plan.ts';
 import { restore, stateOf } from '../../controller/src/box/snapshot.ts';
@@ -6,6 +7,8 @@ import { type Given, isPermitted } from './acceptance.ts';
 
 /** A pass that asks for another at once must come to rest, or to a command, after this many. */
 const passesToRest = 6;
+
+const makesBoxes = ['pull', 'ensure-home', 'create'] as const;
 
 /** What must hold of every plan, whatever the state and the facts: each broken rule as one sentence. */
 export function brokenRules(world: Given): string[] {
@@ -26,6 +29,12 @@ export function brokenRules(world: Given): string[] {
   must(isDeepStrictEqual(stateOf(restore(stored)), plan.value), 'the state can be stored and brought back');
   must(isDeepStrictEqual(restore(stored).context, plan.context), 'the memory can be stored and brought back');
 
+  if (facts.mode.mode === 'pause') {
+    must(command.type === 'none', 'nothing is commanded while the reconciler is paused');
+    must(isDeepStrictEqual(plan.value, value), 'nothing is concluded while the reconciler is paused');
+    must(plan.requeueAfterMs === null, 'a pause is over when its end is told');
+    return broken;
+  }
   if (facts.engineDown !== null) {
     must(command.type === 'none', 'nothing is commanded while the engine does not answer');
     must(isDeepStrictEqual(plan.value, value), 'nothing is concluded while the engine does not answer');
@@ -34,6 +43,11 @@ export function brokenRules(world: Given): string[] {
   }
   if (command.type === 'create') must(box === null && extras.length === 0 && foreign === null, 'create: no name taken');
   if (command.type === 'create' || command.type === 'start') must(facts.hasLease, 'only a lease starts a box');
+  if (facts.mode.mode === 'drain') {
+    must(!makesBoxes.some((type) => type === command.type), 'no box is made while the installation is drained');
+    const asUsual = planNext({ value, context }, { ...facts, mode: { ...facts.mode, mode: 'run' } });
+    must(mayBeMade(facts) || isDeepStrictEqual(plan, asUsual), 'a drain concerns nobody but who has no box and asks');
+  }
   if ('cause' in command) {
     must(isPermitted(given, command), `${command.type}: the commit permits ${command.cause}`);
     const isOurs = box?.id === command.id || extras.some((extra) => extra.id === command.id);
@@ -65,6 +79,10 @@ export function brokenRules(world: Given): string[] {
   }
   if (plan.requeueAfterMs === 0 && command.type === 'none') must(comesToRest(given, plan), 'it comes to rest');
   return broken;
+}
+
+function mayBeMade({ hasLease, ownership }: Facts): boolean {
+  return hasLease && ownership.box === null;
 }
 
 function wasBegun({ value, context }: Given, id: string): boolean {

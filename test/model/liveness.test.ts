@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { FaultKind } from '#shared/faults.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { isLive } from '../../controller/src/box/ownership.ts';
-import { containerOf, desiredOf, foreignOf } from '../support/box-facts.ts';
+import { containerOf, desiredOf, drainMode, foreignOf, pauseMode, runMode } from '../support/box-facts.ts';
 import { type Mishap, TinyWorld } from '../support/tiny-world.ts';
 import { brokenRules } from './invariants.ts';
 import { boxes, contextOf, contexts, drifted, product, values } from './worlds.ts';
@@ -117,6 +117,32 @@ describe('from every state and world', () => {
       world.desired = desiredOf({ generation: 9, reapGeneration: 9, deletedAt: world.now });
     };
     expectAllReach((world) => world.isForgotten, prepare, everyMishap);
+  });
+
+  test('nothing happens under a pause, and a box that somebody holds becomes ready once it is over', () => {
+    const touched: string[] = [];
+    const prepare = (world: TinyWorld): void => {
+      world.mode = pauseMode;
+      const before = world.containers.map(({ id }) => id).join();
+      for (let pass = 0; pass < 3; pass += 1) world.pass(null);
+      if (world.commands.length > 0) touched.push(before);
+      world.mode = runMode;
+    };
+    expectAllReach(isReady, prepare, everyMishap.slice(0, 4));
+    expect(touched).toEqual([]);
+  });
+
+  test('no box is made under a drain, and one that somebody holds becomes ready once it is over', () => {
+    const made: string[] = [];
+    const prepare = (world: TinyWorld): void => {
+      world.mode = drainMode;
+      for (let pass = 0; pass < 12; pass += 1) world.pass(null);
+      if (world.commands.some(({ type }) => type === 'create' || type === 'pull'))
+        made.push(JSON.stringify(world.stored));
+      world.mode = runMode;
+    };
+    expectAllReach(isReady, prepare, everyMishap.slice(0, 4));
+    expect(made).toEqual([]);
   });
 
   test('losing what is remembered, before any pass, costs nothing but passes', () => {

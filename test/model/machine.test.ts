@@ -19,12 +19,13 @@ import {
   holders,
   homes,
   images,
+  modes,
   outcomes,
   product,
   values,
   worldOf,
 } from './worlds.ts';
-import { containerOf, imageId, now } from '../support/box-facts.ts';
+import { containerOf, imageId, now, runMode } from '../support/box-facts.ts';
 
 const leasedOrNot = [holders[0] ?? {}, holders[2] ?? {}];
 /** Of the largest products one in a few is taken; the step shares no divisor with them, so every pair of values is met. */
@@ -121,6 +122,28 @@ describe('whatever the state and the world, every plan keeps the rules', () => {
     );
   });
 
+  test('of what an operator lets the reconciler do', () => {
+    expectAllHold(
+      (function* () {
+        for (const [value, memory, box, mode, desired, held, engineDown] of product(
+          values,
+          contexts,
+          [...boxes, drifted],
+          modes.slice(1),
+          desires,
+          holders,
+          [null, 'connection refused'],
+        ))
+          if (cycle++ % 7 === 0)
+            yield {
+              value,
+              context: contextOf(memory),
+              facts: worldOf({ box, desired, rest: { ...held, mode, engineDown } }),
+            };
+      })(),
+    );
+  });
+
   test('of everything at once, by chance, with the engine down or up', () => {
     const from = <Value>(list: readonly Value[]): fc.Arbitrary<Value> => fc.constantFrom(...list);
     const worlds = fc
@@ -139,6 +162,7 @@ describe('whatever the state and the world, every plan keeps the rules', () => {
           last: from<Facts['last']>([null, ...outcomes]),
           amnesty: from(amnesties),
           pacedUntil: from([null, now + 9_000]),
+          mode: from([runMode, ...modes]),
           stopping: from([[], ['box-1'], ['extra-1', 'foreign-1']]),
         }),
       })
@@ -162,6 +186,7 @@ test('every edge of the machine is taken in some world', () => {
     untaken.delete(planNext({ value, context: contextOf(memory) }, facts).rule);
   };
   look('absent', {}, worldOf({ box: null, rest: { engineDown: 'connection refused' } }));
+  for (const mode of modes) look('absent', {}, worldOf({ box: null, rest: { mode } }));
   for (const [value, memory, box, beside, desired, held] of product(
     values,
     contexts,

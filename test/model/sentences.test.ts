@@ -5,7 +5,17 @@ import { conditionsOf, messageOf, statusBodyOf } from '../../controller/src/box/
 import type { Facts } from '../../controller/src/box/facts.ts';
 import { planNext } from '../../controller/src/box/plan.ts';
 import type { StateValue } from '../../controller/src/box/snapshot.ts';
-import { containerOf, desiredOf, factsOf, foreignOf, imageId, now, spec } from '../support/box-facts.ts';
+import {
+  containerOf,
+  desiredOf,
+  drainMode,
+  factsOf,
+  foreignOf,
+  imageId,
+  now,
+  pauseMode,
+  spec,
+} from '../support/box-facts.ts';
 import { contextOf } from './worlds.ts';
 
 /**
@@ -60,6 +70,26 @@ const situations: Readonly<Record<string, [StateValue, Partial<BoxContext>, Part
     { ...kept, ownership: alone, pacedUntil: now + 5_000 },
   ],
   'it is leased, and the pacer is full': [{ ready: 'idle' }, ready, { ownership: alone, pacedUntil: now + 5_000 }],
+  'it is in use under a pause': [{ ready: 'active' }, ready, { ownership: alone, mode: pauseMode }],
+  'it ended under a pause': [{ ready: 'active' }, ready, { ownership: ended({ exitCode: 137 }), mode: pauseMode }],
+  'somebody asks for one under a pause': ['absent', {}, { mode: pauseMode }],
+  'nobody asks for one under a pause': ['absent', {}, { ...idle, mode: pauseMode }],
+  'it is being made under a pause': [{ provisioning: 'creating' }, {}, { mode: pauseMode }],
+  'it is being reaped under a pause': [
+    { reaping: 'stopping' },
+    draining,
+    { ...idle, ownership: alone, mode: pauseMode },
+  ],
+  'the engine is down under a pause': [
+    { ready: 'active' },
+    ready,
+    { engineDown: 'connection refused', mode: { ...pauseMode, reason: '' } },
+  ],
+  'somebody asks for one under a drain': ['absent', {}, { mode: drainMode }],
+  'somebody asks for one under a drain, and it was reaped': ['absent', { lastReap }, { mode: drainMode }],
+  'nobody asks for one under a drain': ['absent', {}, { ...idle, mode: drainMode }],
+  'it is in use under a drain': [{ ready: 'active' }, ready, { ownership: alone, mode: drainMode }],
+  'a foreign container has its name under a drain': ['absent', {}, { ownership: inTheWay, mode: drainMode }],
   'it was granted time': [
     { ready: 'idle' },
     { ...ready, keepUntil: now + 60_000, keepCause: 'amnesty: Redis was restarted' },

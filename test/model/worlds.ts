@@ -10,9 +10,11 @@ import {
   boxClass,
   containerOf,
   desiredOf,
+  drainMode,
   foreignOf,
   imageId,
   now,
+  pauseMode,
   runMode,
   spec,
 } from '../support/box-facts.ts';
@@ -124,6 +126,8 @@ export const amnesties: readonly Facts['amnesty'][] = [
   { id: 'amnesty-1', graceMs: 600_000, cause: 'known' },
   { id: 'amnesty-2', graceMs: 600_000, cause: 'new' },
 ];
+
+export const modes = [runMode, drainMode, pauseMode] as const;
 
 const ofContainer: CommandType[] = ['create', 'start', 'unpause', 'rename', 'probe', 'stop', 'remove'];
 export const faultKinds: FaultKind[] = ['not-found', 'conflict', 'invalid', 'failed', 'timeout', 'unreachable'];

@@ -26,14 +26,17 @@ export class SimShells {
     this.engine = engine;
     engine.inside = {
       marks: (container) => [...new Set(this.in(container).map(({ session }) => session))],
-      end: (container, session) => {
-        for (const shell of this.in(container)) {
-          if (shell.session !== session) continue;
-          this.end(shell, 129);
-          shell.onEnded();
-        }
-      },
+      end: (container, session) => this.endMarked(container.id, session),
     };
+  }
+
+  /** Of a container that is gone, nothing. */
+  endMarked(containerId: string, session: string): void {
+    for (const shell of this.running()) {
+      if (shell.container.id !== containerId || shell.session !== session) continue;
+      this.end(shell, 129);
+      shell.onEnded();
+    }
   }
 
   running(): Shell[] {
@@ -133,6 +136,7 @@ export function createExecLink(options: {
       };
     },
     resume: () => Promise.resolve(null),
+    endLeft: ({ containerId, session }) => call('end-left', 60, () => shells.endMarked(containerId, session)),
     ping: () => call('ping', 1, () => undefined),
   };
 }

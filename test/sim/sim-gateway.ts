@@ -9,6 +9,7 @@ import { endedBy } from '../../gateway/src/ending.ts';
 import type { BoxExec } from '../../gateway/src/exec/port.ts';
 import { StartQueue } from '../../gateway/src/exec/start-queue.ts';
 import { defaultLimits } from '../../gateway/src/limits.ts';
+import { GatewayMeter } from '../../gateway/src/metrics/gateway-meter.ts';
 import { ReapNews } from '../../gateway/src/last-reap.ts';
 import { Registration } from '../../gateway/src/registration.ts';
 import { RingBudget } from '../../gateway/src/ring-budget.ts';
@@ -60,6 +61,7 @@ export async function startSimGateway(options: {
     terminalOf,
     recordings: null,
     news,
+    meter: new GatewayMeter(),
   };
   const sessions = new Sessions(deps);
   const record = { id: name, address: `ws://${name}`, fingerprint: 'same' };

@@ -28,6 +28,8 @@ export const boxClass: BoxClass = BoxClass.parse({
 
 /** Nobody ever set another. */
 export const runMode: ModeView = { mode: 'run', reason: '', by: '', since: 0 };
+export const drainMode: ModeView = { mode: 'drain', reason: 'the disk is changed', by: 'ops', since: now - 5_000 };
+export const pauseMode: ModeView = { ...drainMode, mode: 'pause' };
 
 const network = networkNameOf(installation);
 export const spec: BoxSpec = specOf({ user: alice, boxClass, imageId, homesDir: '/srv/homes', network });

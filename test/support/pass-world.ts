@@ -5,6 +5,7 @@ import type { BoxRecord } from '#shared/status.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { TokenBucket } from '../../controller/src/queue/token-bucket.ts';
 import { Executor } from '../../controller/src/reconcile/executor.ts';
+import type { Sources } from '../../controller/src/reconcile/gather.ts';
 import { Operations } from '../../controller/src/reconcile/operations.ts';
 import { Pacer } from '../../controller/src/reconcile/pacer.ts';
 import { Reconciler } from '../../controller/src/reconcile/reconcile.ts';
@@ -44,6 +45,7 @@ export class PassWorld {
   readonly trust: Trust;
   readonly classes = new Map([['default', boxClass]]);
   readonly reconciler: Reconciler;
+  readonly sources: Sources;
   readonly operations: Operations;
   /** what the engine shows */
   containers: ContainerView[] = [];
@@ -98,16 +100,12 @@ export class PassWorld {
       },
     });
     this.trust = new Trust({ store: leaderStore, clock, log: noise, token: 'token', onAmnesty: () => {} });
+    const { operations, classes } = this;
+    this.sources = { runtime, operations, classes, installation, homesDir: '/srv/homes' };
     this.reconciler = new Reconciler({
       store: fakePort<BoxStore>({ read: async () => this.record }),
       statusStore,
-      sources: {
-        runtime,
-        operations: this.operations,
-        classes: this.classes,
-        installation,
-        homesDir: '/srv/homes',
-      },
+      sources: this.sources,
       executor: new Executor({ runtime, operations: this.operations, clock, fenceMs, signal }),
       bucket: this.bucket,
       pacer,

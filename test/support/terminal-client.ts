@@ -15,7 +15,7 @@ export interface Shell extends TestClient {
 export async function openTerminal(
   controller: Pick<ControllerProcess, 'ask'>,
   user: string,
-  options: Pick<ConnectOptions, 'size'> = {},
+  options: Pick<ConnectOptions, 'size' | 'traceparent'> = {},
 ): Promise<Shell> {
   const { json } = await controller.ask('POST', `/v1/boxes/${user}/terminal-tokens`, {});
   const { token, url } = TerminalTokenReply.parse(json);

@@ -9,7 +9,7 @@ import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { isLive, ownershipOf } from '../../controller/src/box/ownership.ts';
 import { type Plan, planNext } from '../../controller/src/box/plan.ts';
 import type { StateValue } from '../../controller/src/box/snapshot.ts';
-import { alice, containerOf, desiredOf, factsOf, imageId, installation, now } from './box-facts.ts';
+import { alice, containerOf, desiredOf, factsOf, imageId, installation, now, runMode } from './box-facts.ts';
 
 const detachedIdleMs = 1_800_000;
 /** A pass that asks for another at once takes this long; one that waits for nothing is found by the resync. */
@@ -33,6 +33,7 @@ export class TinyWorld {
   image: 'present' | 'wanted' = 'present';
   home: 'present' | 'absent' = 'present';
   foreignExecs = 0;
+  mode = runMode;
   stored: { value: StateValue; context: BoxContext } | null = null;
   last: Facts['last'] = null;
   /** a box dies this long after its start; null = never */
@@ -55,6 +56,7 @@ export class TinyWorld {
       image: this.image === 'present' ? { state: 'present', id: imageId } : { state: 'wanted' },
       home: this.home === 'present' ? { state: 'present', rightOwner: true } : { state: 'absent' },
       last: this.last,
+      mode: this.mode,
     });
     const known = this.image === 'present' ? facts : { ...facts, spec: null };
     return consentedForeign(known) === null ? known : { ...known, foreignExecs: this.foreignExecs };

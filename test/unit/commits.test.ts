@@ -136,7 +136,7 @@ describe('the permission to drain is asked for', () => {
 });
 
 describe('the history of a box has a line', () => {
-  test('for each new phase and each new reason, not for each step', async () => {
+  test('for each new state and each new reason, with the edge that led there, and for nothing else', async () => {
     const world = new PassWorld(engine);
     await world.pass(); // created
     world.containers = [containerOf({ state: 'created' })];
@@ -146,15 +146,27 @@ describe('the history of a box has a line', () => {
     await world.pass(); // ready
     world.record = { ...world.record, leases: [], wantedUntil: now + 5_000 };
     await world.pass(); // idle
+    world.record = { ...world.record, wantedUntil: now + 5_500, desired: desiredOf({ generation: 6 }) };
+    await world.pass(); // another generation, nothing else
     world.record = { ...world.record, now: now + 1_000, wantedUntil: now + 6_000, leases: [jobLease] };
     world.containers = [containerOf({ state: 'exited', exitCode: 1 })];
     await world.pass(); // died
+    const edges = [
+      ['absent', 'provisioning.creating', 'there is no container: create it'],
+      ['provisioning.creating', 'provisioning.starting', 'it does not run and somebody needs it: start it'],
+      ['provisioning.starting', 'provisioning.probing', 'it runs: probe it'],
+      ['provisioning.probing', 'ready.active', 'it runs and passed its probe, with a holder: ready'],
+      ['ready.active', 'ready.idle', 'nobody holds it'],
+      ['ready.idle', 'failed', 'the container is gone or ended under its holders'],
+    ].map(([from, to, rule]) => ({ from, to, rule }));
     expect(world.commits.map(({ events }) => events)).toEqual([
-      [{ reason: 'Provisioning', message: 'it is being created' }],
-      ...[[], []],
-      [{ reason: 'Active', message: 'in use' }],
-      [{ reason: 'Detached', message: 'nobody holds it; it is kept for a while' }],
-      [{ reason: 'ContainerDied', message: 'the container ended with exit code 1' }],
+      [{ reason: 'Provisioning', message: 'it is being created', edge: edges[0] }],
+      [{ reason: 'Step', message: 'it does not run and somebody needs it: start it', edge: edges[1] }],
+      [{ reason: 'Step', message: 'it runs: probe it', edge: edges[2] }],
+      [{ reason: 'Active', message: 'in use', edge: edges[3] }],
+      [{ reason: 'Detached', message: 'nobody holds it; it is kept for a while', edge: edges[4] }],
+      [],
+      [{ reason: 'ContainerDied', message: 'the container ended with exit code 1', edge: edges[5] }],
     ]);
   });
 
@@ -162,7 +174,7 @@ describe('the history of a box has a line', () => {
     const world = new PassWorld({ ...engine, home: async () => ({ state: 'unusable', message: 'it is a link' }) });
     await world.pass();
     const { status } = world.record;
-    expect(world.commits.at(-1)?.events).toEqual([{ reason: 'HomeFailed', message: 'it is a link' }]);
+    expect(world.commits.at(-1)?.events).toMatchObject([{ reason: 'HomeFailed', message: 'it is a link' }]);
     world.containers = [foreignOf()];
     await world.pass();
     expect(world.commits.at(-1)).toMatchObject({

@@ -20,3 +20,13 @@ test('every problem is told at once', () => {
     /SPOON_REDIS_URL.*SPOON_WORKERS.*SPOON_AGENT_WORKER_INTERNAL_TOKEN: is missing/s,
   );
 });
+
+test('links to the console have a host that a browser can open, wherever the API listens', () => {
+  const at = (more: Record<string, string>): string => readConfig({ ...environment, ...more }).publicUrl;
+  expect(at({})).toBe('http://127.0.0.1:3922');
+  expect(at({ SPOON_BIND: '0.0.0.0', SPOON_CONTROLLER_PORT: '80' })).toBe('http://127.0.0.1:80');
+  expect(at({ SPOON_BIND: '::' })).toBe('http://127.0.0.1:3922');
+  expect(at({ SPOON_BIND: 'fd00::1' })).toBe('http://[fd00::1]:3922');
+  expect(at({ SPOON_PUBLIC_URL: 'https://spoon.example/box/' })).toBe('https://spoon.example/box');
+  expect(() => at({ SPOON_PUBLIC_URL: 'spoon.example' })).toThrow('SPOON_PUBLIC_URL');
+});

@@ -80,7 +80,7 @@ function contend(options: { termEndsLate?: Promise<void>; termFails?: boolean } 
   const hanging: ((error: Error) => void)[] = [];
   const store: LeaderStore = {
     look: (candidate) => through(() => real.look(candidate)),
-    renew: (candidate) => through(() => real.renew(candidate)),
+    renew: (candidate, loop) => through(() => real.renew(candidate, loop)),
     take: (candidate, seen) => through(() => real.take(candidate, seen)),
     release: (candidate) => through(() => real.release(candidate)),
     mark: (token, runId) => real.mark(token, runId),

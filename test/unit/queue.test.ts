@@ -57,7 +57,7 @@ describe('the work queue', () => {
     expect(begun).toEqual(['a', 'a']);
     await end('a');
     expect(begun).toEqual(['a', 'a']);
-    expect(queue.stats()).toEqual({ waiting: 0, processing: 0, scheduled: 0 });
+    expect(queue.stats()).toEqual({ waiting: 0, processing: 0, scheduled: 0, longestWaitMs: 0 });
   });
 
   test('runs as many passes at once as there are workers, people first, each key once', async () => {
@@ -125,7 +125,7 @@ describe('the work queue', () => {
     queue.addAfter('busy', 10);
     queue.addAfter('late', 10);
     await clock.advance(10);
-    expect(queue.stats()).toEqual({ waiting: 1, processing: 1, scheduled: 0 });
+    expect(queue.stats()).toEqual({ waiting: 1, processing: 1, scheduled: 0, longestWaitMs: 0 });
     await end('busy');
     await end('late');
     expect(begun).toEqual(['busy', 'late', 'busy']);

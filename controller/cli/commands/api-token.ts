@@ -21,7 +21,7 @@ export const apiToken: Command = {
   summary: 'tokens of the API: make, list, revoke',
   help: `Makes, lists and revokes tokens of the API. Each has a role: viewer reads; jobs also holds boxes and runs commands;
 admin may do everything. Only a hash of a token is kept: it is shown once, when it is made. Where Redis lost its data, all are
-revoked. A revoked token stops within 5 seconds.
+revoked. A revoked token stops within 5 seconds, and what it still watches 5 seconds later.
 
 Usage: spoonbox api-token create --name NAME --role ROLE [--ttl TIME] [-o token|json]
        spoonbox api-token list [-o table|json]
@@ -95,7 +95,7 @@ function printTable(items: readonly ApiToken[]): void {
     hint('no tokens but the internal one: `spoonbox api-token create` makes one');
     return;
   }
-  const now = Date.now();
+  const now = Date.now(); // the list tells no time of Redis: to people this machine's is near enough
   const time = (at: number | null): string => (at === null ? 'never' : relativeTime(at, now));
   const rows = items.map(({ id, name: of, role, createdAt, expiresAt, lastUsedAt }) => [
     id,

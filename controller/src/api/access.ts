@@ -65,6 +65,7 @@ export interface Access {
   forgetLogin(cookie: string): void;
 }
 
+/** Consoles; tokens are remembered beside them. */
 const mostRemembered = 10_000;
 /** Asked all the time by what watches over this process: counted for nobody. */
 const uncounted = new Set(['/healthz', '/readyz']);
@@ -73,19 +74,27 @@ const uncounted = new Set(['/healthz', '/readyz']);
  * Checks who asks, before anything else is done: each route added from now on names the role that it needs,
  * `config: { role: 'viewer' }`, and one that does not is refused here and now.
  *
- * Right tokens and cookies are remembered for 5 s, and asked for in Redis after that. So what was revoked through another process
- * may ask for 5 s more, and while Redis is down so may who asked just before; the internal token always may.
+ * Right tokens and cookies are remembered for 5 s, and looked up in Redis after that. So what was revoked through another process
+ * may ask for 5 s more, and while Redis is down so may who asked just before; the internal token always may. What such a one
+ * watches is cut 5 s later at most (`end-revoked.ts`).
  */
 export function addAccess(
   app: FastifyInstance,
-  deps: { redis: RedisPort; keys: Keys; clock: Clock; internalToken: string; requestsPerS: number },
+  deps: {
+    redis: RedisPort;
+    keys: Keys;
+    clock: Clock;
+    internalToken: string;
+    apiRequestsPerS: number;
+    publicUrl: string;
+  },
 ): Access {
   const { clock, internalToken } = deps;
   const tokens = createAccessStore(deps);
   const logins = createLoginStore(deps);
   const check = createTokenCheck({ internalToken, store: tokens, clock });
   const memory = new ShortMemory<Caller>(clock, mostRemembered);
-  const rates = createRequestRates(app, deps.requestsPerS);
+  const rates = createRequestRates(app, deps.apiRequestsPerS);
   const routes: ApiRoute[] = [];
 
   app.register(fastifyCookie);
@@ -99,15 +108,15 @@ export function addAccess(
     const { config, url } = request.routeOptions;
     // Where there is no such route, only who may look is told so.
     const role = config.role ?? 'viewer';
-    if (role !== 'anyone') request.caller = await callerOf(request);
+    if (role !== 'anyone') request.caller = await identify(request);
     if (!uncounted.has(url ?? '')) await rates.count(request);
     const { caller } = request;
     if (caller === null || role === 'anyone') return;
-    if (caller.by === 'cookie') refuseForeignChange(request);
+    if (caller.by === 'cookie') refuseForeignChange(request, deps.publicUrl);
     if (!mayDo(caller.role, role)) throw roleTooLow(caller, role);
   });
 
-  async function callerOf(request: FastifyRequest): Promise<Caller> {
+  async function identify(request: FastifyRequest): Promise<Caller> {
     const credential = credentialOf(request);
     const found = credential === null ? 'token-missing' : await fromStore(find(credential));
     if (typeof found !== 'string') return found;

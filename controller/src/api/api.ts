@@ -2,6 +2,7 @@ import {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyReply,
+  type FastifyRequest,
   fastify,
   type RawServerDefault,
 } from 'fastify';
@@ -17,12 +18,17 @@ import { ProblemError } from '#shared/problem.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { type Access, addAccess, type ApiRoute } from './access.ts';
 import type { Planner } from '../reconcile/planner.ts';
+import type { Tracing } from '#shared/tracing.ts';
 import { type BoxFeed, createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
 import { addConsoleRoutes } from './console-routes.ts';
+import { endRevoked } from './end-revoked.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addLoginRoutes } from './login-routes.ts';
+import { type ControllerMetrics, createControllerMetrics } from '../metrics/controller-metrics.ts';
+import { addMetricsRoutes } from './metrics-routes.ts';
+import { addRequestTraces } from './request-traces.ts';
 import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
 import { addTokenRoutes } from './token-routes.ts';
@@ -65,6 +71,10 @@ export interface ApiParts {
   readonly leader: LeaderPort;
   readonly stats: StatsPort;
   readonly watchLimits?: WatchLimits;
+  /** what `/metrics` shows beside the API's own; without it, nothing */
+  readonly metrics?: ControllerMetrics;
+  /** without it, nothing is traced */
+  readonly tracing?: Tracing;
 }
 
 export interface RunningApi {
@@ -83,6 +93,9 @@ export interface Api extends ApiParts {
   readonly changes: Changes;
   readonly feed: BoxFeed;
   readonly watches: Watches;
+  readonly metrics: ControllerMetrics;
+  /** Trace context of a request, to be handed on; null = nobody traces. */
+  readonly traceOf: (request: Pick<FastifyRequest, 'raw'>) => string | null;
   /** Aborted when the client of this reply has gone, or the API ends. */
   readonly untilGone: (reply: FastifyReply) => AbortSignal;
 }
@@ -116,10 +129,13 @@ export function createApi(parts: ApiParts): RunningApi {
     if (ending.signal.aborted) reply.header('connection', 'close');
   });
   addRequestLog(app, log);
-  const { internalToken, apiRequestsPerS } = parts.config;
-  const access = addAccess(app, { ...parts, internalToken, requestsPerS: apiRequestsPerS });
+  const access = addAccess(app, { ...parts, ...parts.config });
+  endRevoked(app, access, clock, log);
 
-  const api: Api = { ...parts, app, access, changes, feed, watches, untilGone };
+  const traceOf = addRequestTraces(app, parts.tracing);
+  const metrics = parts.metrics ?? createControllerMetrics({ workers: 0 });
+  const api: Api = { ...parts, app, access, changes, feed, watches, untilGone, metrics, traceOf };
+  addMetricsRoutes(api);
   addLeaseRoutes(api);
   addBoxRoutes(api);
   addOtherRoutes(api);
@@ -171,9 +187,9 @@ function addRequestLog(app: Api['app'], log: Logger): void {
     reply.raw.once('close', () => {
       const { statusCode: status, writableFinished: answered } = reply.raw;
       const ms = Math.round(reply.elapsedTime);
-      const { id: tokenId, name: by } = request.caller ?? {};
+      const { id: callerId, name: by } = request.caller ?? {};
       log[level](
-        { method: request.method, path, status, ms, by, tokenId },
+        { method: request.method, path, status, ms, by, callerId },
         answered ? 'request' : 'request: the client went',
       );
     });

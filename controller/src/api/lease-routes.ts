@@ -12,7 +12,7 @@ import { waitOf } from './why.ts';
 const noActivity = { inputAgeMs: null, outputAgeMs: null };
 
 /** Taking, renewing and giving back leases: how agents hold a box while they work. */
-export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone }: Api): void {
+export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone, traceOf }: Api): void {
   app.put(
     '/v1/boxes/:user/leases/:id',
     { config: { role: 'jobs' }, schema: { params: LeaseParams, querystring: WaitQuery, body: LeaseBody } },
@@ -28,7 +28,8 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone 
           `the lease was refused: there is no class ${className}; known: ${known}`,
         );
       }
-      const taken = await fromStore(store.take({ user, id, kind, holder, ttlMs, class: className ?? null }));
+      const trace = traceOf(request);
+      const taken = await fromStore(store.take({ user, id, kind, holder, ttlMs, class: className ?? null, trace }));
       if (!taken.ok) throw takeRefused(taken.refused, taken.detail, user, id);
 
       const held = { id, ttlMs, expiresAt: taken.lease.expiresAt };

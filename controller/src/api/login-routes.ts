@@ -35,7 +35,7 @@ export function addLoginRoutes({ app, access, config }: Api): void {
     '/v1/session',
     { config: { role: 'anyone' }, schema: { querystring: NoQuery, body: LoginBody } },
     async (request, reply): Promise<WhoAmI> => {
-      refuseForeignOrigin(request);
+      refuseForeignOrigin(request, config.publicUrl);
       const login = await fromStore(logins.logIn(request.body.code));
       if (login === null) {
         await access.rates.countFailure(request);

@@ -21,31 +21,37 @@ export function createRequestRates(app: FastifyInstance, requestsPerS: number): 
   app.register(fastifyRateLimit, { global: false });
   let requests: Limiter | null = null;
   let failures: Limiter | null = null;
-  const addressOf = (request: FastifyRequest): string => `address ${normalizeIP(request.ip)}`;
+  const addressOf = ({ ip }: FastifyRequest): string => `address ${normalizeIP(ip)}`;
 
   return {
     async count(request) {
       requests ??= app.createRateLimit({
         max: requestsPerS,
         timeWindow: windowMs,
-        keyGenerator: ({ caller, ip }) => (caller ? `${caller.by} ${caller.id}` : `address ${normalizeIP(ip)}`),
+        keyGenerator: (asked) => (asked.caller ? `${asked.caller.by} ${asked.caller.id}` : addressOf(asked)),
       });
+      const counted = await requests(request);
       const who = request.caller ? `of ${request.caller.name}` : 'from this address';
-      refuseBeyond(await requests(request), `${requestsPerS} requests a second ${who}`);
+      if (isBeyond(counted)) throw refused(counted, `${requestsPerS} requests a second ${who}`);
     },
     async countFailure(request) {
       failures ??= app.createRateLimit({ max: failuresPerS, timeWindow: windowMs, keyGenerator: addressOf });
-      refuseBeyond(
-        await failures(request),
-        `${failuresPerS} requests a second from this address that show no valid token`,
-      );
+      const counted = await failures(request);
+      if (isBeyond(counted))
+        throw refused(counted, `${failuresPerS} requests a second without a valid token from this address`);
     },
   };
 }
 
-function refuseBeyond(counted: Awaited<ReturnType<Limiter>>, most: string): void {
-  if (counted.isAllowed || !counted.isExceeded) return;
-  const waitS = Math.max(1, counted.ttlInSeconds);
+type Counted = Awaited<ReturnType<Limiter>>;
+type Beyond = Extract<Counted, { isAllowed: false }>;
+
+function isBeyond(counted: Counted): counted is Beyond {
+  return !counted.isAllowed && counted.isExceeded;
+}
+
+function refused({ ttlInSeconds }: Beyond, most: string): ProblemError {
+  const waitS = Math.max(1, ttlInSeconds);
   const detail = `refused because more than ${most} came: wait ${waitS} s, and ask more slowly`;
-  throw new ProblemError('too-many-requests', detail, { headers: { 'retry-after': String(waitS) } });
+  return new ProblemError('too-many-requests', detail, { headers: { 'retry-after': String(waitS) } });
 }

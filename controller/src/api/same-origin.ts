@@ -5,19 +5,22 @@ const csrfHeader = 'x-spoonbox-csrf';
 const readingMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** A browser adds the cookie to whatever page's request: what changes something must show that a page of ours wrote it. */
-export function refuseForeignChange(request: FastifyRequest): void {
+export function refuseForeignChange(request: FastifyRequest, publicUrl: string): void {
   if (readingMethods.has(request.method)) return;
   if (request.headers[csrfHeader] !== '1') {
     throw refused(`a change by cookie needs the header ${csrfHeader}: 1; send it, or use a token`);
   }
-  refuseForeignOrigin(request);
+  refuseForeignOrigin(request, publicUrl);
 }
 
-/** Only browsers send these headers, and no page can write them itself; who sends none is no page. */
-export function refuseForeignOrigin({ headers, host }: FastifyRequest): void {
+/**
+ * Only browsers send these headers, and no page can write them itself; who sends none is no page. A page of ours is of the host that
+ * the request was sent to, or of the public URL: a proxy may tell that host without its port.
+ */
+export function refuseForeignOrigin({ headers, host }: FastifyRequest, publicUrl: string): void {
   const { origin } = headers;
-  if (origin !== undefined && URL.parse(origin)?.host !== host) {
-    throw refused(`it comes from a page of ${origin}, and this is ${host}: use the console at this address`);
+  if (origin !== undefined && URL.parse(origin)?.host !== host && origin !== new URL(publicUrl).origin) {
+    throw refused(`it comes from a page of ${origin}, and this is ${publicUrl}: use the console there`);
   }
   const site = headers['sec-fetch-site'];
   if (site !== undefined && site !== 'same-origin') {

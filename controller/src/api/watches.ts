@@ -10,6 +10,7 @@ import { startWatch, type Watch, type WatchLimits } from './watch.ts';
 const maxWatches = 1_000;
 
 export interface Watches {
+  readonly count: number;
   /** Answers with a stream of events; the reply is taken over. */
   open(reply: FastifyReply, user: UserName | null): undefined;
   /** Ends all of them with a last event. */
@@ -19,6 +20,9 @@ export interface Watches {
 export function createWatches(feed: BoxFeed, clock: Clock, limits: WatchLimits, log: Logger): Watches {
   const watches = new Set<Watch>();
   return {
+    get count() {
+      return watches.size;
+    },
     open(reply, user) {
       if (watches.size >= maxWatches) {
         throw new ProblemError('too-many-watches', `${maxWatches} watches are open, which is the most: end one first`);

@@ -1,4 +1,5 @@
 import type { Clock } from '#shared/clock.ts';
+import type { PassResult, QueueEvent } from '../loop-events.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 
 /** `person`: somebody waits for it; `housekeeping`: resyncs and deadlines. */
@@ -15,6 +16,8 @@ export interface WorkQueueStats {
   readonly waiting: number;
   readonly processing: number;
   readonly scheduled: number;
+  /** how long the key that waits longest has waited */
+  readonly longestWaitMs: number;
 }
 
 /**
@@ -28,6 +31,8 @@ export interface WorkQueueStats {
  */
 export class WorkQueue<Key extends string> {
   private readonly waiting: Record<Priority, Set<Key>> = { person: new Set(), housekeeping: new Set() };
+  /** since when each key waits, the longest first */
+  private readonly waitingSince = new Map<Key, number>();
   private readonly processing = new Map<Key, Priority>();
   private readonly dirty = new Map<Key, Priority>();
   private readonly throws = new Map<Key, number>();
@@ -36,6 +41,7 @@ export class WorkQueue<Key extends string> {
   private readonly workers: number;
   private readonly process: (key: Key) => Promise<{ requeueAfterMs: number | null }>;
   private readonly onThrow: (key: Key, error: unknown, retryInMs: number) => void;
+  private readonly onEvent: (event: QueueEvent) => void;
   private cancelTimer: (() => void) | null = null;
   private timerAt = Number.POSITIVE_INFINITY;
   private closed = false;
@@ -47,11 +53,13 @@ export class WorkQueue<Key extends string> {
     workers: number;
     process: (key: Key) => Promise<{ requeueAfterMs: number | null }>;
     onThrow: (key: Key, error: unknown, retryInMs: number) => void;
+    onEvent?: (event: QueueEvent) => void;
   }) {
     this.clock = options.clock;
     this.workers = options.workers;
     this.process = options.process;
     this.onThrow = options.onThrow;
+    this.onEvent = options.onEvent ?? unheard;
   }
 
   add(key: Key, priority: Priority): void {
@@ -63,6 +71,10 @@ export class WorkQueue<Key extends string> {
     if (this.waiting.person.has(key)) return;
     if (priority === 'person') this.waiting.housekeeping.delete(key);
     this.waiting[priority].add(key);
+    if (!this.waitingSince.has(key)) {
+      this.waitingSince.set(key, this.clock.monotonicMs());
+      this.onEvent({ type: 'queued', key });
+    }
     this.dispatch();
   }
 
@@ -82,6 +94,7 @@ export class WorkQueue<Key extends string> {
       waiting: this.waiting.person.size + this.waiting.housekeeping.size,
       processing: this.processing.size,
       scheduled: this.deadlines.size,
+      longestWaitMs: this.longestWaitMs(),
     };
   }
 
@@ -92,10 +105,13 @@ export class WorkQueue<Key extends string> {
     this.cancelTimer = null;
     this.waiting.person.clear();
     this.waiting.housekeeping.clear();
-    if (this.processing.size === 0) return;
-    await new Promise<void>((resolve) => {
-      this.onIdle = resolve;
-    });
+    this.waitingSince.clear();
+    if (this.processing.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.onIdle = resolve;
+      });
+    }
+    this.onEvent({ type: 'queue-closed' });
   }
 
   private dispatch(): void {
@@ -106,7 +122,11 @@ export class WorkQueue<Key extends string> {
       this.waiting[priority].delete(next.value);
       this.deadlines.delete(next.value);
       this.processing.set(next.value, priority);
-      void this.work(next.value, priority);
+      const now = this.clock.monotonicMs();
+      const waitedMs = now - (this.waitingSince.get(next.value) ?? now);
+      this.waitingSince.delete(next.value);
+      this.onEvent({ type: 'pass-began', key: next.value, waitedMs });
+      void this.work(next.value, priority, now);
     }
   }
 
@@ -118,18 +138,22 @@ export class WorkQueue<Key extends string> {
     return isPerson ? 'person' : 'housekeeping';
   }
 
-  private async work(key: Key, priority: Priority): Promise<void> {
+  private async work(key: Key, priority: Priority, beganAtMs: number): Promise<void> {
     let requeueAfterMs: number | null = null;
+    let hasThrown = false;
     try {
       ({ requeueAfterMs } = await this.process(key));
       this.throws.delete(key);
     } catch (error) {
+      hasThrown = true;
       const count = (this.throws.get(key) ?? 0) + 1;
       this.throws.set(key, count);
       requeueAfterMs = Math.min(backoffFirstMs * 2 ** Math.min(count - 1, 20), backoffMaxMs);
       this.onThrow(key, error, requeueAfterMs);
     }
     this.processing.delete(key);
+    const result = hasThrown ? 'error' : resultOf(requeueAfterMs);
+    this.onEvent({ type: 'pass-ended', key, result, tookMs: this.clock.monotonicMs() - beganAtMs });
     const dirty = this.dirty.get(key);
     this.dirty.delete(key);
     if (dirty !== undefined) this.add(key, dirty);
@@ -138,6 +162,11 @@ export class WorkQueue<Key extends string> {
     else if (requeueAfterMs !== null) this.addAfter(key, requeueAfterMs);
     if (this.closed && this.processing.size === 0) this.onIdle?.();
     this.dispatch();
+  }
+
+  private longestWaitMs(): number {
+    const first = this.waitingSince.values().next();
+    return first.done ? 0 : this.clock.monotonicMs() - first.value;
   }
 
   private arm(): void {
@@ -160,4 +189,11 @@ export class WorkQueue<Key extends string> {
     }
     this.arm();
   }
+}
+
+const unheard = (): void => {};
+
+function resultOf(requeueAfterMs: number | null): PassResult {
+  if (requeueAfterMs === null) return 'success';
+  return requeueAfterMs === 0 ? 'requeue' : 'requeue_after';
 }

@@ -1,7 +1,9 @@
 import type { Clock } from '#shared/clock.ts';
+import type { Fault } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Command, CommandOf } from '../box/command.ts';
 import type { Facts } from '../box/facts.ts';
+import { type OnLoopEvent, unheard } from '../loop-events.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import { faultOf, type Operations, type Outcome } from './operations.ts';
 
@@ -25,6 +27,7 @@ export class Executor {
   private readonly fenceMs: number;
   private readonly signal: AbortSignal;
   private readonly executors: Executors;
+  private readonly onEvent: OnLoopEvent;
 
   constructor(options: {
     runtime: BoxRuntime;
@@ -33,11 +36,13 @@ export class Executor {
     /** a command older than this since its commit was sent is dropped: another may lead by the time it arrives */
     fenceMs: number;
     signal: AbortSignal;
+    onEvent?: OnLoopEvent;
   }) {
     const { runtime, operations, signal } = options;
     this.clock = options.clock;
     this.fenceMs = options.fenceMs;
     this.signal = signal;
+    this.onEvent = options.onEvent ?? unheard;
     this.executors = {
       none: async () => '',
       forget: async () => '',
@@ -81,14 +86,32 @@ export class Executor {
 
   async execute(command: Command, permit: Permit): Promise<Outcome | 'dropped' | null> {
     if (command.type === 'none' || command.type === 'forget') return null;
-    if (this.signal.aborted || this.clock.monotonicMs() - permit.committedAtMs > this.fenceMs) return 'dropped';
+    if (this.signal.aborted || this.clock.monotonicMs() - permit.committedAtMs > this.fenceMs) {
+      this.onEvent({ type: 'command-dropped', user: permit.user, command: command.type });
+      return 'dropped';
+    }
+    const beganAtMs = this.clock.monotonicMs();
+    const ended = (fault: Fault | null): void => {
+      if (endsLater(command)) return;
+      const tookMs = this.clock.monotonicMs() - beganAtMs;
+      this.onEvent({
+        type: 'command-ended',
+        user: permit.user,
+        command: command.type,
+        tookMs,
+        fault: fault?.kind ?? null,
+      });
+    };
     try {
       const containerId = await this.run(command, permit);
+      ended(null);
       return endsLater(command) ? null : { command: command.type, containerId, fault: null };
     } catch (error) {
       if (this.signal.aborted) return null;
       const containerId = 'id' in command ? command.id : '';
-      return { command: command.type, containerId, fault: faultOf(error, command.type) };
+      const fault = faultOf(error, command.type);
+      ended(fault);
+      return { command: command.type, containerId, fault };
     }
   }
 

@@ -2,6 +2,7 @@ import { EngineError, type Fault } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { PullProgress } from '#shared/status.ts';
 import type { CommandType } from '../box/facts.ts';
+import { type OnLoopEvent, unheard } from '../loop-events.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 
 /** Progress of a pull reaches the passes of those who wait at most this often. */
@@ -33,6 +34,7 @@ export class Operations {
   private readonly nowMs: () => number;
   private readonly onProgress: (user: UserName) => void;
   private readonly onEnd: (user: UserName, outcome: Outcome) => void;
+  private readonly onEvent: OnLoopEvent;
   private readonly pulls = new Map<string, Pull>();
   private readonly stops = new Set<string>();
   /** images that this process pulled: what `pullPolicy: Always` means is once per process */
@@ -44,12 +46,14 @@ export class Operations {
     nowMs: () => number;
     onProgress: (user: UserName) => void;
     onEnd: (user: UserName, outcome: Outcome) => void;
+    onEvent?: OnLoopEvent;
   }) {
     this.runtime = options.runtime;
     this.signal = options.signal;
     this.nowMs = options.nowMs;
     this.onProgress = options.onProgress;
     this.onEnd = options.onEnd;
+    this.onEvent = options.onEvent ?? unheard;
   }
 
   /** Whether the image is being pulled, and how far; a user who is named here is told its progress and its end. */
@@ -75,6 +79,7 @@ export class Operations {
     }
     const pull: Pull = { progress: null, waiting: new Set([user]) };
     this.pulls.set(image, pull);
+    const beganAtMs = this.nowMs();
     let toldAt = Number.NEGATIVE_INFINITY;
     const onProgress = (progress: PullProgress): void => {
       pull.progress = progress;
@@ -85,21 +90,31 @@ export class Operations {
     void this.settle(() => this.runtime.pull(image, onProgress, this.signal), 'pull').then((fault) => {
       this.pulls.delete(image);
       if (fault === null) this.pulled.add(image);
-      for (const waiter of pull.waiting) this.end(waiter, { command: 'pull', containerId: '', fault });
+      for (const waiter of pull.waiting) this.end(waiter, { command: 'pull', containerId: '', fault }, beganAtMs);
     });
   }
 
   stop(id: string, graceMs: number, user: UserName): void {
     if (this.stops.has(id)) return;
     this.stops.add(id);
+    const beganAtMs = this.nowMs();
     void this.settle(() => this.runtime.stop(id, graceMs, this.signal), 'stop').then((fault) => {
       this.stops.delete(id);
-      this.end(user, { command: 'stop', containerId: id, fault });
+      this.end(user, { command: 'stop', containerId: id, fault }, beganAtMs);
     });
   }
 
-  private end(user: UserName, outcome: Outcome): void {
-    if (!this.signal.aborted) this.onEnd(user, outcome);
+  private end(user: UserName, outcome: Outcome, beganAtMs: number): void {
+    if (this.signal.aborted) return;
+    const { command, fault } = outcome;
+    this.onEvent({
+      type: 'command-ended',
+      user,
+      command,
+      tookMs: this.nowMs() - beganAtMs,
+      fault: fault?.kind ?? null,
+    });
+    this.onEnd(user, outcome);
   }
 
   private async settle(work: () => Promise<void>, operation: string): Promise<Fault | null> {

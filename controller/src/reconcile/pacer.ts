@@ -26,9 +26,13 @@ export class Pacer {
   waitMs(): number {
     const now = this.clock.monotonicMs();
     while (this.taken[0] !== undefined && this.taken[0] <= now - windowMs) this.taken.shift();
-    const allowed = Math.max(leastPerWindow, Math.floor(this.running * shareOfRunning));
-    const oldest = this.taken[this.taken.length - allowed];
+    const oldest = this.taken[this.taken.length - this.allowed()];
     return oldest === undefined ? 0 : Math.max(1, oldest + windowMs - now);
+  }
+
+  stats(): { mostPerMinute: number; lastMinute: number; waitMs: number } {
+    const waitMs = this.waitMs();
+    return { mostPerMinute: this.allowed(), lastMinute: this.taken.length, waitMs };
   }
 
   /** Takes a place, or answers false. Give it back when the reap was not committed after all. */
@@ -42,5 +46,9 @@ export class Pacer {
         if (index >= 0) this.taken.splice(index, 1);
       },
     };
+  }
+
+  private allowed(): number {
+    return Math.max(leastPerWindow, Math.floor(this.running * shareOfRunning));
   }
 }

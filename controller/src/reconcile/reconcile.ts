@@ -2,11 +2,12 @@ import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
-import type { BoxRecord } from '#shared/status.ts';
+import type { BoxRecord, StatusBody } from '#shared/status.ts';
 import type { Facts } from '../box/facts.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { isLive } from '../box/ownership.ts';
 import type { Plan } from '../box/plan.ts';
+import { type OnLoopEvent, unheard } from '../loop-events.ts';
 import type { TokenBucket } from '../queue/token-bucket.ts';
 import type { StatusStore } from '../store/status-store.ts';
 import { commitOf } from './commit.ts';
@@ -42,11 +43,14 @@ export class Reconciler {
   private readonly token: string;
   private readonly signal: AbortSignal;
   private readonly onNotLeader: (reason: string) => void;
+  private readonly onEvent: OnLoopEvent;
   /** what a list showed, for the next pass of a user of whom nothing was heard since the list began */
   private readonly listed = new Map<UserName, readonly ContainerView[]>();
   private readonly outcomes = new Map<UserName, Outcome>();
   /** users whose last pass found a lease, but no image to make the box from */
   private readonly withoutImage = new Set<UserName>();
+  /** when this process saw a box lost that somebody held (Redis TIME, ms) */
+  private readonly lostAt = new Map<UserName, number>();
 
   constructor(options: {
     store: BoxStore;
@@ -61,6 +65,7 @@ export class Reconciler {
     token: string;
     signal: AbortSignal;
     onNotLeader: (reason: string) => void;
+    onEvent?: OnLoopEvent;
   }) {
     this.store = options.store;
     this.statusStore = options.statusStore;
@@ -74,6 +79,7 @@ export class Reconciler {
     this.token = options.token;
     this.signal = options.signal;
     this.onNotLeader = options.onNotLeader;
+    this.onEvent = options.onEvent ?? unheard;
   }
 
   /** The next pass of this user may look at these instead of asking the engine, unless something is heard before. */
@@ -98,14 +104,20 @@ export class Reconciler {
   }
 
   async pass(user: UserName): Promise<{ requeueAfterMs: number | null }> {
+    const beganAtMs = this.clock.monotonicMs();
     const listed = this.listed.get(user) ?? null;
     this.listed.delete(user);
     const record = await this.store.read(user);
+    const trace = traceOf(record);
+    if (trace !== null) {
+      this.onEvent({ type: 'lease-waits', user, trace, sinceMs: this.clock.monotonicMs() - beganAtMs });
+    }
     const decision = await decide(this.sources, record, this.stateOf(user, listed), this.signal);
     const { facts, plan } = decision;
     this.log.debug({ user, from: record.status?.value ?? null, rule: plan.rule }, 'plan');
     if (decision.isNothing) {
       this.forgetOutcome(facts);
+      this.onEvent({ type: 'concluded', user, phase: plan.phase, rule: plan.rule });
       return this.done(facts, plan);
     }
     return await this.commitAndExecute(record, decision);
@@ -134,11 +146,14 @@ export class Reconciler {
     });
     if (!result.ok) {
       place?.giveBack();
+      const cause = 'cause' in command ? command.cause : null;
+      this.onEvent({ type: 'commit-refused', user, refused: result.refused, cause });
       this.log.debug({ user, refused: result.refused, detail: result.detail, rule: plan.rule }, 'commit refused');
       if (result.refused === 'not-leader') this.onNotLeader('the commit script says that another leads');
       return { requeueAfterMs: result.refused === 'untrusted' ? untrustedRetryMs : refusedRetryMs };
     }
     this.forgetOutcome(facts);
+    this.tell(record, decision);
     if (plan.phase !== record.status?.phase || command.type !== 'none') {
       this.log.info({ user, phase: plan.phase, step: plan.step, command: command.type, rule: plan.rule }, 'pass');
     }
@@ -152,6 +167,27 @@ export class Reconciler {
     this.outcomes.set(user, outcome);
     if (outcome.fault !== null) this.log.warn({ user, fault: outcome.fault }, `${command.type} failed`);
     return { requeueAfterMs: 0 };
+  }
+
+  /** What a committed pass has changed, for metrics and traces. */
+  private tell(record: BoxRecord, { facts, plan, body }: Decision): void {
+    const { user, status, now } = record;
+    const isForgotten = plan.command.type === 'forget';
+    this.onEvent({ type: 'concluded', user, phase: isForgotten ? null : plan.phase, rule: plan.rule });
+    const { lastReap } = body;
+    if (lastReap !== null && lastReap.at !== status?.lastReap?.at) {
+      this.onEvent({ type: 'reap-done', user, cause: lastReap.cause });
+    }
+    if (isPaced(body) && !isPaced(status)) this.onEvent({ type: 'reap-paced', user });
+    const wasReady = status?.phase === 'ready';
+    if (wasReady && plan.phase !== 'ready' && facts.hasLease) this.lostAt.set(user, now);
+    if (wasReady || plan.phase !== 'ready') return;
+    if (facts.hasLease) {
+      const askedAt = Math.min(...record.leases.map(({ takenAt }) => takenAt));
+      const afterMs = Math.max(0, now - Math.max(askedAt, this.lostAt.get(user) ?? 0));
+      this.onEvent({ type: 'box-ready', user, afterMs, trace: traceOf(record) });
+    }
+    this.lostAt.delete(user);
   }
 
   /** A pass has drawn its conclusions from it. One that came during the pass is the next one's. */
@@ -170,4 +206,14 @@ export class Reconciler {
     }
     return { requeueAfterMs: plan.requeueAfterMs };
   }
+}
+
+/** The trace in which somebody waits for this box; null = nobody does, or nobody traces. */
+function traceOf({ status, leases }: BoxRecord): string | null {
+  if (status?.phase === 'ready') return null;
+  return leases.toSorted((a, b) => b.takenAt - a.takenAt).find(({ trace }) => trace !== undefined)?.trace ?? null;
+}
+
+function isPaced(body: StatusBody | null): boolean {
+  return body?.conditions.some(({ reason }) => reason === 'ReapPaced') ?? false;
 }

@@ -2,12 +2,26 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
+import { type OnLoopEvent, unheard } from '../loop-events.ts';
 import type { LeaderStore, LeadReply } from '../store/leader-store.ts';
 
 /** A new leader that finds an older heartbeat than this knows nothing of what happened meanwhile. */
 const heartbeatOldMs = 60_000;
 /** Redis' time and ours may move apart by this much between two heartbeats; and Redis may be unreadable for this long. */
 const driftMs = 10_000;
+
+/** Why Redis may not know who needs a box: the closed list. */
+export const distrustCauses = [
+  'Redis was restarted',
+  "Redis' clock jumped back",
+  'no controller led for a while',
+  'Redis is new or was emptied',
+  'Redis carries no mark of trust',
+  'Redis could not be read for a while',
+  "Redis' clock jumped",
+  'Redis was emptied or restored',
+] as const;
+export type DistrustCause = (typeof distrustCauses)[number];
 
 export interface Amnesty {
   readonly id: string;
@@ -28,6 +42,7 @@ export class Trust {
   private readonly log: Logger;
   private readonly token: string;
   private readonly onAmnesty: () => void;
+  private readonly onEvent: OnLoopEvent;
   private current: Amnesty | null = null;
   /** the mark may still say that Redis is trusted */
   private marked = false;
@@ -39,12 +54,20 @@ export class Trust {
   /** since when Redis is trusted without a break, as far as this term knows; null = it is not */
   private trustedSinceMs: number | null = null;
 
-  constructor(options: { store: LeaderStore; clock: Clock; log: Logger; token: string; onAmnesty: () => void }) {
+  constructor(options: {
+    store: LeaderStore;
+    clock: Clock;
+    log: Logger;
+    token: string;
+    onAmnesty: () => void;
+    onEvent?: OnLoopEvent;
+  }) {
     this.store = options.store;
     this.clock = options.clock;
     this.log = options.log;
     this.token = options.token;
     this.onAmnesty = options.onAmnesty;
+    this.onEvent = options.onEvent ?? unheard;
   }
 
   amnesty(): Amnesty | null {
@@ -109,12 +132,13 @@ export class Trust {
     if (this.current?.id === id) this.waiting?.delete(user);
   }
 
-  private distrust(cause: string): void {
+  private distrust(cause: DistrustCause): void {
     this.current = { id: randomBytes(6).toString('hex'), cause: `amnesty: ${cause}` };
     this.waiting = null;
     this.trustedSinceMs = null;
     this.marked = true;
     this.log.info({ cause }, 'Redis is not trusted to know who needs a box, until every running box was granted time');
+    this.onEvent({ type: 'amnesty-began', cause });
     this.onAmnesty();
   }
 
@@ -132,6 +156,7 @@ export class Trust {
         this.current = null;
         this.trustedSinceMs = this.clock.monotonicMs();
         this.log.info('Redis is trusted again: every running box has its time');
+        this.onEvent({ type: 'amnesty-ended' });
       }
     } finally {
       this.marking = false;

@@ -9,7 +9,14 @@ import type { Logger } from '#shared/log.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { InspectedContainer, ListedContainer, viewOfInspected, viewOfListed } from './container-view.ts';
 import { createBodyOf } from './create-body.ts';
-import { anyAnswer, createEngine, defaultTimeouts, type EngineRequest, type EngineTimeouts } from './engine.ts';
+import {
+  anyAnswer,
+  createEngine,
+  defaultTimeouts,
+  type EngineRequest,
+  type EngineTimeouts,
+  type OnEngineCall,
+} from './engine.ts';
 import { followEvents } from './events.ts';
 import { countExecs, probe } from './exec.ts';
 import { removeLeftHelpers } from './helper.ts';
@@ -32,12 +39,13 @@ export interface DockerRuntimeOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly timeouts?: Partial<EngineTimeouts>;
+  readonly onCall?: OnEngineCall;
 }
 
 /** The engine of one Docker host. Makes the folder of the homes where it is missing. */
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<BoxRuntime> {
   const { installation, workdir, hostWorkdir, clock, log } = options;
-  const engine = createEngine(options.docker, { ...defaultTimeouts, ...options.timeouts });
+  const engine = createEngine(options.docker, { ...defaultTimeouts, ...options.timeouts }, options.onCall);
   const { readMs, changeMs, stopMarginMs } = engine.timeouts;
   const images = createImages(engine);
   const helperRun = { engine, installation, log };

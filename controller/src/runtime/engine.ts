@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { engineCall } from '#shared/docker.ts';
-import { EngineError } from '#shared/faults.ts';
+import { EngineError, type FaultKind } from '#shared/faults.ts';
 
 /** Time limits of calls on the engine; a wait that belongs to the box (stop grace, readiness) comes on top. */
 export interface EngineTimeouts {
@@ -61,11 +61,14 @@ export interface Engine {
   giveUp(why: string, waitedMs: number): void;
 }
 
+/** A request was answered after `tookMs`, or was not: `fault` says how; `aborted` is nobody's fault. */
+export type OnEngineCall = (call: string, tookMs: number, fault: FaultKind | 'aborted' | null) => void;
+
 /**
  * Requests go through docker-modem's `dial`, not through dockerode's methods: those put a whole create body into the
  * query string, change the objects they are given, and do not all take a signal.
  */
-export function createEngine(docker: Docker, timeouts: EngineTimeouts): Engine {
+export function createEngine(docker: Docker, timeouts: EngineTimeouts, onCall: OnEngineCall = () => {}): Engine {
   function dial(request: EngineRequest, isStream: boolean, abortSignal: AbortSignal): Promise<unknown> {
     const options = {
       path: `${request.path}?`,
@@ -90,9 +93,17 @@ export function createEngine(docker: Docker, timeouts: EngineTimeouts): Engine {
     signal: AbortSignal,
   ): Promise<T> {
     const end = new AbortController();
-    waiting.set(end, { operation, sinceMs: performance.now() });
+    const sinceMs = performance.now();
+    const told = (fault: FaultKind | 'aborted' | null): void => onCall(operation, performance.now() - sinceMs, fault);
+    waiting.set(end, { operation, sinceMs });
     try {
-      return await engineCall(operation, timeoutMs, call, AbortSignal.any([signal, end.signal]));
+      const answer = await engineCall(operation, timeoutMs, call, AbortSignal.any([signal, end.signal]));
+      told(null);
+      return answer;
+    } catch (error) {
+      if (error instanceof EngineError) told(error.fault.kind);
+      else told(signal.aborted ? 'aborted' : 'failed');
+      throw error;
     } finally {
       waiting.delete(end);
     }

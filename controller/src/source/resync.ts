@@ -5,6 +5,7 @@ import type { Logger } from '#shared/log.ts';
 import type { ModeView, ReconcilerMode } from '#shared/operator-schemas.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { isLive, isOurs } from '../box/ownership.ts';
+import { type OnLoopEvent, unheard } from '../loop-events.ts';
 import type { WorkQueue } from '../queue/work-queue.ts';
 import type { Pacer } from '../reconcile/pacer.ts';
 import type { Reconciler } from '../reconcile/reconcile.ts';
@@ -36,6 +37,7 @@ export class Resync {
   private readonly reconciler: Reconciler;
   private readonly queue: WorkQueue<UserName>;
   private readonly onRunning: (boxes: readonly RunningBox[]) => void;
+  private readonly onEvent: OnLoopEvent;
   private streamIsUp = false;
   private interrupt: AbortController | null = null;
   private again = false;
@@ -57,6 +59,7 @@ export class Resync {
     queue: WorkQueue<UserName>;
     /** every list: the boxes of ours that run */
     onRunning: (boxes: readonly RunningBox[]) => void;
+    onEvent?: OnLoopEvent;
   }) {
     this.runtime = options.runtime;
     this.store = options.store;
@@ -69,6 +72,7 @@ export class Resync {
     this.reconciler = options.reconciler;
     this.queue = options.queue;
     this.onRunning = options.onRunning;
+    this.onEvent = options.onEvent ?? unheard;
   }
 
   /** Something may have been missed: look at everything now. */
@@ -104,6 +108,7 @@ export class Resync {
         await this.once(signal);
       } catch (error) {
         if (signal.aborted) return;
+        this.onEvent({ type: 'resync-failed' });
         this.log.warn({ error }, 'looking at everything failed; trying again');
       }
       if (this.again) continue;
@@ -115,6 +120,8 @@ export class Resync {
   }
 
   private async once(signal: AbortSignal): Promise<void> {
+    const beganAtMs = this.clock.monotonicMs();
+    let users: ReadonlySet<UserName> = new Set();
     this.heardSince = new Set();
     this.runtime.forgetImages();
     let mode: ReconcilerMode;
@@ -139,7 +146,8 @@ export class Resync {
             .map(({ id }) => ({ user, id })),
         ),
       );
-      for (const user of new Set([...known, ...byUser.keys()])) {
+      users = new Set([...known, ...byUser.keys()]);
+      for (const user of users) {
         if (!this.heardSince.has(user)) this.reconciler.seen(user, byUser.get(user) ?? []);
         this.queue.add(user, 'housekeeping');
       }
@@ -148,6 +156,7 @@ export class Resync {
     }
     if (mode !== 'pause') await this.runtime.removeLeftHelpers(signal);
     this.endedAtMs = this.clock.monotonicMs();
+    this.onEvent({ type: 'resynced', tookMs: this.endedAtMs - beganAtMs, users });
   }
 
   /** What an operator lets the reconciler do now; a change is logged, and one that was damage is warned of. */

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { fromJson } from '#shared/box-store.ts';
-import type { LoopHealth } from '#shared/operator-schemas.ts';
+import { parseJson } from '#shared/json.ts';
 import type { Keys } from '#shared/identity.ts';
+import { LoopHealth } from '#shared/operator-schemas.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 
 const LeadReply = z.object({
@@ -20,6 +21,8 @@ const LeadReply = z.object({
 });
 export type LeadReply = z.infer<typeof LeadReply>;
 
+const ReportReply = LeadReply.extend({ loop: z.string() });
+
 export interface Candidate {
   readonly token: string;
   readonly ttlMs: number;
@@ -30,7 +33,8 @@ export interface Candidate {
 
 export interface LeaderStore {
   look(candidate: Candidate): Promise<LeadReply>;
-  renew(candidate: Candidate): Promise<LeadReply>;
+  /** `loop`: how the leader's loop does, for `report`. */
+  renew(candidate: Candidate, loop?: LoopHealth | null): Promise<LeadReply>;
   /** Succeeds where the lead is free, or the counter is still `seenCounter`. */
   take(candidate: Candidate, seenCounter: number): Promise<LeadReply>;
   release(candidate: Candidate): Promise<LeadReply>;
@@ -39,16 +43,17 @@ export interface LeaderStore {
   runId(): Promise<string>;
   /** Redis carries the mark of this very server: a leader that began now would trust it. */
   trusted(): Promise<boolean>;
-  /** What the leader told with its last heartbeat, for whoever asks. */
+  /** Who leads, and how its loop does; any process may ask. `lastBeatAt` is Redis TIME in ms; null = nobody ever led. */
   report(): Promise<LeaderReport>;
 }
 
 export interface LeaderReport {
+  /** Redis TIME in ms */
   readonly now: number;
-  /** '' = nobody leads */
+  /** host:pid; '' = nobody leads */
   readonly holder: string;
-  /** Redis TIME in ms; null = there never was one */
   readonly lastBeatAt: number | null;
+  /** as the leader told last; null = none has, or it cannot be read */
   readonly loop: LoopHealth | null;
 }
 
@@ -56,14 +61,16 @@ export interface LeaderReport {
 const onlooker: Candidate = { token: '', ttlMs: 1, holder: '', fingerprint: '' };
 
 export function createLeaderStore(redis: RedisPort, keys: Keys): LeaderStore {
-  async function lead(mode: string, candidate: Candidate, seenCounter: number | ''): Promise<LeadReply> {
+  const leadKeys = [keys.leader, keys.heartbeat, keys.marker];
+
+  async function lead(mode: string, candidate: Candidate, seenCounter: number | '', loop = ''): Promise<LeadReply> {
     const { token, ttlMs, holder, fingerprint } = candidate;
-    const args = [mode, token, ttlMs, holder, seenCounter, fingerprint];
-    return LeadReply.parse(fromJson(await redis.run('lead', [keys.leader, keys.heartbeat, keys.marker], args)));
+    const args = [mode, token, ttlMs, holder, seenCounter, fingerprint, loop];
+    return LeadReply.parse(fromJson(await redis.run('lead', leadKeys, args)));
   }
   return {
     look: (candidate) => lead('look', candidate, ''),
-    renew: (candidate) => lead('renew', candidate, ''),
+    renew: (candidate, loop = null) => lead('renew', candidate, '', loop === null ? '' : JSON.stringify(loop)),
     take: (candidate, seenCounter) => lead('take', candidate, seenCounter),
     release: (candidate) => lead('release', candidate, ''),
     async mark(token, runId) {
@@ -75,8 +82,10 @@ export function createLeaderStore(redis: RedisPort, keys: Keys): LeaderStore {
       return marker !== '' && marker === (await redis.runId());
     },
     async report() {
-      const { now, holder, previousAt, free } = await lead('look', onlooker, '');
-      return { now, holder: free ? '' : holder, lastBeatAt: previousAt === 0 ? null : previousAt, loop: null };
+      const reply = await redis.run('lead', leadKeys, ['report', '', 0, '', '', '', '']);
+      const { now, holder, previousAt, loop } = ReportReply.parse(fromJson(reply));
+      const told = LoopHealth.safeParse(parseJson(loop));
+      return { now, holder, lastBeatAt: previousAt === 0 ? null : previousAt, loop: told.success ? told.data : null };
     },
   };
 }

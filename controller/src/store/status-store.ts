@@ -33,13 +33,13 @@ export interface Commit {
   readonly mode: ReconcilerMode;
 }
 
+const CommitRefusal = z.enum(['not-leader', 'stale', 'still-wanted', 'untrusted']);
+/** `still-wanted` and `untrusted` guard against an early reap. */
+export type CommitRefusal = z.infer<typeof CommitRefusal>;
+
 export type CommitResult =
   | { readonly ok: true }
-  | {
-      readonly ok: false;
-      readonly refused: 'not-leader' | 'stale' | 'still-wanted' | 'untrusted';
-      readonly detail: string;
-    };
+  | { readonly ok: false; readonly refused: CommitRefusal; readonly detail: string };
 
 /**
  * Writes status, and with it the permission to change a container. Refused unless the token still leads, the version is the
@@ -76,6 +76,6 @@ export function createStatusStore(options: { redis: RedisPort; keys: Keys; polic
 }
 
 const CommitReply = z.union([
-  z.object({ refused: z.enum(['not-leader', 'stale', 'still-wanted', 'untrusted']), detail: z.string() }),
+  z.object({ refused: CommitRefusal, detail: z.string() }),
   z.object({ version: z.number() }),
 ]);

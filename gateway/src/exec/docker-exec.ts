@@ -5,7 +5,7 @@ import type { Clock } from '#shared/clock.ts';
 import { engineCall } from '#shared/docker.ts';
 import type { Logger } from '#shared/log.ts';
 import { connectOnce } from './connect-once.ts';
-import { endNowOrLater } from './end-marked.ts';
+import { endMarked, endNowOrLater } from './end-marked.ts';
 import { joinHistory } from './join-history.ts';
 import { Leftovers } from './leftovers.ts';
 import { callTimeoutMs } from './limits.ts';
@@ -76,6 +76,9 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
         throw signal.reason;
       }
       return terminal;
+    },
+    async endLeft(of) {
+      await leftovers.end(of, async () => endMarked(await engine(), { ...of, spareDaemons: true }));
     },
     async ping() {
       const docker = await engine();

@@ -64,6 +64,12 @@ export interface BoxExec {
    * lines and the screen. null: there is no such shell (any more); what else carries the session's mark has then been ended.
    */
   resume(start: StartTerminal, signal: AbortSignal): Promise<Terminal | null>;
+  /**
+   * Ends what carries a session's mark, but for programs that were made to outlive it: a shell whose gateway is gone. Resolves
+   * when it is ended, or the engine cannot be reached: then it is tried again until it can, and no shell of that session is
+   * opened there before. Rejects with an EngineError where the engine says that it cannot be ended.
+   */
+  endLeft(of: { readonly containerId: string; readonly session: string }): Promise<void>;
   /** Rejects when the engine does not answer. */
   ping(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { execProtocols } from '#shared/exec-protocol.ts';
+import { traceparentOf, type Tracing } from '#shared/tracing.ts';
 import { countAddress, countUser, refusedOrigin } from '../admission.ts';
 import type { ConnectRate } from '../connect-rate.ts';
 import { Ending, endedBy } from '../ending.ts';
@@ -17,6 +18,7 @@ export interface JobServerDeps extends JobDeps {
   readonly secrets: JobSecrets;
   /** of terminals and commands together */
   readonly rate: ConnectRate;
+  readonly tracing: Tracing;
   readonly allowedOrigins: readonly string[];
   /** Lets a token's id pass once. Throws an Ending where it does not. */
   readonly spend: (jti: string) => Promise<void>;
@@ -34,7 +36,7 @@ export interface JobServer {
 
 /** Runs commands for agents and scripts: see `shared/src/exec-protocol.ts`. */
 export function createJobServer(deps: JobServerDeps): JobServer {
-  const { log, limits } = deps;
+  const { log, limits, meter, tracing } = deps;
   const jobs = new Jobs(limits);
   const sockets = new Set<JobSocket>();
   const server = new WebSocketServer({
@@ -47,19 +49,33 @@ export function createJobServer(deps: JobServerDeps): JobServer {
 
   async function open(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const asked = readJobRequest(request);
-    if ('code' in asked) return refuse(socket, asked);
+    if ('code' in asked) return turnAway(socket, asked);
     const badOrigin = refusedOrigin(request, deps.allowedOrigins);
-    if (badOrigin !== null) return refuse(socket, badOrigin);
+    if (badOrigin !== null) return turnAway(socket, badOrigin);
+    const attach = tracing.start({ name: 'run command', parent: traceparentOf(request.headers) });
     const admitted = await admit(request, asked);
-    if ('code' in admitted) return refuse(socket, admitted);
+    if ('code' in admitted) {
+      attach.end(admitted.code);
+      return turnAway(socket, admitted);
+    }
+    meter.admitted('command');
     const { who, place } = admitted;
     let client: JobSocket | null = null;
     try {
       client = await upgrade(server, request, socket, head, (ws) => clientOf(ws, asked));
     } finally {
-      if (client === null) place.leave();
+      if (client === null) {
+        attach.end('no WebSocket');
+        place.leave();
+      }
     }
-    if (client !== null) await runJob(deps, { ...asked, user: who.user, directory: who.directory }, client, place);
+    const of = { ...asked, user: who.user, directory: who.directory, attach };
+    if (client !== null) await runJob(deps, of, client, place);
+  }
+
+  function turnAway(socket: Duplex, refusal: Refusal): void {
+    meter.refused('command', refusal.code);
+    refuse(socket, refusal);
   }
 
   /** What costs least is looked at first; a token is spent last, when nothing else can be refused. */

@@ -12,7 +12,7 @@ import type { GatewayLimits } from '../limits.ts';
  * - While `input` takes no more, the socket is not read, so that its sender has to wait.
  * - `gone` is aborted once: by the socket's end (ClientGone) or by a breach of the protocol (Ending).
  * - A client that is silent for a whole round is dead, unless it may still be busy with what it was sent, or is not listened
- *   to; a connection that is dead all the same is then found out by the kernel.
+ *   to. The end of one that is not listened to shows by the kernel's refusal of what is written: hence pings at short intervals.
  */
 export class JobSocket {
   /** what the client sends to the command, and its end */
@@ -78,15 +78,22 @@ export class JobSocket {
     return this.#full;
   }
 
-  /** Says how it ended, after everything that was sent before, and closes. Resolves when the socket has closed. */
+  /** What was sent and has not left this process. */
+  get waitingBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  /** Says how it ended, after everything that was sent before, and closes. Resolves when the socket has closed, within `statusWithinMs`. */
   async finish(status: ExecStatus): Promise<void> {
     this.input.unpipe().resume(); // what is left of it has nowhere to go, and must not hide the client's close
     this.#listen();
     if (this.#socket.readyState === this.#socket.OPEN) {
       const frame = Buffer.concat([Buffer.of(channel.status), Buffer.from(JSON.stringify(status))]);
       const written = new Promise<void>((resolve) => this.#socket.send(frame, { binary: true }, () => resolve()));
-      // A slow client has as long as it needs for what was sent; only then its answer to the close is waited for.
+      const cancelCut = this.#deps.clock.after(this.#deps.limits.statusWithinMs, () => this.cut());
+      // A slow client has long for what was sent; only then its answer to the close is waited for.
       await Promise.race([written, this.#closed]);
+      cancelCut();
       this.#socket.close(1000);
     }
     await this.#closed;
@@ -108,7 +115,7 @@ export class JobSocket {
       case channel.stdin:
         if (!this.#takesInput) this.#breach('input came for a command that was started without stdin');
         else if (this.input.writableEnded) this.#breach('input came after its end');
-        else if (data.length > 1 && !this.input.write(data.subarray(1))) this.#socket.pause();
+        else if (data.length > 1 && !this.input.write(data.subarray(1))) this.#hold();
         return;
       case channel.resize: // clients send it without a terminal too, and it has no meaning then
         return;
@@ -119,6 +126,11 @@ export class JobSocket {
       default:
         this.#breach(`there is nothing to be sent on channel ${data[0] ?? '(none: an empty message)'}`);
     }
+  }
+
+  #hold(): void {
+    this.#socket.pause();
+    this.#pingLater();
   }
 
   #listen(): void {
@@ -136,13 +148,18 @@ export class JobSocket {
   }
 
   #pingLater(): void {
-    this.#cancelPing = this.#deps.clock.after(this.#deps.limits.pingEveryMs, () => {
+    const { pingEveryMs, heldPingEveryMs } = this.#deps.limits;
+    this.#cancelPing();
+    if (this.#socket.readyState === this.#socket.CLOSED) return;
+    this.#cancelPing = this.#deps.clock.after(this.#socket.isPaused ? heldPingEveryMs : pingEveryMs, () => {
       if (!this.#heard && !this.#mayBeBusy && !this.#socket.isPaused) {
         this.cut();
         return;
       }
       this.#heard = false;
-      if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+      // Where something waits to be written, that finds out as well.
+      const isIdle = !this.#socket.isPaused || this.#socket.bufferedAmount === 0;
+      if (isIdle && this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
       this.#pingLater();
     });
   }

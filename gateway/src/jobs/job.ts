@@ -2,20 +2,24 @@ import { randomBytes } from 'node:crypto';
 import { type ExecStatus, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
 import { EngineError } from '#shared/faults.ts';
 import { LeaseId, type UserName } from '#shared/identity.ts';
+import type { Span } from '#shared/tracing.ts';
 import { lookAfterEnd } from '../autopsy.ts';
 import { ClientGone, Ending, storeIsSilent } from '../ending.ts';
 import type { BoxCommands, RunningCommand } from '../exec/command-port.ts';
 import type { StartQueue } from '../exec/start-queue.ts';
 import { TerminalLease } from '../lease.ts';
+import type { GatewayMeter } from '../metrics/gateway-meter.ts';
 import { pauseAfter } from '../start-shell.ts';
 import { type WaitDeps, waitReady } from '../wait-ready.ts';
 import type { JobSocket } from './job-socket.ts';
 import type { JobPlace } from './jobs.ts';
 import { relay } from './relay.ts';
+import { untilEnded } from './until-ended.ts';
 
 export interface JobDeps extends WaitDeps {
   readonly commands: BoxCommands;
   readonly starts: StartQueue;
+  readonly meter: GatewayMeter;
   /** this gateway's id */
   readonly gateway: string;
 }
@@ -27,6 +31,8 @@ export interface JobOf {
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly directory: string | null;
+  /** from its request to its start */
+  readonly attach: Span;
 }
 
 /**
@@ -71,11 +77,14 @@ class Job {
     const lease = await this.#takeLease();
     const { command, containerId } = await this.#start(lease);
     this.#command = command;
+    this.#of.attach.end();
     await relay(
       this.#deps,
       { command, socket: this.#socket, stdout: this.#of.stdout, stderr: this.#of.stderr },
       this.#signal,
     );
+    // Not where its connection broke: some of its output is lost, and the client must know.
+    if (command.stream.readableEnded) await untilEnded(this.#deps, command, this.#signal);
     const found = await lookAfterEnd(this.#deps, { user, containerId, terminal: command, lease }, this.#signal);
     if (found.is === 'lost') return failureStatus('box-gone', `${found.why} while the command ran`);
     this.#command = null;
@@ -83,6 +92,7 @@ class Job {
   }
 
   failed(error: unknown): ExecStatus {
+    this.#of.attach.end(error instanceof Error ? error.message : String(error));
     const { user } = this.#of;
     if (error instanceof Ending) {
       const why = error.close === 'released' ? 'its lease was given back' : error.message;
@@ -114,8 +124,9 @@ class Job {
     // Its first word only: what follows may hold secrets.
     const holder = `command ${(command[0] ?? '').replaceAll(/[^\x20-\x7e]/g, '?').slice(-maxHolderChars)}`;
     try {
+      const trace = this.#of.attach.traceparent;
       const events = { ended: (ending: Ending) => this.#place.end(ending), renewed: () => {} };
-      this.#lease = await TerminalLease.take(this.#deps, { user, id, holder, kind: 'job' }, events);
+      this.#lease = await TerminalLease.take(this.#deps, { user, id, holder, kind: 'job', trace }, events);
     } catch (error) {
       if (error instanceof Ending) throw error;
       this.#deps.log.warn({ user, error }, 'no lease for a command: Redis does not answer');
@@ -128,7 +139,7 @@ class Job {
 
   async #start(lease: TerminalLease): Promise<{ command: RunningCommand; containerId: string }> {
     const { user, directory, stdin } = this.#of;
-    const { commands, starts, log } = this.#deps;
+    const { commands, starts, log, meter, clock } = this.#deps;
     let { phase, containerId } = lease.taken;
     for (let failures = 0; ; failures += 1) {
       this.#signal.throwIfAborted();
@@ -137,10 +148,17 @@ class Job {
       }
       phase = 'absent'; // what the next round finds out by itself
       const start = { containerId, mark: this.id, command: this.#of.command, stdin, directory };
+      let beganAtMs = clock.monotonicMs();
+      const begin = (): Promise<RunningCommand> => {
+        beganAtMs = clock.monotonicMs();
+        return commands.start(start, this.#signal);
+      };
       try {
-        const command = await starts.run(user, () => commands.start(start, this.#signal), this.#signal);
+        const command = await starts.run(user, begin, this.#signal);
+        meter.started('command', clock.monotonicMs() - beganAtMs, 'ok');
         return { command, containerId };
       } catch (error) {
+        if (error instanceof EngineError) meter.started('command', clock.monotonicMs() - beganAtMs, error.fault.kind);
         if (!(error instanceof EngineError) || !notRun.has(error.fault.kind)) throw error;
         log.info({ user, containerId, error }, 'the box of a command has just ended; waiting for the next one');
         await pauseAfter(this.#deps, failures + 1, this.#signal);

@@ -12,14 +12,15 @@ import type { JobSocket } from './job-socket.ts';
  *
  * INVARIANTS
  * - The command's output is paused only while the client is full, and never again once the command has ended: the engine
- *   throws away what is not taken within 2 s after that.
+ *   throws away what is not taken within 2 s after that. A client that has `endedOutputBytes` waiting by then is cut: what the
+ *   command has left behind may write for ever.
  * - The client's input waits while the command does not read it.
  */
 export function relay(
   deps: { readonly clock: Clock; readonly limits: GatewayLimits; readonly log: Logger },
   between: {
     command: RunningCommand;
-    socket: Pick<JobSocket, 'send' | 'isFull' | 'onRoom' | 'input'>;
+    socket: Pick<JobSocket, 'send' | 'isFull' | 'waitingBytes' | 'onRoom' | 'input' | 'cut'>;
     stdout: boolean;
     stderr: boolean;
   },
@@ -55,6 +56,13 @@ export function relay(
       for (const frame of frames.take(chunk)) {
         if (frame[0] === channel.stderr ? between.stderr : between.stdout) socket.send(frame);
       }
+      if (ending && socket.waitingBytes > deps.limits.endedOutputBytes) {
+        deps.log.info(
+          { waitingBytes: socket.waitingBytes },
+          'the client of a command that has ended is too slow; it is cut',
+        );
+        socket.cut();
+      }
       if (ending || stream.isPaused() || !socket.isFull()) return;
       stream.pause();
       cancelCheck();
@@ -65,7 +73,7 @@ export function relay(
       cancelCheck();
       stream.off('data', onData).off('end', settle).off('close', settle);
       socket.onRoom = () => {};
-      socket.input.unpipe(stream);
+      socket.input.unpipe(stream).resume(); // what is left of it has nowhere to go, and must not hide the client's end
       if (signal.aborted) reject(signal.reason);
       else resolve();
     };

@@ -6,7 +6,7 @@ export interface RecordingLimits {
   /** what waits is written so late at most, and in writes of about so many bytes */
   readonly flushEveryMs: number;
   readonly batchBytes: number;
-  /** a recording ends at this size; its terminal goes on */
+  /** a recording goes on in another file at this size */
   readonly fileBytes: number;
   /** the oldest go: those of this age, and while a user's are larger than this together */
   readonly maxAgeMs: number;

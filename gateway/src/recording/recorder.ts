@@ -18,9 +18,11 @@ export interface Recorder {
 }
 
 export interface RecorderOptions {
-  /** Makes sure of the directory, and names the file. */
+  /** Makes sure of the directory, and names a file of a recording that begins now. */
   readonly place: () => Promise<string>;
-  readonly head: string;
+  /** of a file that begins now, with this size */
+  readonly head: (size: TerminalSize) => string;
+  readonly size: TerminalSize;
   readonly input: boolean;
   readonly limits: RecordingLimits;
   readonly clock: Clock;
@@ -31,7 +33,7 @@ export interface RecorderOptions {
 }
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
-/** A marker that says why the recording ends must still fit. */
+/** A marker that says where the recording goes on must still fit. */
 const lastWordsBytes = 256;
 /** What an event takes in the queue beside its bytes. */
 const eventBytes = 64;
@@ -42,26 +44,35 @@ const eventBytes = 64;
  * INVARIANTS
  * - The queue is bounded, by itself and by all recordings together. What does not fit is left out, and a marker at that place
  *   says how much.
- * - What is in the file can be played: a write that failed half way is cut off again.
+ * - What is in a file can be played: a write that failed half way is cut off again. A full file is followed by another, whose times
+ *   begin anew, and whose size is that of the screen by then.
  * - Only an open recording takes anything. One that is not open any more closes its file as soon as its queue is empty.
  */
 export class FileRecorder implements Recorder, Dirty {
   readonly #options: RecorderOptions;
   readonly #startedAt: number;
+  /** of the file, since `#startedAt` */
+  #fileStartedMs = 0;
   readonly #lines = new CastLines();
   readonly #shut = Promise.withResolvers<void>();
   #state: 'open' | 'closing' | 'stopped' | 'shut' = 'open';
   #queue: CastEvent[] = [];
   #queuedBytes = 0;
   #missingBytes = 0;
+  #missingWhy = '';
   #sizeMeanwhile: TerminalSize | null = null;
   #file: FileHandle | null = null;
   #path = '';
   #fileBytes = 0;
+  /** as the file has it */
+  #size: TerminalSize;
+  /** it has a head and nothing else */
+  #isEmpty = true;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#startedAt = options.clock.monotonicMs();
+    this.#size = options.size;
     options.writer.soon(this); // the file is there, and its errors are told, before there is output
   }
 
@@ -95,6 +106,11 @@ export class FileRecorder implements Recorder, Dirty {
     if (outcome === 'late') log.error({ path: this.#path }, 'a recording is not finished in time: the disk hangs');
   }
 
+  /** '' before there is a file. */
+  get path(): string {
+    return this.#state === 'shut' ? '' : this.#path;
+  }
+
   async writePart(): Promise<boolean> {
     if (this.#state === 'shut') return false;
     const { events, bytes } = this.#takePart();
@@ -111,24 +127,36 @@ export class FileRecorder implements Recorder, Dirty {
 
   #data(code: 'o' | 'i', bytes: Buffer): void {
     if (this.#state !== 'open' || bytes.length === 0) return;
-    if (!this.#fits(bytes.length)) {
-      this.#missingBytes += bytes.length;
-      return;
+    // Of a frame that is larger than the queue, as much as fits.
+    const { batchBytes } = this.#options.limits;
+    for (let at = 0; at < bytes.length; at += batchBytes) {
+      const piece = bytes.subarray(at, at + batchBytes);
+      if (this.#fits(piece.length)) {
+        this.#tellMissing();
+        this.#push(code, Buffer.from(piece));
+      } else {
+        if (this.#missingBytes === 0) this.#missingWhy = this.#fullOf(piece.length);
+        this.#missingBytes += piece.length;
+      }
     }
-    this.#tellMissing();
-    this.#push(code, Buffer.from(bytes));
   }
 
   #fits(bytes: number): boolean {
+    return this.#fullOf(bytes) === '';
+  }
+
+  /** Why so much more does not fit; '' = it does. */
+  #fullOf(bytes: number): string {
     const { limits, total } = this.#options;
     const more = bytes + eventBytes;
-    return this.#queuedBytes + more <= limits.queueBytes && total.queuedBytes + more <= limits.totalQueueBytes;
+    if (this.#queuedBytes + more > limits.queueBytes) return 'more came at once than may wait for the disk';
+    return total.queuedBytes + more > limits.totalQueueBytes ? 'too much of all recordings waited for the disk' : '';
   }
 
   /** Small, so it goes in although the queue is full: at most once for each piece of data that went in. */
   #tellMissing(): void {
     if (this.#missingBytes > 0) {
-      this.#push('m', Buffer.from(`${this.#missingBytes} bytes are missing here: the disk was too slow`));
+      this.#push('m', Buffer.from(`${this.#missingBytes} bytes are missing here: ${this.#missingWhy}`));
     }
     if (this.#sizeMeanwhile) this.#push('r', sizeBytes(this.#sizeMeanwhile));
     this.#missingBytes = 0;
@@ -163,28 +191,49 @@ export class FileRecorder implements Recorder, Dirty {
   async #open(): Promise<FileHandle> {
     this.#path = await this.#options.place();
     this.#file = await open(this.#path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-    await this.#append(this.#file, this.#options.head);
+    this.#fileBytes = 0;
+    this.#isEmpty = true;
+    await this.#append(this.#file, this.#options.head(this.#size));
     return this.#file;
   }
 
-  async #write(file: FileHandle, events: readonly CastEvent[]): Promise<void> {
-    const { limits, log } = this.#options;
+  async #write(first: FileHandle, events: readonly CastEvent[]): Promise<void> {
+    const { limits } = this.#options;
+    let file = first;
     let text = '';
-    let bytes = this.#fileBytes;
     for (const event of events) {
-      const cut = event.code === 'm' ? this.#lines.cutOff(event.atMs) : '';
-      const line = cut + this.#lines.line(event);
-      bytes += line.length;
-      if (bytes > limits.fileBytes - lastWordsBytes) {
-        const why = `the recording ends here: its file has reached the limit of ${limits.fileBytes} bytes`;
-        await this.#append(file, text + eventLine(event.atMs, 'm', Buffer.from(why)));
-        this.#stop();
-        log.info({ path: this.#path, limitBytes: limits.fileBytes }, 'recording full; the terminal goes on');
-        return;
+      let line = this.#lineOf(event);
+      const isFull = this.#fileBytes + text.length + line.length > limits.fileBytes - lastWordsBytes;
+      if (isFull && (!this.#isEmpty || text !== '')) {
+        file = await this.#nextFile(file, text, event.atMs);
+        text = '';
+        line = line.replaceAll(/^\[[\d.]+/gm, '[0.000000'); // its file begins with it
       }
+      if (event.code === 'r') this.#size = sizeOf(event.bytes);
       text += line;
     }
     await this.#append(file, text);
+    if (text !== '') this.#isEmpty = false;
+  }
+  #lineOf(event: CastEvent): string {
+    const atMs = event.atMs - this.#fileStartedMs;
+    const cut = event.code === 'm' ? this.#lines.cutOff(atMs) : '';
+    return cut + this.#lines.line({ ...event, atMs });
+  }
+
+  /** What is left of the last one is written, and where it goes on. */
+  async #nextFile(last: FileHandle, text: string, atMs: number): Promise<FileHandle> {
+    const { limits, log } = this.#options;
+    const why = `the recording goes on in another file: this one has reached the limit of ${limits.fileBytes} bytes`;
+    await this.#append(last, text + eventLine(atMs - this.#fileStartedMs, 'm', Buffer.from(why)));
+    this.#file = null;
+    await last.close();
+    log.info(
+      { path: this.#path, limitBytes: limits.fileBytes },
+      'a file of a recording is full; it goes on in another one',
+    );
+    this.#fileStartedMs = atMs;
+    return await this.#open();
   }
 
   async #append(file: FileHandle, text: string): Promise<void> {
@@ -219,7 +268,10 @@ export class FileRecorder implements Recorder, Dirty {
     this.#file = null;
     try {
       if (file && this.#state === 'closing') {
-        await this.#append(file, this.#lines.cutOff(this.#options.clock.monotonicMs() - this.#startedAt));
+        await this.#append(
+          file,
+          this.#lines.cutOff(this.#options.clock.monotonicMs() - this.#startedAt - this.#fileStartedMs),
+        );
       }
       await file?.close();
     } catch (error) {
@@ -228,6 +280,11 @@ export class FileRecorder implements Recorder, Dirty {
     this.#state = 'shut';
     this.#shut.resolve();
   }
+}
+
+function sizeOf(bytes: Buffer): TerminalSize {
+  const [cols = 1, rows = 1] = bytes.toString().split('x').map(Number);
+  return { cols, rows };
 }
 
 function sizeBytes({ cols, rows }: TerminalSize): Buffer {

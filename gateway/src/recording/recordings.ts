@@ -29,7 +29,7 @@ export class Recordings {
   readonly #log: Logger;
   readonly #limits: RecordingLimits;
   readonly #writer: RecordingWriter;
-  readonly #open = new Set<Recorder>();
+  readonly #open = new Set<FileRecorder>();
   readonly #total = { queuedBytes: 0 };
   #cancelTimer: (() => void) | null = null;
   #tidying: Promise<void> = Promise.resolve();
@@ -46,15 +46,28 @@ export class Recordings {
 
   /** Answers at once; the file is made behind it, and where it cannot be, the log says so and nothing is recorded. */
   open(session: OpenRecorder): Recorder {
-    const startedAt = Date.now();
+    // Of the file that is written: the next one of a recording must have another name.
+    let startedAt = 0;
+    const begin = (): number => {
+      startedAt = Math.max(Date.now(), startedAt + 1);
+      return startedAt;
+    };
+    begin();
+    let isFirst = true;
     const recorder = new FileRecorder({
-      place: () => this.#place(session, startedAt),
-      head: headLine({
-        size: session.size,
-        timestampMs: startedAt,
-        title: `${session.user}/${session.session}`,
-        command: session.command,
-      }),
+      place: () => {
+        if (!isFirst) begin();
+        isFirst = false;
+        return this.#place(session, startedAt);
+      },
+      head: (size) =>
+        headLine({
+          size,
+          timestampMs: startedAt,
+          title: `${session.user}/${session.session}`,
+          command: session.command,
+        }),
+      size: session.size,
       input: session.input,
       limits: this.#limits,
       clock: this.#clock,
@@ -111,7 +124,8 @@ export class Recordings {
   }
 
   async #tidy(dir: string): Promise<void> {
-    const removed = await tidyUser(dir, this.#limits, Date.now(), (path, error) => {
+    const written = new Set([...this.#open].map(({ path }) => path));
+    const removed = await tidyUser(dir, { limits: this.#limits, nowMs: Date.now(), written }, (path, error) => {
       this.#log.error({ error, path }, 'an old recording could not be removed');
     });
     if (removed.length > 0) this.#log.info({ dir, removed: removed.length }, 'old recordings removed');

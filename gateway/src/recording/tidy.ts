@@ -16,14 +16,20 @@ interface Recording {
   readonly bytes: number;
 }
 
+export interface TidyOptions {
+  readonly limits: Pick<RecordingLimits, 'maxAgeMs' | 'userBytes'>;
+  readonly nowMs: number;
+  /** files that this process writes: they count, and stay */
+  readonly written: ReadonlySet<string>;
+}
+
 /**
  * Removes a user's oldest recordings: those past the age, and until the rest is within the total. Links are not followed, and
  * nothing else is touched. Resolves with the paths that were removed; `refused` is told what could not be.
  */
 export async function tidyUser(
   dir: string,
-  limits: Pick<RecordingLimits, 'maxAgeMs' | 'userBytes'>,
-  nowMs: number,
+  { limits, nowMs, written }: TidyOptions,
   refused: (path: string, error: unknown) => void,
 ): Promise<string[]> {
   if (!(await isOwnDirectory(dir))) return [];
@@ -32,6 +38,7 @@ export async function tidyUser(
   let keptBytes = 0;
   for (const { path, changedAt, bytes } of newestFirst) {
     keptBytes += bytes;
+    if (written.has(path)) continue;
     if (nowMs - changedAt <= limits.maxAgeMs && keptBytes <= limits.userBytes) continue;
     try {
       await unlink(path);

@@ -72,6 +72,7 @@ export function createSimExec(): BoxExec {
       return Promise.resolve(terminal);
     },
     resume: () => Promise.resolve(null),
+    endLeft: () => Promise.resolve(),
     ping: () => Promise.resolve(),
   };
 }

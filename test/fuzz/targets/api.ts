@@ -41,6 +41,10 @@ const path = fc.oneof(
         ['/v1/reconciler'],
         ['/v1/reconciler/mode'],
         ['/v1/classes'],
+        ['/v1/tokens'],
+        ['/v1/tokens/', ''],
+        ['/v1/login-links'],
+        ['/v1/session'],
         ['/healthz'],
         ['/readyz'],
       ),
@@ -81,12 +85,15 @@ const query = fc.oneof(
 );
 const lease = { kind: 'job', holder: 'agent', ttlMs: 60_000, class: 'default' };
 const value = fc.oneof(
-  fc.constantFrom<unknown>(lease, { action: 'reap' }, { action: 'recreate' }, { mode: 'drain', reason: 'disk' }, {}),
+  fc.constantFrom<unknown>(lease, { name: 'ci', role: 'admin' }, { action: 'reap' }, { action: 'recreate' }, {}),
+  fc.constantFrom<unknown>({ mode: 'drain', reason: 'disk' }, { mode: 'run' }),
   mutated(
     lease,
     { ttlMs: 60_000 },
     { action: 'adopt', containerId: 'a'.repeat(64), now: true },
     { mode: 'ro', directory: 'a/b', session: 's', ttlMs: 5_000 },
+    { name: 'ci', role: 'jobs', ttlMs: 60_000 },
+    { code: 'A'.repeat(43) },
   ),
   oddNumber.map((ttlMs) => ({ ...lease, ttlMs })),
   junk,
@@ -109,10 +116,35 @@ const type = fc.constantFrom(
   'application/json;',
 );
 const header = text.map((word) => word.replaceAll(/[^\t\x20-\x7e]/g, '?'));
+const oneOfOurs = `sbx_${'a'.repeat(12)}_${'A'.repeat(43)}`;
 const authorization = fc.oneof(
   { weight: 6, arbitrary: fc.constant(`Bearer ${token}`) },
   header,
-  fc.constantFrom('', 'Bearer', 'Basic eDp4', `bearer  ${token} `, `Bearer ${'x'.repeat(5_000)}`),
+  fc.constantFrom(
+    '',
+    'Bearer',
+    'Basic eDp4',
+    `Bearer ${oneOfOurs}`,
+    `Bearer ${oneOfOurs}x`,
+    `bearer  ${token} `,
+    `Bearer ${'x'.repeat(5_000)}`,
+  ),
+);
+
+const cookie = fc.oneof(
+  { weight: 4, arbitrary: fc.constant('') },
+  header.map((word) => `spoonbox_session=${word}`),
+  fc.constantFrom(
+    `spoonbox_session=${'A'.repeat(43)}`,
+    'spoonbox_session',
+    'spoonbox_session=%zz; =; ;',
+    `a=${'x'.repeat(5_000)}`,
+  ),
+);
+const origin = fc.oneof(
+  { weight: 4, arbitrary: fc.constant('') },
+  header,
+  fc.constantFrom('null', 'https://evil.example', 'http://[', 'http://127.0.0.1'),
 );
 
 interface Answer {
@@ -167,6 +199,8 @@ export const requests = target(
     body,
     type,
     authorization,
+    cookie,
+    origin,
   }),
   async () => {
     const { port, close } = await openApi();
@@ -185,15 +219,15 @@ export const requests = target(
           !/\.ts:\d|node:internal|\bat .+\(/.test(said) && !said.includes(secret) && !said.includes(token),
           'no stack, no secret',
         );
+        const isOpen = input.path === '/healthz' || input.path === '/readyz';
+        must(
+          isOpen || isToken(input.authorization) || [400, 401, 403, 404, 413, 414, 415, 429, 431].includes(status),
+          'without the token nothing is done',
+        );
         if (status < 400 || input.method === 'HEAD') return;
         must(answered.startsWith(problemMediaType), `a refusal is a problem, not ${answered}: ${said}`);
         const problem = Problem.parse(JSON.parse(said));
         must(problem.status === status && problem.detail.length > 0, 'a problem tells what was refused');
-        const isOpen = input.path === '/healthz' || input.path === '/readyz';
-        must(
-          isOpen || isToken(input.authorization) || [400, 401, 404, 414, 431].includes(status),
-          'without the token nothing is done',
-        );
       },
     };
   },
@@ -245,12 +279,24 @@ function isToken(authorizationHeader: string): boolean {
 function ask(
   port: number,
   agent: Agent,
-  input: { method: string; path: string; query: string; body: Buffer; type: string; authorization: string },
+  input: {
+    method: string;
+    path: string;
+    query: string;
+    body: Buffer;
+    type: string;
+    authorization: string;
+    cookie: string;
+    origin: string;
+  },
 ): Promise<Answer | null> {
   return new Promise((resolve, reject) => {
     const hasBody = input.method !== 'GET' && input.method !== 'HEAD';
     const headers = {
       authorization: input.authorization,
+      'x-spoonbox-csrf': '1',
+      ...(input.cookie === '' ? {} : { cookie: input.cookie }),
+      ...(input.origin === '' ? {} : { origin: input.origin }),
       ...(hasBody ? { 'content-type': input.type, 'content-length': input.body.length } : {}),
     };
     const sent = request({

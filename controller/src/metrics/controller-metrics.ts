@@ -1,0 +1,55 @@
+import { Gauge, Histogram, type Registry } from 'prom-client';
+import { createRegistry, shortSeconds } from '#shared/metrics.ts';
+import type { OnLoopEvent } from '../loop-events.ts';
+import { createBoxMetrics } from './box-metrics.ts';
+import { createQueueMetrics } from './queue-metrics.ts';
+
+export interface ControllerMetrics {
+  readonly registry: Registry;
+  /** what the loop tells is counted */
+  readonly onEvent: OnLoopEvent;
+}
+
+/** All metrics of a controller's loop and of its leadership; those of the API are added where it is made. */
+export function createControllerMetrics(options: { readonly workers: number }): ControllerMetrics {
+  const registry = createRegistry();
+  const registers = [registry];
+  const queue = createQueueMetrics(registry, () => options.workers);
+  const boxes = createBoxMetrics(registry);
+
+  const leads = new Gauge({
+    name: 'leader_election_master_status',
+    help: '1 where this process leads, else 0.',
+    ...{ labelNames: ['name'] as const, registers },
+  });
+  const name = 'spoonbox-controller';
+  leads.set({ name }, 0);
+  const calls = new Histogram({
+    name: 'spoonbox_engine_calls_seconds',
+    help: 'Requests to the container engine, by what they were for and how they ended: ok, or the kind of the fault.',
+    ...{ labelNames: ['call', 'result'] as const, registers, buckets: [...shortSeconds, 30, 60] },
+  });
+
+  return {
+    registry,
+    onEvent(event) {
+      switch (event.type) {
+        case 'queued':
+        case 'pass-began':
+        case 'pass-ended':
+        case 'queue-closed':
+          queue(event);
+          return;
+        case 'engine-called':
+          calls.observe({ call: event.call, result: event.fault ?? 'ok' }, event.tookMs / 1_000);
+          return;
+        case 'leading':
+          leads.set({ name }, event.leads ? 1 : 0);
+          boxes(event);
+          return;
+        default:
+          boxes(event);
+      }
+    },
+  };
+}

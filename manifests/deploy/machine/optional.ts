@@ -1,0 +1,42 @@
+import { installPackages, whyNoInstall } from './apt.ts';
+import { which } from './command.ts';
+import { say, type Step } from './steps.ts';
+
+/** A program that some tests use; without it they are skipped, which is told here and counted at the end. */
+export interface OptionalProgram {
+  /** any of these */
+  readonly programs: readonly string[];
+  /** Debian's package of the first */
+  readonly debian: string;
+  /** which tests are skipped without it */
+  readonly tests: string;
+}
+
+/** As Debian, Ubuntu and Google name it. */
+export const browser: OptionalProgram = {
+  programs: ['chromium', 'chromium-browser', 'google-chrome'],
+  debian: 'chromium',
+  tests: 'tests in a browser',
+};
+export const nginx: OptionalProgram = {
+  programs: ['nginx'],
+  debian: 'nginx-light',
+  tests: 'tests behind nginx',
+};
+
+export async function ensureOptional(
+  { programs, debian, tests }: OptionalProgram,
+  mayInstall: boolean,
+  step: Step,
+): Promise<void> {
+  if (programs.every((program) => which(program) === undefined)) {
+    const why = mayInstall ? whyNoInstall() : '--no-install forbids it';
+    if (why !== undefined) {
+      step.done(`none, and ${why}: ${tests} are skipped; install the package ${debian} to run them`);
+      return;
+    }
+    say(`    no ${programs[0]} here: installing ${debian} with apt-get`);
+    await installPackages([debian], step);
+  }
+  step.done(programs.map(which).find((path) => path !== undefined) ?? '');
+}

@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Gateway } from '../../gateway/src/gateway.ts';
+import type { GatewayLimits } from '../../gateway/src/limits.ts';
+import { channel } from '#shared/exec-protocol.ts';
+import type { UserName } from '#shared/identity.ts';
+import { createFakeCommands, type FakeCommand } from './fake-commands.ts';
+import { createFakeExec } from './fake-exec.ts';
+import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
+import { apiToken, type BareJob, bareJob } from './jobs-world.ts';
+import { open } from './test-client.ts';
+
+/** What engines and clients do at the end of a command that is hard to bring about with real ones. */
+let world: GatewayWorld;
+
+beforeAll(async () => {
+  world = await createGatewayWorld(createFakeExec());
+});
+afterAll(() => world?.close());
+
+async function running(
+  limits: Partial<GatewayLimits> = {},
+  how = { reads: true },
+): Promise<{ gateway: Gateway; client: BareJob; command: FakeCommand; user: UserName }> {
+  const commands = createFakeCommands(how);
+  const gateway = await world.gateway({ jobs: { commands, apiToken }, limits });
+  const user = world.newUser();
+  await world.commit(user, { phase: 'ready', containerId: 'c1' });
+  const client = await bareJob(gateway.port, user, ['true'], { stdin: 'true' });
+  const [command] = await vi.waitFor(() => {
+    expect(commands.started).toHaveLength(1);
+    return commands.started;
+  });
+  if (command === undefined) throw new Error('it was not started');
+  return { gateway, client, command, user };
+}
+
+/** It takes nothing any more, though its connection lives. */
+function stopReading(client: BareJob): void {
+  client.socket.pause();
+}
+
+/** What it has sent fills the connection, and goes no further. */
+async function isStuck({ socket }: Pick<BareJob, 'socket'>): Promise<void> {
+  let before = 0;
+  await vi.waitFor(
+    () => {
+      const left = socket.bufferedAmount;
+      const isStill = left > 0 && left === before;
+      before = left;
+      expect(isStill).toBe(true);
+    },
+    { ...within, interval: 300 },
+  );
+}
+
+const within = { timeout: 10_000 };
+const mebibyte = Buffer.alloc(1024 * 1024, 'x');
+
+describe('a command whose output ends before it does', () => {
+  it('is waited for, and has its exit code', async () => {
+    const { client, command } = await running({ autopsyMs: 50 });
+    command.says(Buffer.from('all that it says'));
+    command.stream.push(null);
+    await vi.waitFor(() => expect(command.looks).toBeGreaterThan(4), within);
+    expect(command.ends).toBe(0);
+    command.exits(7);
+    expect((await client.status)?.details?.causes).toEqual([{ reason: 'ExitCode', message: '7' }]);
+    expect(client.out().toString()).toBe('all that it says');
+  });
+
+  it('is ended when its client goes, also while that has sent more than it reads', async () => {
+    const { gateway, client, command } = await running({ autopsyMs: 50 }, { reads: false });
+    for (let sent = 0; sent < 10; sent += 1) client.send(channel.stdin, mebibyte);
+    command.stream.push(null);
+    await vi.waitFor(() => expect(command.looks).toBeGreaterThan(4), within);
+    expect(command.ends).toBe(0);
+    client.socket.terminate();
+    await vi.waitFor(() => expect(gateway.jobs).toBe(0), within);
+    expect(command.ends).toBe(1);
+  });
+
+  it('has no result where its connection broke instead', async () => {
+    const { client, command } = await running({ autopsyMs: 50 });
+    command.stream.destroy(new Error('the connection broke'));
+    expect(await client.status).toMatchObject({ status: 'Failure', reason: 'BoxGone' });
+    expect(command.ends).toBe(1);
+  });
+});
+
+describe('a client that goes away while its input is held', () => {
+  it('is noticed, and its command ended', async () => {
+    const { client, command, gateway } = await running({}, { reads: false });
+    for (let sent = 0; sent < 10; sent += 1) client.send(channel.stdin, mebibyte);
+    await isStuck(client);
+    client.socket.terminate();
+    await vi.waitFor(() => expect(command.ends).toBe(1), within);
+    await vi.waitFor(() => expect(gateway.jobs).toBe(0));
+  });
+
+  it('is noticed at a terminal, too, which then does not hold the box', async () => {
+    const exec = createFakeExec();
+    const gateway = await world.gateway({ exec, limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const client = await open({ port: gateway.port, token: await world.token(user) });
+    await client.message('hello');
+    const [terminal] = exec.terminals;
+    if (terminal) terminal.stream._write = () => {}; // its program reads nothing
+    for (let sent = 0; sent < 40; sent += 1) client.type(mebibyte.subarray(0, 500_000));
+    await isStuck(client);
+    client.socket.terminate();
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]), within);
+    expect(terminal?.hangUps).toBe(0);
+  });
+});
+
+describe('a client that does not read', () => {
+  it('is cut where what its ended command has left behind writes on and on', async () => {
+    const endedOutputBytes = 2 * mebibyte.length;
+    const { client, command, gateway } = await running({ endedOutputBytes, pausedCheckMs: 20 });
+    stopReading(client);
+    command.exits(0);
+    // More than any connection holds, were there no bound.
+    const mostBytes = 128 * mebibyte.length;
+    let said = 0;
+    await vi.waitFor(
+      () => {
+        if (gateway.jobs === 0) return;
+        if (said < mostBytes && command.stream.readableLength === 0) {
+          command.says(mebibyte);
+          said += mebibyte.length;
+        }
+        throw new Error(`it goes on after ${said} bytes`);
+      },
+      { timeout: 15_000, interval: 5 },
+    );
+    expect(said).toBeLessThan(mostBytes);
+    client.socket.resume();
+    expect(await client.status).toBeNull();
+  });
+
+  it('does not keep the place of its command for ever', async () => {
+    const { client, command, gateway } = await running({ statusWithinMs: 200 });
+    stopReading(client);
+    for (let said = 0; said < 20; said += 1) command.says(mebibyte);
+    command.exits(0);
+    command.stream.push(null);
+    await vi.waitFor(() => expect(gateway.jobs).toBe(0), within);
+    client.socket.terminate();
+  });
+});

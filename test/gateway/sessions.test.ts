@@ -1,0 +1,172 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { TerminalClient } from '../../gateway/src/client.ts';
+import { protocolDialect } from '../../gateway/src/dialect.ts';
+import { Ending } from '../../gateway/src/ending.ts';
+import { StartQueue } from '../../gateway/src/exec/start-queue.ts';
+import { ReapNews } from '../../gateway/src/last-reap.ts';
+import { defaultLimits, type GatewayLimits } from '../../gateway/src/limits.ts';
+import { GatewayMeter } from '../../gateway/src/metrics/gateway-meter.ts';
+import { RingBudget } from '../../gateway/src/ring-budget.ts';
+import { SessionRecord } from '../../gateway/src/session-record.ts';
+import { Sessions } from '../../gateway/src/sessions.ts';
+import type { BoxStore } from '#shared/box-store.ts';
+import { systemClock } from '#shared/clock.ts';
+import { createLogger } from '#shared/log.ts';
+import { terminalClientLimits } from '#shared/terminal-client.ts';
+import { ServerMessage } from '#shared/terminal-protocol.ts';
+import type { TerminalClaims } from '#shared/terminal-token.ts';
+import { sessionOf } from '../contract/box-store-world.ts';
+import { SimSocket } from '../sim/sim-socket.ts';
+import { FakeClock, settled } from '../support/fake-clock.ts';
+import { fakePort } from '../support/fake-port.ts';
+import { createFakeExec } from './fake-exec.ts';
+import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
+
+/** A gateway's sessions without its server: so it is certain what happens in one turn of the event loop. */
+
+const log = createLogger({ name: 'test', level: 'silent' });
+const exec = createFakeExec();
+let world: GatewayWorld;
+const all: Sessions[] = [];
+
+beforeAll(async () => {
+  world = await createGatewayWorld(exec);
+});
+afterEach(async () => {
+  for (const sessions of all.splice(0)) {
+    sessions.close(new Ending('restarting'));
+    await sessions.empty();
+  }
+});
+afterAll(async () => await world?.close());
+
+function sessionsOf(of: { store?: BoxStore; limits?: Partial<GatewayLimits> } = {}): Sessions {
+  const limits = { ...defaultLimits, ...of.limits };
+  const sessions = new Sessions({
+    store: of.store ?? world.store,
+    feed: { watch: () => () => {}, close: async () => {} },
+    clock: systemClock,
+    limits,
+    log,
+    exec,
+    starts: new StartQueue(limits.startsAtOnce),
+    screens: new StartQueue(limits.screensAtOnce),
+    rings: new RingBudget(limits.ringsBytes),
+    gateway: 'g1',
+    terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
+    recordings: null,
+    news: new ReapNews(),
+    meter: new GatewayMeter(),
+  });
+  all.push(sessions);
+  return sessions;
+}
+
+function clientOf(): { socket: SimSocket; client: TerminalClient; messages: () => ServerMessage[] } {
+  const socket = new SimSocket();
+  const deps = { clock: systemClock, limits: defaultLimits };
+  const client = new TerminalClient(socket.asWebSocket(), null, protocolDialect, { cols: 80, rows: 24 }, deps);
+  return { socket, client, messages: () => socket.messages.map((text) => ServerMessage.parse(JSON.parse(text))) };
+}
+
+async function claimsOf(session: string): Promise<TerminalClaims> {
+  const user = world.newUser();
+  await world.commit(user, { phase: 'ready', containerId: 'c1' });
+  return { user, session, mode: 'rw', jti: session, iat: 0, exp: 0 };
+}
+
+describe('two first clients of one session', () => {
+  it('that enter in one turn are in one session, with one shell', async () => {
+    const sessions = sessionsOf();
+    const claims = await claimsOf('twins');
+    const before = exec.terminals.length;
+    const clients = [clientOf(), clientOf(), clientOf()];
+    await Promise.all(clients.map(({ client }) => sessions.enter(claims, client, false)));
+    expect({ open: sessions.count, made: sessions.opened }).toEqual({ open: 1, made: 1 });
+    for (const { messages } of clients) {
+      await vi.waitFor(() => expect(messages()).toContainEqual(expect.objectContaining({ type: 'hello' })));
+    }
+    expect(exec.terminals.length).toBe(before + 1);
+  });
+});
+
+describe('a session that is just being ended', () => {
+  it('counts no more: none that somebody may come back to has to go for the next', async () => {
+    const sessions = sessionsOf({ limits: { sessionsPerUser: 2 } });
+    const claims = await claimsOf('ending');
+    const [ending, kept, next] = [clientOf(), clientOf(), clientOf()];
+    await sessions.enter(claims, ending.client, false);
+    await vi.waitFor(() => expect(exec.terminals.at(-1)?.start.session).toBe('ending'));
+    const slow = exec.terminals.at(-1);
+    const hungUp = Promise.withResolvers<void>();
+    if (slow) slow.hangUp = () => hungUp.promise;
+    await sessions.enter({ ...claims, session: 'kept' }, kept.client, false);
+    await vi.waitFor(() => expect(exec.terminals.at(-1)?.start.session).toBe('kept'));
+    const shell = exec.terminals.at(-1);
+    await vi.waitFor(() => expect(kept.messages()).toContainEqual(expect.objectContaining({ type: 'hello' })));
+    kept.socket.terminate();
+    ending.socket.close(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+    await sessions.enter({ ...claims, session: 'next' }, next.client, false);
+    await vi.waitFor(() => expect(next.messages()).toContainEqual(expect.objectContaining({ type: 'hello' })));
+    const open = sessions.count;
+    hungUp.resolve();
+    expect({ open, hangUps: shell?.hangUps }).toEqual({ open: 3, hangUps: 0 });
+  });
+});
+
+describe('the record of a session', () => {
+  it('that could not be written when nobody was there any more is written again, until it is', async () => {
+    const clock = new FakeClock();
+    const limits = { renewRetryMs: 2_000 };
+    const written: number[] = [];
+    let failures = 2;
+    const store = fakePort<BoxStore>({
+      claimSession: async () => ({ ok: true, before: null }),
+      putSession: async ({ detachedAt }) => {
+        if (failures-- > 0) throw new Error('Redis is away');
+        written.push(detachedAt);
+        return true;
+      },
+      endSession: async () => true,
+    });
+    const record = new SessionRecord({ store, clock, limits, log }, () => {});
+    const session = sessionOf(world.newUser());
+    await record.claim(session, false);
+    record.put({ ...session, detachedAt: 7 });
+    await settled();
+    await clock.advance(limits.renewRetryMs);
+    expect(written).toEqual([]);
+    await clock.advance(limits.renewRetryMs);
+    expect(written).toEqual([7]);
+    failures = 1;
+    record.put({ ...session, detachedAt: 8 });
+    await settled();
+    await record.end('it has ended');
+    expect({ written, timers: clock.pending }).toEqual({ written: [7], timers: 0 });
+  });
+});
+
+describe('a client whose input is held', () => {
+  it('is not read, and so gets a sign of life without asking, often enough', async () => {
+    const clock = new FakeClock();
+    const socket = new SimSocket();
+    const client = new TerminalClient(
+      socket.asWebSocket(),
+      null,
+      protocolDialect,
+      { cols: 80, rows: 24 },
+      { clock, limits: defaultLimits },
+    );
+    await clock.advance(defaultLimits.pingEveryMs);
+    expect(socket.messages).toEqual([]);
+    client.holdInput();
+    await clock.advance(2 * defaultLimits.pingEveryMs);
+    expect(socket.messages).toEqual(['{"type":"pong"}', '{"type":"pong"}']);
+    client.takeInput();
+    await clock.advance(defaultLimits.pingEveryMs);
+    expect(socket.messages).toHaveLength(2);
+    const { silentMs, answerWithinMs } = terminalClientLimits.link;
+    expect(defaultLimits.pingEveryMs).toBeLessThan(silentMs + answerWithinMs);
+  });
+});
