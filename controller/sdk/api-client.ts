@@ -23,6 +23,7 @@ import {
   type ModeBody,
   PlanList,
   PlanView,
+  ReasonList,
   ReconcilerView,
   StatsList,
   WhoAmI,
@@ -79,6 +80,7 @@ export interface ApiClient {
   reconciler(signal: AbortSignal): Promise<ReconcilerView>;
   setMode(body: ModeBody, signal: AbortSignal): Promise<ReconcilerView>;
   machine(signal: AbortSignal): Promise<MachineView>;
+  reasons(signal: AbortSignal): Promise<z.infer<typeof ReasonList>['items']>;
   tokens(signal: AbortSignal): Promise<z.infer<typeof ApiTokenList>['items']>;
   makeToken(body: ApiTokenBody, signal: AbortSignal): Promise<ApiTokenReply>;
   revokeToken(id: string, signal: AbortSignal): Promise<void>;
@@ -222,6 +224,9 @@ export function createApiClient({ server, token }: ApiAddress): ApiClient {
     reconciler: (signal) => ask(ReconcilerView, 'GET', '/v1/reconciler', undefined, signal),
     setMode: (body, signal) => ask(ReconcilerView, 'PUT', '/v1/reconciler/mode', body, signal),
     machine: (signal) => ask(MachineView, 'GET', '/v1/machine', undefined, signal),
+    async reasons(signal) {
+      return (await ask(ReasonList, 'GET', '/v1/reasons', undefined, signal)).items;
+    },
     async tokens(signal) {
       return (await ask(ApiTokenList, 'GET', '/v1/tokens', undefined, signal)).items;
     },

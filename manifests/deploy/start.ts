@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { ensureConsole } from './machine/console.ts';
 import { consoleLine } from './machine/console-line.ts';
 import { ensureEngine } from './machine/engine.ts';
 import { ensureBoxImage } from './machine/image.ts';
@@ -17,7 +18,7 @@ import { say, step } from './machine/steps.ts';
 const usage = `Usage: npm start [-- FLAGS]
 
 Brings up everything that Spoonbox needs and runs it in the foreground: Docker engine, Redis, box image,
-controller, gateway. Ctrl-C drains the two processes and leaves boxes running; npm run down stops all.
+console, controller, gateway. Ctrl-C drains the two processes and leaves boxes running; npm run down stops all.
 
   --no-install      install no system packages: refuse instead
   --rebuild-image   build the box image even if it is there
@@ -66,6 +67,7 @@ async function start(
   await step('Box image', (s) =>
     ensureBoxImage(engine, settings, { rebuild: flags.has('rebuild-image'), mayInstall }, s, signal),
   );
+  await step('Console', (s) => ensureConsole(s, signal));
   mkdirSync(resolve(root, settings.SPOON_AGENT_WORKDIR ?? places.work), { recursive: true });
 
   const specs = serviceSpecs(settings, secrets, redisUrl, flags.has('verbose'));

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { ensureConsole } from './machine/console.ts';
 import { packaged, runForeground } from './machine/foreground.ts';
 import { browser, ensureOptional, nginx } from './machine/optional.ts';
 import { places } from './machine/places.ts';
@@ -36,8 +37,10 @@ await runScript('npm test', async ({ signal }) => {
   try {
     await step('Browser', (s) => ensureOptional(browser, mayInstall, s));
     await step('nginx', (s) => ensureOptional(nginx, mayInstall, s));
+    await step('Console', (s) => ensureConsole(s, signal));
     const checks = [
       ['Type check', 'tsc', ['--noEmit', '-p', 'tsconfig.base.json']],
+      ['Type check of the console', 'tsc', ['--noEmit', '-p', 'controller/console/tsconfig.json']],
       ['Linter', 'biome', ['check', '--error-on-warnings', '.']],
     ] as const;
     for (const [title, program, flags] of checks) {

@@ -22,6 +22,7 @@ import type { Tracing } from '#shared/tracing.ts';
 import { createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
+import { addConsoleRoutes } from './console-routes.ts';
 import { endRevoked } from './end-revoked.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addLoginRoutes } from './login-routes.ts';
@@ -163,6 +164,7 @@ export function createApi(parts: ApiParts): RunningApi {
   addOtherRoutes(api);
   addTokenRoutes(api);
   addLoginRoutes(api);
+  addConsoleRoutes(api);
   addReconcilerRoutes(api);
   addStatsRoutes(api);
   addOpenApiRoute(app, openApi);

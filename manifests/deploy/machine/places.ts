@@ -17,6 +17,7 @@ export const places = {
   logs: join(stateDir, 'logs'),
   work: join(stateDir, 'work'),
   boxImage: join(root, 'manifests/images/box'),
+  console: join(root, 'controller/console'),
 } as const;
 
 /** The homes need no more: the engine mounts them as root, whoever their owner is. */

@@ -1,0 +1,43 @@
+import { useState } from 'react';
+import { api } from '../api.ts';
+import { useAsked } from '../live/use-asked.ts';
+import { type Confirmation, ConfirmDialog } from '../ui/confirm-dialog.tsx';
+import { Health } from './health.tsx';
+import { ModeCard } from './mode-card.tsx';
+import { PlanForAll } from './plan-for-all.tsx';
+
+const lookEveryMs = 2_000;
+
+/** How the loop does, whether it may act, and what it would do next to every box. */
+export function ReconcilerPage() {
+  const { answer, problem, again } = useAsked((signal) => api.reconciler(signal), lookEveryMs, '');
+  const [asked, setAsked] = useState<Confirmation | null>(null);
+  return (
+    <section aria-label="Reconciler" className="reconciler">
+      <h1>Reconciler</h1>
+      {problem !== null && (
+        <p role="alert" className="note note-bad">
+          {problem}
+        </p>
+      )}
+      {answer === null ? (
+        problem === null && <p className="quiet">Asking …</p>
+      ) : (
+        <div className="reconciler-cards">
+          <ModeCard view={answer} onAsk={setAsked} />
+          <Health view={answer} />
+        </div>
+      )}
+      <PlanForAll />
+      {asked !== null && (
+        <ConfirmDialog
+          asked={asked}
+          onClose={() => {
+            setAsked(null);
+            again();
+          }}
+        />
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,19 @@
+import { lazy, Suspense } from 'react';
+import { useStore } from '../store.ts';
+import { shownTab, tabs } from './tabs.ts';
+
+/** xterm.js is most of the page, and not everybody opens a terminal. */
+const TerminalPane = lazy(async () => ({ default: (await import('./terminal-pane.tsx')).TerminalPane }));
+
+/** All open terminals: those that are not looked at go on. */
+export function TerminalDeck() {
+  const open = useStore(tabs);
+  const shown = useStore(shownTab);
+  return (
+    <Suspense fallback={<p className="empty quiet">Loading the terminal …</p>}>
+      {open.map((tab) => (
+        <TerminalPane key={tab.id} tab={tab} isShown={tab.id === shown} />
+      ))}
+    </Suspense>
+  );
+}

@@ -1,0 +1,16 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+/** The console is served below /console/ by any controller, under a policy that lets nothing in from elsewhere. */
+export default defineConfig({
+  root: import.meta.dirname,
+  base: '/console/',
+  plugins: [react()],
+  build: {
+    // A font as a data: URL would be refused by `font-src 'self'`.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // xterm.js and zod are most of it, and a controller is on the same machine or near.
+    chunkSizeWarningLimit: 1_500,
+  },
+});

@@ -1,0 +1,64 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { LoginLinkReply } from '#shared/operator-schemas.ts';
+import { stateDir } from '../../manifests/deploy/machine/places.ts';
+import type { ControllerProcess } from '../support/controller-process.ts';
+import { until } from './installation.ts';
+
+/** For anything on the page. */
+const waitsMost = 20_000;
+
+/** Where a person looks at them; git ignores it. */
+const screenshots = join(stateDir, 'screenshots');
+
+/** The console in a browser of its own, as an operator sees it. */
+export interface ConsolePage {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** what the browser complained of: errors of scripts, of the policy, of loading */
+  readonly complaints: readonly string[];
+  /** Waits for a line of the terminal that is shown, and answers what matched. It has to be read aloud. */
+  sees(line: RegExp): Promise<RegExpExecArray>;
+  screenshot(name: string): Promise<void>;
+}
+
+/** A link that logs in, as `spoonbox console` prints it, at the address of this controller. */
+export async function loginLink(controller: ControllerProcess): Promise<string> {
+  const { json } = await controller.ask('POST', '/v1/login-links', {});
+  return `${controller.url}/console/${new URL(LoginLinkReply.parse(json).url).hash}`;
+}
+
+export async function openConsole(browser: Browser, url: string): Promise<ConsolePage> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' });
+  // Text that is drawn with WebGL cannot be read; what is kept for screen readers can.
+  await context.addInitScript("localStorage.setItem('spoonbox-read-aloud', 'yes')");
+  const page = await context.newPage();
+  page.setDefaultTimeout(waitsMost);
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(`${message.text()} (${message.location().url})`);
+  });
+  await page.goto(url);
+  return {
+    page,
+    context,
+    complaints,
+    async sees(line) {
+      const rows = page.locator('section.terminal:visible .xterm-accessibility-tree > div');
+      return await until(`a line ${line} in the terminal`, async () => {
+        for (const text of await rows.allInnerTexts()) {
+          // A row is padded with spaces that do not break.
+          const found = line.exec(text.replaceAll('\u00a0', ' ').trimEnd());
+          if (found) return found;
+        }
+        return null;
+      });
+    },
+    async screenshot(name) {
+      mkdirSync(screenshots, { recursive: true });
+      await page.screenshot({ path: join(screenshots, `console-${name}.png`) });
+    },
+  };
+}
