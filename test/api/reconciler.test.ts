@@ -49,7 +49,7 @@ describe('the reconciler', () => {
     const answer = await setMode({ mode: 'drain', reason: 'the disk is changed' });
     expect(answer.status).toBe(200);
     const { mode, now } = ReconcilerView.parse(answer.json);
-    expect(mode).toMatchObject({ mode: 'drain', reason: 'the disk is changed', by: 'operator' });
+    expect(mode).toMatchObject({ mode: 'drain', reason: 'the disk is changed', by: 'internal token' });
     expect(now - mode.since).toBeLessThan(5_000);
     await setMode({ mode: 'pause' });
     const { mode: later } = ReconcilerView.parse((await world.ask('GET', '/v1/reconciler')).json);
@@ -125,7 +125,7 @@ describe('a plan', () => {
     await setMode({ mode: 'pause', reason: 'upgrade' });
     expect(PlanView.parse((await world.ask('GET', '/v1/boxes/max/plan')).json)).toMatchObject({
       ...{ command: 'none', does: '', nextLookMs: null, rule: 'an operator paused the reconciler: nothing is done' },
-      message: 'the reconciler is paused by operator (upgrade); nothing is done until it runs again',
+      message: 'the reconciler is paused by internal token (upgrade); nothing is done until it runs again',
     });
   });
 
