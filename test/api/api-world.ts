@@ -212,7 +212,12 @@ export async function createApiWorld(
         body: payload,
       });
       const text = await response.text();
-      return { status: response.status, headers: response.headers, text, json: text === '' ? null : JSON.parse(text) };
+      return {
+        status: response.status,
+        headers: response.headers,
+        text,
+        json: /json/.test(response.headers.get('content-type') ?? '') && text !== '' ? JSON.parse(text) : null,
+      };
     },
     async close() {
       await api.close();

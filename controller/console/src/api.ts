@@ -1,8 +1,8 @@
 import { createApiClient } from '../../sdk/api-client.ts';
 import { ApiRefusal, Unreachable } from '../../sdk/errors.ts';
 
-/** The API of the controller that served this page; the browser's cookie says who asks. */
-export const api = createApiClient({ server: '', token: null });
+/** The API of the controller that served this page, `{api}/console/`; the browser's cookie says who asks. */
+export const api = createApiClient({ server: location.pathname.replace(/\/console\/.*$/, ''), token: null });
 
 /** Nobody is logged in here, or not any more. */
 export function isLoggedOut(error: unknown): boolean {

@@ -24,7 +24,7 @@ export function TopBar({ onHelp }: { readonly onHelp: () => void }) {
     <header className="top">
       <nav aria-label="Pages">
         <a className="brand" href={hrefOf(boxesRoute)} aria-label="Spoonbox, all boxes">
-          <img src="/console/favicon.svg" alt="" width="22" height="22" />
+          <img src="favicon.svg" alt="" width="22" height="22" />
           <span>Spoonbox</span>
         </a>
         <PageLink to={boxesRoute} isHere={here.at === 'boxes' || here.at === 'box'}>

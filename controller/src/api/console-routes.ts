@@ -47,8 +47,8 @@ export function addConsoleRoutes({ app, config }: Pick<Api, 'app' | 'config'>, d
     };
     // They are files, the same for everybody; what they ask of the API asks who it is.
     const open = { config: { role: 'anyone' } } as const;
-    scope.get('/', open, async (_request, reply) => reply.redirect('/console/', 302));
-    scope.get('/console', open, async (_request, reply) => reply.redirect('/console/', 302));
+    scope.get('/', open, async (_request, reply) => reply.redirect('console/', 302));
+    scope.get('/console', open, async (_request, reply) => reply.redirect('console/', 302));
     scope.get('/console/', open, (_request, reply) => send(reply, 'index.html', 0));
     scope.get<{ Params: { '*': string } }>('/console/*', open, (request, reply) => {
       const path = request.params['*'];

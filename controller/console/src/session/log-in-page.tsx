@@ -8,7 +8,7 @@ export function LogInPage() {
   return (
     <main className="log-in">
       <h1>
-        <img src="/console/favicon.svg" alt="" width="36" height="36" /> Spoonbox
+        <img src="favicon.svg" alt="" width="36" height="36" /> Spoonbox
       </h1>
       {why !== '' && (
         <p role="alert" className="note note-warn">
