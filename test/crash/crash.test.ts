@@ -20,4 +20,4 @@ test('kill -9 at any failpoint heals with the next start: one box or none, the h
   expect(failed.map(({ cell, ...rest }) => ({ at: cell.failpoint, story: cell.scenario.name, ...rest }))).toEqual([]);
   expect(wrong).toEqual([]);
   expect(results.length).toBe(goals.length);
-}, 300_000);
+}, 600_000);
