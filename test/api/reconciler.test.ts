@@ -1,11 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { EventList, LeaseReply } from '#shared/api-schemas.ts';
 import { boxNameOf, InstallationId, networkNameOf, UserName } from '#shared/identity.ts';
 import { BoxStats, PlanList, PlanView, ReconcilerView, StatsList } from '#shared/operator-schemas.ts';
 import { Problem } from '#shared/problem.ts';
 import { specOf } from '../../controller/src/box/spec.ts';
 import { simUse } from '../support/sim-runtime.ts';
-import { type ApiWorld, createApiWorld, testClasses } from './api-world.ts';
+import { type ApiWorld, createApiWorld, testClasses, token, until } from './api-world.ts';
 
 let world: ApiWorld;
 beforeAll(async () => {
@@ -138,6 +139,42 @@ describe('a plan', () => {
     expect(items).toContainEqual(expect.objectContaining({ user: 'zoe', command: 'ensure-home' }));
     const found = items.find(({ user }) => user === 'lost');
     expect(found?.does).toBe(`try out spoon-box-lost (${id.slice(0, 12)})`);
+  });
+
+  test('that fails for a reason of ours is not blamed on Redis', async () => {
+    await lease('bug');
+    const looks = vi.spyOn(world.runtime, 'observe').mockRejectedValue(new TypeError('a defect'));
+    try {
+      expect(codeOf(await world.ask('GET', '/v1/boxes/bug/plan'))).toEqual([500, 'internal']);
+    } finally {
+      looks.mockRestore();
+    }
+  });
+
+  test('whose asker goes away before it is made is no failure', async () => {
+    await lease('gone');
+    const looks = vi.spyOn(world.runtime, 'observe').mockImplementation(async (_user, _how, signal) => {
+      asker.abort();
+      await once(signal, 'abort');
+      throw signal.reason;
+    });
+    const failures = () => world.logged.filter((line) => line.includes('"route":"/v1/boxes/:user/plan"'));
+    const before = failures();
+    const asker = new AbortController();
+    const ask = fetch(`${world.url}/v1/boxes/gone/plan`, {
+      headers: { authorization: `Bearer ${token}` },
+      signal: asker.signal,
+    });
+    try {
+      await expect(ask).rejects.toThrow();
+      const lines = () => world.logged.filter((line) => line.includes('boxes/gone/plan'));
+      await until(() => lines().length > 0, 'the request is logged');
+      // What is answered to nobody is logged after the line of the request, if at all.
+      await world.ask('GET', '/v1/classes');
+      expect(failures()).toEqual(before);
+    } finally {
+      looks.mockRestore();
+    }
   });
 
   test('of a user of whom nothing is known is a 404, and asking does not make them known', async () => {

@@ -55,7 +55,7 @@ export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: 
         response: { 200: PlanList },
       },
     },
-    async (_request, reply) => ({ items: await fromStore(planner.planAll(untilGone(reply))) }),
+    async (_request, reply) => ({ items: await planner.planAll(untilGone(reply)) }),
   );
 
   app.get(
@@ -72,7 +72,7 @@ export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: 
     },
     async (request, reply) => {
       const { user } = request.params;
-      const plan = await fromStore(planner.plan(user, untilGone(reply)));
+      const plan = await planner.plan(user, untilGone(reply));
       if (plan !== null) return plan;
       throw new ProblemError('box-unknown', `nothing is known of ${user}, and nothing would be done: check the name`);
     },
