@@ -1,5 +1,5 @@
 -- An operator sets the reconciler's mode. Every pass reads it, and the commit script asks again: after this answer no command
--- of another mode is permitted any more.
+-- of another mode is permitted any more. One that was permitted just before may still be under way.
 -- KEYS 1 mode
 -- ARGV 1 wake channel  2 what wakes everybody  3 run | drain | pause  4 reason  5 by
 -- Returns JSON {now, mode: {mode, reason, by, since}}
