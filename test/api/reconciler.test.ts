@@ -57,6 +57,22 @@ describe('the reconciler', () => {
     expect(later).toMatchObject({ mode: 'pause', reason: '' });
   });
 
+  test('takes a mode only where it is as it was read, if that is asked for', async () => {
+    const put = async (mode: string, tag: string) =>
+      await world.ask('PUT', '/v1/reconciler/mode', { body: { mode }, headers: { 'if-match': tag } });
+    const read = (await world.ask('GET', '/v1/reconciler')).headers.get('etag') ?? '';
+    const drained = await put('drain', read);
+    expect(drained.status).toBe(200);
+    const refused = await put('pause', read);
+    expect(codeOf(refused)).toEqual([412, 'precondition-failed']);
+    expect(Problem.parse(refused.json).detail).toContain('it is drain, internal token set it at ');
+    expect(ReconcilerView.parse((await world.ask('GET', '/v1/reconciler')).json).mode.mode).toBe('drain');
+    expect((await put('pause', `"1", W/${drained.headers.get('etag')}`)).status).toBe(200);
+    expect((await put('run', '*')).status).toBe(200);
+    for (const wrong of ['1', '"x"', '""']) expect(codeOf(await put('pause', wrong))).toEqual([400, 'request-invalid']);
+    expect((await put('run', '*')).status).toBe(200);
+  });
+
   test.each([
     [{ mode: 'stop' }],
     [{}],
