@@ -150,7 +150,8 @@ export class TermController {
 
   /** What the next pass begins with. */
   vantage(): Vantage {
-    return { sources: this.sources, stateOf: (user, listed) => this.reconciler.stateOf(user, listed) };
+    const stateOf: Vantage['stateOf'] = (user, listed) => this.reconciler.stateOf(user, listed);
+    return { sources: this.sources, stateOf, pacer: this.pacer.stats() };
   }
 
   /** For operators: published with every heartbeat. */

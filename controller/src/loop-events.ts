@@ -1,5 +1,6 @@
 import type { FaultKind } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
+import type { ReconcilerMode } from '#shared/operator-schemas.ts';
 import type { DrainCause, Phase } from '#shared/status.ts';
 import type { Command } from './box/command.ts';
 import type { DistrustCause } from './reconcile/trust.ts';
@@ -55,6 +56,8 @@ export type LoopEvent =
   /** everything was looked at: these users are known */
   | { readonly type: 'resynced'; readonly tookMs: number; readonly users: ReadonlySet<UserName> }
   | { readonly type: 'resync-failed' }
+  /** what operators let the reconciler do, as it was read for a look at everything: at once after a change, and from time to time */
+  | { readonly type: 'mode-read'; readonly mode: ReconcilerMode }
   /** one request to the container engine was answered, or was not */
   | {
       readonly type: 'engine-called';

@@ -12,6 +12,7 @@ import { secretFingerprint } from '#shared/terminal-token.ts';
 import { tracedStore } from '#shared/traced-store.ts';
 import { openTracing } from '#shared/tracing.ts';
 import { createApi } from './api/api.ts';
+import { fromStore } from './api/problem-reply.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
 import { TermController } from './controller.ts';
 import { startEngine } from './engine-start.ts';
@@ -64,9 +65,10 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   let reached: BoxRuntime | null = null;
   const homesDir = `${config.hostWorkdir}/homes`;
   const planner = createPlanner({
-    store,
+    store: { read: (user) => fromStore(store.read(user)), users: () => fromStore(store.users()) },
     vantage: async () =>
-      term?.vantage() ?? standIn({ runtime: reached, leaderStore, sources: { classes, installation, homesDir } }),
+      term?.vantage() ??
+      (await fromStore(standIn({ runtime: reached, leaderStore, sources: { classes, installation, homesDir } }))),
   });
   const leading = { leads: () => term !== null, report: () => leaderStore.report() };
   const stats = new StatsCollector({ runtime: () => reached ?? unreachedEngine, installation, clock, signal });

@@ -25,6 +25,8 @@ export interface GatewayLimits {
   /** commands without a terminal */
   readonly jobsPerGateway: number;
   readonly jobsPerUser: number;
+  /** whether the token of a command that runs may still ask; it is remembered for 5 s more */
+  readonly tokenCheckEveryMs: number;
   /** sockets that were upgraded and have not shown a token yet */
   readonly handshakesAtOnce: number;
   readonly helloWithinMs: number;
@@ -86,6 +88,7 @@ export const defaultLimits: GatewayLimits = {
   maxRequestHeadBytes: 128 * 1024,
   jobsPerGateway: 500,
   jobsPerUser: 16,
+  tokenCheckEveryMs: 5_000,
   handshakesAtOnce: 256,
   helloWithinMs: terminalLimits.helloWithinMs,
   pingEveryMs: terminalLimits.pingEveryMs,

@@ -1,5 +1,5 @@
 -- Makes a terminal session a gateway's, by writing its record. A record never creates desired state.
--- KEYS 13 gateways
+-- KEYS last: gateways (behind those that all scripts of a user share, however many they are)
 -- ARGV 4 session id  5 gateway  6 record as JSON  7 '1' = also from a gateway that lives  8 what happened, for the events ('' = nothing to tell)
 -- Returns JSON {before}: the record that another gateway left, as it was stored ('' = none); or {gateway, address} where that one lives; or {ending} while the sweep ends it
 -- @include _box
@@ -16,7 +16,7 @@ local outlives = stored.persist == 'tmux'
 if type(other) ~= 'string' or (other == gateway and not outlives) then
   before = '' -- its own, or damaged: as good as lost
 elseif other ~= gateway and take_over ~= '1' then
-  local lives = decoded(first_call('HGET', KEYS[13], other) or '') or {}
+  local lives = decoded(first_call('HGET', KEYS[#KEYS], other) or '') or {}
   if (number(lives.expiresAt) or 0) > now then
     return cjson.encode({ gateway = other, address = type(lives.address) == 'string' and lives.address or '' })
   end

@@ -35,7 +35,8 @@ if stored_version ~= version then
   return refuse('stale', 'version ' .. int(stored_version))
 end
 
--- Whoever drains or pauses knows that nothing of before happens after the answer.
+-- Whoever drains or pauses knows that after the answer nothing of before is permitted any more. What was permitted just before
+-- may still be under way.
 local mode = load_mode(MODE, now).mode
 if mode ~= ARGV[10] then
   return refuse('stale', 'the mode is ' .. mode)

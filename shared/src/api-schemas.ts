@@ -88,7 +88,10 @@ export const DesiredView = z.object({
   deletedAt: z.number().nullable(),
 });
 
-export const EndedLease = Lease.extend({ endedAt: z.number(), endReason: LeaseEndReason });
+/** Without what only the system itself goes on with: traces, and what lets somebody back into a terminal. */
+export const ShownLease = Lease.omit({ trace: true });
+export const ShownSession = Session.omit({ tickets: true });
+export const EndedLease = ShownLease.extend({ endedAt: z.number(), endReason: LeaseEndReason });
 
 /** Everything that is known of one user's box at one moment. All times are Redis TIME in ms. */
 export const BoxView = z.object({
@@ -110,10 +113,10 @@ export const BoxView = z.object({
   progress: PullProgress.nullable(),
   conditions: z.array(Condition),
   /** live ones */
-  leases: z.array(Lease),
+  leases: z.array(ShownLease),
   /** those that ended in the last 10 minutes, with the reason; the newest first */
   endedLeases: z.array(EndedLease),
-  sessions: z.array(Session),
+  sessions: z.array(ShownSession),
   desired: DesiredView.nullable(),
   lastReap: LastReap.nullable(),
 });

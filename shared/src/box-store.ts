@@ -108,7 +108,12 @@ export interface BoxStore {
   /** The reconciler's mode; nobody ever set one, or Redis lost it: `run`. */
   mode(): Promise<{ now: number; mode: ModeView }>;
   /** Once it is answered, no command is permitted any more that another mode would have allowed. */
-  setMode(body: ModeBody, by: string): Promise<{ now: number; mode: ModeView }>;
+  /** `ifSince`: only where the mode was set at one of these times (ms). Not `set`: another one stands, which is answered. */
+  setMode(
+    body: ModeBody,
+    by: string,
+    ifSince?: readonly number[] | null,
+  ): Promise<{ now: number; mode: ModeView; set: boolean }>;
   /** Newest first; null = of all users, of which some thousand are kept. */
   events(user: UserName | null, count: number): Promise<BoxEvent[]>;
   /** What happened after the event with this id (of the same stream: one user's, or all users'), oldest first; '0-0' = all that are kept. */
@@ -192,9 +197,10 @@ export function createBoxStore(options: {
     async mode() {
       return ModeReply.parse(fromJson(await redis.run('read-mode', [keys.mode], [])));
     },
-    async setMode({ mode, reason }, by) {
-      const args = [keys.wakeChannel, everybody, mode, reason ?? '', by];
-      return ModeReply.parse(fromJson(await redis.run('set-mode', [keys.mode], args)));
+    async setMode({ mode, reason }, by, ifSince = null) {
+      const known = ifSince === null ? '' : JSON.stringify(ifSince);
+      const args = [keys.wakeChannel, everybody, mode, reason ?? '', by, known];
+      return SetModeReply.parse(fromJson(await redis.run('set-mode', [keys.mode], args)));
     },
     async events(user, count) {
       return (await redis.streamTail(eventsKey(user), count)).map(eventOf);
@@ -313,6 +319,7 @@ const ClaimReply = z.union([
 const Gateway = z.object({ id: z.string(), address: z.string(), fingerprint: z.string(), expiresAt: z.number() });
 const RegisterReply = z.object({ fingerprint: z.string() });
 const ModeReply = z.object({ now: z.number(), mode: ModeView });
+const SetModeReply = ModeReply.extend({ set: z.boolean() });
 const EventEntry = z.object({
   reason: z.string(),
   message: z.string(),

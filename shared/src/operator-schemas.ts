@@ -16,7 +16,7 @@ export const oneLine = (max: number) =>
     .max(max)
     .regex(/^\P{Cc}*$/u, { error: 'is one line without control characters' });
 
-/** What a token may do; each may do all that those before it may. `viewer` reads, `jobs` holds boxes and runs commands. */
+/** What a token may do; each may do all that those before it may. `viewer` reads, `jobs` holds boxes by job leases and runs commands. */
 export const Role = z.enum(['viewer', 'jobs', 'admin']);
 export type Role = z.infer<typeof Role>;
 

@@ -228,6 +228,41 @@ describe('every route', () => {
   });
 });
 
+describe('a lease', () => {
+  const pin = { kind: 'pin', holder: 'ops', ttlMs: 86_400_000 };
+  const terminal = { kind: 'terminal', holder: 'a gateway', ttlMs: 30_000 };
+
+  test('that is a pin or a terminal’s is an admin’s to take, renew and give back; a job is of role jobs', async () => {
+    const [jobs, admin] = [bearer((await made('jobs')).token), bearer((await made('admin')).token)];
+    const at = (id: string): string => `/v1/boxes/hal/leases/${id}`;
+    const refused = [403, 'role-too-low'];
+    for (const body of [pin, terminal]) {
+      const ways = [
+        ['PUT', at(body.kind), body],
+        ['POST', `${at(body.kind)}/renew`, {}],
+        ['POST', `${at(body.kind)}/renew`, { ttlMs: 20_000 }],
+        ['DELETE', at(body.kind), undefined],
+      ] as const;
+      expect((await ask('PUT', at(body.kind), { headers: admin, body })).status).toBe(200);
+      for (const [method, path, sent] of ways) {
+        const answer = await ask(method, path, { headers: jobs, body: sent });
+        expect([method, answer.status, codeOf(answer)]).toEqual([method, ...refused]);
+        expect(answer.json).toMatchObject({ needs: 'admin', has: 'jobs' });
+      }
+      for (const [method, path, sent] of ways) {
+        expect([method, (await ask(method, path, { headers: admin, body: sent })).status]).toEqual([method, 200]);
+      }
+    }
+    const [put, renewed, released] = [
+      await ask('PUT', at('own'), { headers: jobs, body: job }),
+      await ask('POST', `${at('own')}/renew`, { headers: jobs, body: {} }),
+      await ask('DELETE', at('own'), { headers: jobs }),
+    ];
+    expect([put.status, renewed.status, released.status]).toEqual([200, 200, 200]);
+    expect(codeOf(await ask('DELETE', at('never'), { headers: jobs }))).toBe('lease-unknown');
+  });
+});
+
 describe('a token', () => {
   test('is told once, kept by its hash only, listed, and noted when it is used', async () => {
     const { token, ...listed } = await made('viewer', 60_000);

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BoxList, BoxView, ClassList, EventList, TerminalTokenReply } from '#shared/api-schemas.ts';
+import { LeaseId, UserName } from '#shared/identity.ts';
+import { Session } from '#shared/lease.ts';
 import { Problem } from '#shared/problem.ts';
 import { verifyTerminalToken } from '#shared/terminal-token.ts';
 import { type ApiWorld, createApiWorld, secret, token } from './api-world.ts';
@@ -10,6 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
+const named = { kind: 'job', holder: 'agent-7' } as const;
 const job = { kind: 'job', holder: 'agent-7', ttlMs: 60_000 };
 const lease = (user: string, id = 'j1', body: object = job) =>
   world.ask('PUT', `/v1/boxes/${user}/leases/${id}`, { body });
@@ -56,6 +59,25 @@ test('/readyz tells why it is not', async () => {
 });
 
 describe('looking at boxes', () => {
+  test('shows neither what lets somebody back into a terminal nor traces', async () => {
+    const user = UserName.parse('tess');
+    const trace = '00-11111111111111111111111111111111-2222222222222222-01';
+    for (const id of ['j1', 'j2']) {
+      await world.store.take({ user, id: LeaseId.parse(id), ...named, ttlMs: 60_000, class: null, trace });
+    }
+    await world.store.release(user, LeaseId.parse('j2'), 'test');
+    const shell = { gateway: 'g1', containerId: 'c1', execId: 'e1', mode: 'rw', startedAt: 1, persist: 'tmux' };
+    const tickets = [{ hash: 'hash-of-a-ticket', mode: 'rw', name: 'n' }];
+    await world.store.claimSession(Session.parse({ id: 's', user, ...shell, tickets }), true, '');
+    expect((await world.store.read(user)).sessions[0]?.tickets).toEqual(tickets);
+    const { text } = await world.ask('GET', '/v1/boxes/tess');
+    expect(BoxView.parse(JSON.parse(text))).toMatchObject({
+      ...{ leases: [{ id: 'j1' }], endedLeases: [{ id: 'j2' }], sessions: [{ id: 's' }] },
+    });
+    expect(text).not.toMatch(/ticket|11111111/);
+    expect((await world.ask('GET', '/v1/boxes')).text).not.toMatch(/ticket|11111111/);
+  });
+
   test('a user of whom nothing is known is a 404, and looking does not make them known', async () => {
     for (const path of ['/v1/boxes/nobody', '/v1/boxes/nobody/events']) {
       const answer = await world.ask('GET', path);

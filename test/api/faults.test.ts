@@ -23,6 +23,8 @@ test('while Redis is down every route that needs it says so, and all work again 
     ['DELETE', '/v1/boxes/ann/leases/j1', undefined],
     ['POST', '/v1/boxes/ann/actions', { action: 'reap' }],
     ['DELETE', '/v1/boxes/ann', undefined],
+    ['GET', '/v1/plan', undefined],
+    ['GET', '/v1/boxes/ann/plan', undefined],
   ] as const) {
     const answer = await world.ask(method, path, { body });
     const problem = Problem.parse(answer.json);

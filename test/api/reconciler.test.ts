@@ -1,11 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { EventList, LeaseReply } from '#shared/api-schemas.ts';
 import { boxNameOf, InstallationId, networkNameOf, UserName } from '#shared/identity.ts';
 import { BoxStats, PlanList, PlanView, ReconcilerView, StatsList } from '#shared/operator-schemas.ts';
 import { Problem } from '#shared/problem.ts';
 import { specOf } from '../../controller/src/box/spec.ts';
 import { simUse } from '../support/sim-runtime.ts';
-import { type ApiWorld, createApiWorld, testClasses } from './api-world.ts';
+import { type ApiWorld, createApiWorld, testClasses, token, until } from './api-world.ts';
 
 let world: ApiWorld;
 beforeAll(async () => {
@@ -54,6 +55,22 @@ describe('the reconciler', () => {
     await setMode({ mode: 'pause' });
     const { mode: later } = ReconcilerView.parse((await world.ask('GET', '/v1/reconciler')).json);
     expect(later).toMatchObject({ mode: 'pause', reason: '' });
+  });
+
+  test('takes a mode only where it is as it was read, if that is asked for', async () => {
+    const put = async (mode: string, tag: string) =>
+      await world.ask('PUT', '/v1/reconciler/mode', { body: { mode }, headers: { 'if-match': tag } });
+    const read = (await world.ask('GET', '/v1/reconciler')).headers.get('etag') ?? '';
+    const drained = await put('drain', read);
+    expect(drained.status).toBe(200);
+    const refused = await put('pause', read);
+    expect(codeOf(refused)).toEqual([412, 'precondition-failed']);
+    expect(Problem.parse(refused.json).detail).toContain('it is drain, internal token set it at ');
+    expect(ReconcilerView.parse((await world.ask('GET', '/v1/reconciler')).json).mode.mode).toBe('drain');
+    expect((await put('pause', `"1", W/${drained.headers.get('etag')}`)).status).toBe(200);
+    expect((await put('run', '*')).status).toBe(200);
+    for (const wrong of ['1', '"x"', '""']) expect(codeOf(await put('pause', wrong))).toEqual([400, 'request-invalid']);
+    expect((await put('run', '*')).status).toBe(200);
   });
 
   test.each([
@@ -138,6 +155,42 @@ describe('a plan', () => {
     expect(items).toContainEqual(expect.objectContaining({ user: 'zoe', command: 'ensure-home' }));
     const found = items.find(({ user }) => user === 'lost');
     expect(found?.does).toBe(`try out spoon-box-lost (${id.slice(0, 12)})`);
+  });
+
+  test('that fails for a reason of ours is not blamed on Redis', async () => {
+    await lease('bug');
+    const looks = vi.spyOn(world.runtime, 'observe').mockRejectedValue(new TypeError('a defect'));
+    try {
+      expect(codeOf(await world.ask('GET', '/v1/boxes/bug/plan'))).toEqual([500, 'internal']);
+    } finally {
+      looks.mockRestore();
+    }
+  });
+
+  test('whose asker goes away before it is made is no failure', async () => {
+    await lease('gone');
+    const looks = vi.spyOn(world.runtime, 'observe').mockImplementation(async (_user, _how, signal) => {
+      asker.abort();
+      await once(signal, 'abort');
+      throw signal.reason;
+    });
+    const failures = () => world.logged.filter((line) => line.includes('"route":"/v1/boxes/:user/plan"'));
+    const before = failures();
+    const asker = new AbortController();
+    const ask = fetch(`${world.url}/v1/boxes/gone/plan`, {
+      headers: { authorization: `Bearer ${token}` },
+      signal: asker.signal,
+    });
+    try {
+      await expect(ask).rejects.toThrow();
+      const lines = () => world.logged.filter((line) => line.includes('boxes/gone/plan'));
+      await until(() => lines().length > 0, 'the request is logged');
+      // What is answered to nobody is logged after the line of the request, if at all.
+      await world.ask('GET', '/v1/classes');
+      expect(failures()).toEqual(before);
+    } finally {
+      looks.mockRestore();
+    }
   });
 
   test('of a user of whom nothing is known is a 404, and asking does not make them known', async () => {

@@ -21,6 +21,18 @@ export function modeContract(world: () => World): void {
       expect((await read()).mode).toEqual(mode);
     });
 
+    test('is set only where it was set at a time that is named, if any is', async () => {
+      const { store } = world();
+      expect(await store.setMode({ mode: 'drain' }, 'ops', [1])).toMatchObject({ set: false, mode: { mode: 'run' } });
+      const { set, mode } = await store.setMode({ mode: 'drain' }, 'ops', [7, 0]);
+      expect([set, mode.mode]).toEqual([true, 'drain']);
+      const refused = await store.setMode({ mode: 'pause' }, 'ann', [mode.since - 1]);
+      expect(refused).toMatchObject({ set: false, mode });
+      expect(await store.setMode({ mode: 'pause' }, 'ann', [])).toMatchObject({ set: false, mode });
+      expect((await store.setMode({ mode: 'pause' }, 'ann', [mode.since])).set).toBe(true);
+      expect((await store.setMode({ mode: 'run' }, 'ann')).set).toBe(true);
+    });
+
     test('wakes everybody when it changes', async () => {
       const { store } = world();
       const heard: string[] = [];

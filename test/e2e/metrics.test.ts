@@ -80,6 +80,7 @@ test('what happened was counted', () => {
   const ofController = (sample: string): number => sampleOf(pages.controller, sample);
   const ofGateway = (sample: string): number => sampleOf(pages.gateway, sample);
   expect(ofController('leader_election_master_status{name="spoonbox-controller"}')).toBe(1);
+  expect(ofController('spoonbox_reconciler_mode{mode="run"}')).toBe(1);
   expect(ofController('spoonbox_boxes{phase="absent"}')).toBe(1);
   expect(ofController('spoonbox_boxes{phase="ready"}')).toBe(0);
   expect(ofController('spoonbox_box_ready_seconds_count')).toBe(1);

@@ -20,12 +20,13 @@ afterAll(() => world?.close());
 async function running(
   limits: Partial<GatewayLimits> = {},
   how = { reads: true },
+  bearer = apiToken,
 ): Promise<{ gateway: Gateway; client: BareJob; command: FakeCommand; user: UserName }> {
   const commands = createFakeCommands(how);
   const gateway = await world.gateway({ jobs: { commands, apiToken }, limits });
   const user = world.newUser();
   await world.commit(user, { phase: 'ready', containerId: 'c1' });
-  const client = await bareJob(gateway.port, user, ['true'], { stdin: 'true' });
+  const client = await bareJob(gateway.port, user, ['true'], { stdin: 'true' }, { bearer });
   const [command] = await vi.waitFor(() => {
     expect(commands.started).toHaveLength(1);
     return commands.started;
@@ -161,4 +162,50 @@ describe('a client that does not read', () => {
     await vi.waitFor(() => expect(gateway.jobs).toBe(0), within);
     client.socket.terminate();
   });
+});
+
+describe('a command whose token of the API', () => {
+  const limits = { tokenCheckEveryMs: 50 };
+
+  async function made(ttlMs?: number): Promise<{ id: string; token: string }> {
+    const token = await world.access.makeToken({ name: 'of the test', role: 'jobs', ...(ttlMs && { ttlMs }) });
+    if (token === null) throw new Error('there is no room for a token');
+    return token;
+  }
+
+  it('is revoked is ended soon, with the reason, and one of another token goes on', async () => {
+    const [mine, other] = [await made(), await made()];
+    const revoked = await running(limits, undefined, mine.token);
+    const goesOn = await running(limits, undefined, other.token);
+    await world.access.revokeToken(mine.id);
+    const status = await revoked.client.status;
+    expect(status).toMatchObject({ status: 'Failure', reason: 'TokenRefused' });
+    expect(status?.message).toContain('the token that it was begun with was revoked');
+    await vi.waitFor(() => expect(revoked.gateway.jobs).toBe(0), within);
+    expect([revoked.command.ends, goesOn.command.ends, goesOn.gateway.jobs]).toEqual([1, 0, 1]);
+    goesOn.client.socket.terminate();
+  }, 20_000);
+
+  it('expires is ended, too', async () => {
+    const { client } = await running(limits, undefined, (await made(2_000)).token);
+    expect((await client.status)?.message).toContain('the token that it was begun with has expired');
+  }, 20_000);
+
+  it('cannot be looked up because Redis is away goes on', async () => {
+    const apart = await createGatewayWorld(createFakeExec());
+    const commands = createFakeCommands();
+    const gateway = await apart.gateway({ jobs: { commands, apiToken }, limits });
+    const user = apart.newUser();
+    await apart.commit(user, { phase: 'ready', containerId: 'c1' });
+    const token = await apart.access.makeToken({ name: 'of the test', role: 'jobs' });
+    const client = await bareJob(gateway.port, user, ['true'], {}, { bearer: token?.token ?? '' });
+    await vi.waitFor(() => expect(commands.started).toHaveLength(1));
+    await apart.redis.stop();
+    const failed = (): boolean => apart.logged.join('').includes('whether a command may go on could not be looked up');
+    await vi.waitFor(() => expect(failed()).toBe(true), { timeout: 15_000 });
+    expect([gateway.jobs, commands.started[0]?.ends]).toEqual([1, 0]);
+    await apart.redis.restart();
+    client.socket.terminate();
+    await apart.close();
+  }, 40_000);
 });

@@ -3,6 +3,7 @@ import type { BoxStore } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
 import type { InstallationId } from '#shared/identity.ts';
 import type { ApiParts } from '../../controller/src/api/api.ts';
+import { fromStore } from '../../controller/src/api/problem-reply.ts';
 import { createPlanner } from '../../controller/src/reconcile/planner.ts';
 import { standIn } from '../../controller/src/reconcile/stand-in.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
@@ -21,7 +22,10 @@ export function onlookingParts(options: {
   const sources = { classes, installation, homesDir: '/homes' };
   const { signal } = new AbortController();
   return {
-    planner: createPlanner({ store, vantage: () => standIn({ runtime, leaderStore, sources }) }),
+    planner: createPlanner({
+      store: { read: (user) => fromStore(store.read(user)), users: () => fromStore(store.users()) },
+      vantage: () => fromStore(standIn({ runtime, leaderStore, sources })),
+    }),
     leader: { leads: () => false, report: () => leaderStore.report() },
     stats: new StatsCollector({ runtime: () => runtime, installation, clock: systemClock, signal }),
   };

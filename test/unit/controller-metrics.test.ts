@@ -65,3 +65,16 @@ test('an amnesty shows while it lasts, and is counted with its cause', async () 
   expect(await value('spoonbox_amnesty')).toBe(0);
   expect(await value('spoonbox_amnesties_total{cause="Redis was restarted"}')).toBe(1);
 });
+
+test('the mode is the one that was read last, and a process that does not lead any more shows none', async () => {
+  const { onEvent, value } = counting();
+  const modes = async (): Promise<number[]> =>
+    await Promise.all(['run', 'drain', 'pause'].map((mode) => value(`spoonbox_reconciler_mode{mode="${mode}"}`)));
+  expect(await modes()).toEqual([0, 0, 0]);
+  onEvent({ type: 'mode-read', mode: 'drain' });
+  expect(await modes()).toEqual([0, 1, 0]);
+  onEvent({ type: 'mode-read', mode: 'run' });
+  expect(await modes()).toEqual([1, 0, 0]);
+  onEvent({ type: 'leading', leads: false });
+  expect(await modes()).toEqual([0, 0, 0]);
+});

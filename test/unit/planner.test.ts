@@ -4,6 +4,7 @@ import { EngineError } from '#shared/faults.ts';
 import { UserName } from '#shared/identity.ts';
 import type { BoxRecord } from '#shared/status.ts';
 import { createPlanner, type Planner } from '../../controller/src/reconcile/planner.ts';
+import type { PacerStats } from '../../controller/src/reconcile/pacer.ts';
 import { standIn } from '../../controller/src/reconcile/stand-in.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { alice, boxClass, containerOf, desiredOf, drainMode, foreignOf, installation } from '../support/box-facts.ts';
@@ -34,8 +35,17 @@ function plannerOf(world: PassWorld): Planner {
   const vantage = async () => ({
     sources: world.sources,
     stateOf: world.reconciler.stateOf.bind(world.reconciler),
+    pacer: world.pacer.stats(),
   });
   return createPlanner({ store, vantage });
+}
+
+/** What a process that does not lead reads of the one that does. */
+function leaderStoreOf({ trusted = true, holder = 'a:1', pacer = null as PacerStats | null } = {}) {
+  const quiet = { waiting: 0, processing: 0, scheduled: 0, longestWaitMs: 0, amnesty: null };
+  const passes = { count: 0, failed: 0, p50Ms: 0, p99Ms: 0 };
+  const loop = pacer && { ...quiet, passes, lastResyncAgoMs: null, lastResyncTookMs: null, pacer };
+  return { trusted: async () => trusted, report: async () => ({ now, holder, lastBeatAt: now, loop }) };
 }
 
 interface Story {
@@ -49,6 +59,8 @@ interface Story {
 
 const box = containerOf();
 const unheld = { leases: [], wantedUntil: now };
+/** A box that was found has been granted its time, which is over. */
+const due = { ...unheld, now: now + 3_600_000 };
 const stories: Readonly<Record<string, Story>> = {
   'nothing is there': {},
   'nothing is there, and the image is absent': { methods: { image: async () => ({ state: 'absent' }) } },
@@ -66,11 +78,12 @@ const stories: Readonly<Record<string, Story>> = {
     passesBefore: 2,
     before: (world) => void Object.assign(world.record, unheld),
   },
+  'it is due': { containers: [box], passesBefore: 2, before: (world) => void Object.assign(world.record, due) },
   'it is due, and the pacer is full': {
     containers: [box],
     passesBefore: 2,
     before: (world) => {
-      Object.assign(world.record, unheld);
+      Object.assign(world.record, due);
       while (world.pacer.tryTake() !== null);
     },
   },
@@ -178,7 +191,7 @@ describe('of everybody', () => {
       read: async (user) => ({ ...record, user, ...(user === alice ? {} : empty) }),
     });
     const sources = { classes: new Map([['default', boxClass]]), installation, homesDir: '/srv/homes' };
-    const vantage = () => standIn({ runtime, leaderStore: { trusted: async () => true }, sources });
+    const vantage = () => standIn({ runtime, leaderStore: leaderStoreOf(), sources });
     return { planner: createPlanner({ store, vantage }), looked };
   }
 
@@ -215,7 +228,7 @@ describe('a process that does not lead answers as a new leader would', () => {
     });
     const sources = { classes: world.classes, installation, homesDir: '/srv/homes' };
     const store = fakePort<BoxStore>({ read: async () => ({ ...world.record, ...unheld }) });
-    const vantage = () => standIn({ runtime, leaderStore: { trusted: async () => trusted }, sources });
+    const vantage = () => standIn({ runtime, leaderStore: leaderStoreOf({ trusted }), sources });
     return await createPlanner({ store, vantage }).plan(alice, signal);
   };
 
@@ -226,13 +239,63 @@ describe('a process that does not lead answers as a new leader would', () => {
   test('an engine that was not reached yet is told as such', async () => {
     const world = new PassWorld();
     const sources = { classes: world.classes, installation, homesDir: '/srv/homes' };
-    const vantage = () => standIn({ runtime: null, leaderStore: { trusted: async () => true }, sources });
+    const vantage = () => standIn({ runtime: null, leaderStore: leaderStoreOf(), sources });
     const store = fakePort<BoxStore>({ read: async () => world.record });
     const plan = await createPlanner({ store, vantage }).plan(alice, signal);
     expect(plan).toMatchObject({
       command: 'none',
       message: expect.stringContaining('has not reached the container engine'),
     });
+  });
+});
+
+describe('of many boxes that nobody needs, no more are stopped than the pacer lets', () => {
+  const users = Array.from({ length: 12 }, (_none, n) => UserName.parse(`u${n + 10}`));
+  const boxes = users.map((user) => containerOf({ user, name: `spoon-box-${user}` }));
+
+  /** All are ready, and idle. */
+  async function planAll(leading: boolean, options: Parameters<typeof leaderStoreOf>[0] = {}, taken = 0) {
+    const runtime = {
+      list: async () => boxes,
+      image: async () => ({ state: 'present', id: imageId }) as const,
+      home: async () => ({ state: 'present', uid: 1000 }) as const,
+    };
+    const world = new PassWorld({ ...engine, ...runtime });
+    world.containers = [box];
+    for (let pass = 0; pass < 2; pass += 1) await world.pass();
+    world.pacer.observe(boxes.length);
+    for (let place = 0; place < taken; place += 1) world.pacer.tryTake();
+    const observe = async (user: UserName) => boxes.filter((one) => one.user === user);
+    const sources = { ...world.sources, runtime: { ...world.sources.runtime, ...runtime, observe } };
+    const store = fakePort<BoxStore>({
+      users: async () => users,
+      read: async (user) => ({ ...world.record, ...due, user }),
+    });
+    const stateOf = world.reconciler.stateOf.bind(world.reconciler);
+    const onlooker = { runtime: fakeRuntime({ ...runtime, observe }), leaderStore: leaderStoreOf(options), sources };
+    const vantage = async () => (leading ? { sources, stateOf, pacer: world.pacer.stats() } : await standIn(onlooker));
+    const plans = await createPlanner({ store, vantage }).planAll(signal);
+    const stopped = plans.filter(({ command }) => command === 'stop').map(({ user }) => user);
+    const others = plans.filter(({ command }) => command !== 'stop');
+    for (const { command, nextLookMs } of others) {
+      expect(command).toBe('none');
+      expect(nextLookMs).toBeLessThanOrEqual(60_000);
+    }
+    expect(plans).toHaveLength(12);
+    return stopped;
+  }
+
+  test('by the leader', async () => {
+    expect(await planAll(true)).toEqual(users.slice(0, 5));
+    expect(await planAll(true, {}, 3)).toEqual(users.slice(0, 2));
+    expect(await planAll(true, {}, 5)).toEqual([]);
+  });
+
+  test('nor by whom a process that does not lead answers for', async () => {
+    const pacer = (lastMinute: number, waitMs: number) => ({ mostPerMinute: 8, lastMinute, waitMs });
+    expect(await planAll(false, { pacer: pacer(2, 0) })).toEqual(users.slice(0, 6));
+    expect(await planAll(false, { pacer: pacer(8, 5_000) })).toEqual([]);
+    expect(await planAll(false, { pacer: pacer(8, 5_000), holder: '' })).toEqual(users.slice(0, 5));
   });
 });
 

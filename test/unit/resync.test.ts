@@ -39,6 +39,8 @@ function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView
   });
   const running: string[] = [];
   const changes: string[] = [];
+  /** as it was told each time */
+  const modes: string[] = [];
   const resync = new Resync({
     runtime: fakeRuntime({
       ensureNetwork: async () => void changes.push('ensureNetwork'),
@@ -62,6 +64,7 @@ function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView
     reconciler,
     queue,
     onRunning: (boxes) => running.push(...boxes.map(({ id }) => id)),
+    onEvent: (event) => void (event.type === 'mode-read' && modes.push(event.mode)),
   });
   const run = resync.run(abort.signal);
   const stop = async (): Promise<void> => {
@@ -70,7 +73,7 @@ function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView
     await queue.close();
     expect(clock.pending).toBe(0);
   };
-  return { resync, clock, seen, passes, pacer, running, changes, stop, lists: () => lists };
+  return { resync, clock, seen, passes, pacer, running, changes, modes, stop, lists: () => lists };
 }
 
 test('everybody who is known here or has a box of ours gets a pass, with one list for all', async () => {
@@ -177,6 +180,7 @@ test('while the reconciler is paused everybody is looked at, and nothing on the 
   world.resync.soon();
   await settled();
   expect(world.changes).toEqual(['ensureNetwork', 'removeLeftHelpers']);
+  expect([...new Set(world.modes)]).toEqual(['pause', 'run']);
   await world.stop();
 });
 

@@ -22,6 +22,8 @@ function worldOf() {
     mostAtOnce: 0,
     containers: [containerOf()] as ContainerView[],
     fails: null as FaultKind | null,
+    /** null = every container's reading */
+    failsOnly: null as string | null,
     startedAtMs: 0,
   };
   const runtime = fakeRuntime({
@@ -35,7 +37,7 @@ function worldOf() {
       world.mostAtOnce = Math.max(world.mostAtOnce, world.atOnce);
       await Promise.resolve();
       world.atOnce -= 1;
-      if (world.fails !== null)
+      if (world.fails !== null && (world.failsOnly ?? id) === id)
         throw new EngineError({ kind: world.fails, operation: 'stats', status: null, message: 'no' });
       const readAtMs = clock.monotonicMs();
       const cpuNs = (readAtMs - world.startedAtMs) * 1e6 * 0.5;
@@ -100,8 +102,19 @@ test('a box that ended since the list is left out; an engine that does not answe
   const { world, collector } = worldOf();
   world.fails = 'conflict';
   expect(await collector.all()).toEqual([]);
-  world.fails = 'timeout';
+  world.fails = 'unreachable';
   await expect(collector.all()).rejects.toThrow('stats: no');
   world.fails = null;
   expect(await collector.all()).toMatchObject([{ user: 'alice' }]);
+});
+
+test.each(['failed', 'timeout'] as const)('one box whose reading ends as %s hides no other', async (kind) => {
+  const { world, collector } = worldOf();
+  world.containers = [containerOf(), containerOf({ id: 'box-2', user: 'bob', name: 'spoon-box-bob' })];
+  world.fails = kind;
+  world.failsOnly = 'box-1';
+  expect(await collector.all()).toMatchObject([{ user: bob }]);
+  await expect(collector.of(alice)).rejects.toThrow('stats: no');
+  world.fails = null;
+  expect(await collector.all()).toMatchObject([{ user: alice }, { user: bob }]);
 });

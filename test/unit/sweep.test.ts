@@ -171,6 +171,25 @@ describe('the sweep', () => {
     expect(ended).toEqual(['s1 in c1', 'record s1']);
   });
 
+  test('ends nothing more from when the reconciler is paused within a round', async () => {
+    gateways = { g1: now - 2 * minute };
+    sessions = Array.from({ length: 10 }, (_none, n) => sessionOf({ id: `s${n}`, containerId: '' }));
+    beforeEnd = () => (mode = pauseMode);
+    await rounds(1);
+    // As many as are ended at once had been asked for.
+    expect(ended.length).toBeLessThanOrEqual(sweepLimits.endsAtOnce);
+    expect(sessions.length).toBeGreaterThanOrEqual(10 - sweepLimits.endsAtOnce);
+  });
+
+  test('ends nothing of what is recorded nowhere from when the reconciler is paused within a round', async () => {
+    marks = { c1: ['sLost', 'sOther'] };
+    sweep.listed([{ user: alice, id: 'c1' }]);
+    await rounds(1);
+    beforeEnd = () => (mode = pauseMode);
+    await rounds(1);
+    expect(ended).toEqual(['sLost in c1', 'record sLost']);
+  });
+
   test('leaves a session that another gateway took over in the moment before', async () => {
     gateways = { g1: now - 2 * minute };
     sessions = [sessionOf()];

@@ -11,10 +11,13 @@ export const drain: Command = {
   help: `Makes no new boxes from now on, on this whole installation. Boxes that run go on and are reaped as usual; who asks
 for one waits, and is told why. \`spoonbox resume\` ends it.
 
+With --pause nothing is begun any more: no box is made, started, stopped, reaped or mended, and no left terminal is ended. What
+was begun before (a stop, a pull) comes to its end.
+
 Usage: spoonbox drain [options]
 
 Options
-  --pause          the reconciler changes nothing at all: nothing is made, reaped or mended
+  --pause          the reconciler begins nothing at all
   --reason TEXT    for those who wait: why
   -y, --yes        do not ask
 
@@ -42,7 +45,7 @@ Examples
     if (!(await mayGoOn(what, values.yes, signal))) return exitCodes.failed;
     const mode: ReconcilerMode = values.pause ? 'pause' : 'drain';
     await client.setMode({ mode, ...(values.reason === undefined ? {} : { reason: values.reason }) }, signal);
-    print(`${what}; boxes that run are not touched`);
+    print(`${what}; boxes that run are not touched, and what was begun before comes to its end`);
     return exitCodes.ok;
   },
 };

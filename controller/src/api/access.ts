@@ -174,7 +174,8 @@ export function callerOf({ caller }: FastifyRequest): Caller {
   return caller;
 }
 
-function roleTooLow({ name, role }: Caller, needs: Role): ProblemError {
-  const detail = `the request was refused because it needs the role ${needs}, and ${name} is ${role}: use a token of role ${needs}`;
+/** `what` it is that needs the role, where not the whole route does. */
+export function roleTooLow({ name, role }: Caller, needs: Role, what = 'it'): ProblemError {
+  const detail = `the request was refused because ${what} needs the role ${needs}, and ${name} is ${role}: use a token of role ${needs}`;
   return new ProblemError('role-too-low', detail, { extras: { needs, has: role } });
 }

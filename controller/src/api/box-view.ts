@@ -25,9 +25,11 @@ export function viewOf(record: BoxRecord, classes: BoxClasses): BoxView {
     why: whyOf(record, idle),
     progress: status?.progress ?? null,
     conditions: status?.conditions ?? [],
-    leases: leases.toSorted((a, b) => a.takenAt - b.takenAt),
+    leases: leases.toSorted((a, b) => a.takenAt - b.takenAt).map(shownLease),
     endedLeases: record.ended.flatMap(endedLease).toSorted((a, b) => b.endedAt - a.endedAt),
-    sessions: record.sessions.toSorted((a, b) => a.startedAt - b.startedAt),
+    sessions: record.sessions
+      .toSorted((a, b) => a.startedAt - b.startedAt)
+      .map(({ tickets: _tickets, ...session }) => session),
     desired: desired === null ? null : desiredView(desired),
     lastReap: status?.lastReap ?? null,
   };
@@ -46,7 +48,12 @@ export function isReady({ status, desired }: BoxRecord): boolean {
   return status.containerGeneration >= Math.max(desired.reapGeneration, desired.recreateGeneration);
 }
 
-function endedLease(lease: Lease): BoxView['endedLeases'] {
+function shownLease({ trace: _trace, ...lease }: Lease): BoxView['leases'][number] {
+  return lease;
+}
+
+function endedLease(stored: Lease): BoxView['endedLeases'] {
+  const lease = shownLease(stored);
   const { endedAt, endReason } = lease;
   return endedAt === undefined || endReason === undefined ? [] : [{ ...lease, endedAt, endReason }];
 }

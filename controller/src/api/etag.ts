@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { BoxView } from '#shared/api-schemas.ts';
 import type { IfGeneration } from '#shared/box-store.ts';
+import type { ModeView } from '#shared/operator-schemas.ts';
 import { ProblemError } from '#shared/problem.ts';
 
 /** A header with more tags than this is refused. */
@@ -34,6 +35,21 @@ export function generationsOf(ifMatch: string | undefined): IfGeneration {
   });
 }
 
+/** The mode's, of all that the reconciler's view shows: it changes with every setting. */
+export function etagOfMode({ since }: ModeView): string {
+  return `"${since}"`;
+}
+
+/** If-Match, as the times at which the mode may have been set; null = whenever. */
+export function modeTimesOf(ifMatch: string | undefined): readonly number[] | null {
+  if (ifMatch === undefined || ifMatch.trim() === '*') return null;
+  return tagsOf('If-Match', ifMatch).map((tag) => {
+    const since = /^"(\d{1,15})"$/.exec(tag)?.[1];
+    if (since === undefined) throw refused('If-Match', `${tag} is no tag of ours`);
+    return Number(since);
+  });
+}
+
 /** Weak ones too: proxies that compress make them of ours. */
 function tagsOf(header: string, text: string): string[] {
   const tags = text.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
@@ -46,6 +62,6 @@ function tagsOf(header: string, text: string): string[] {
 function refused(header: string, why: string): ProblemError {
   return new ProblemError(
     'request-invalid',
-    `refused: ${header}: ${why}. Send the ETag of GET /v1/boxes/{user} as it came, or leave the header out`,
+    `refused: ${header}: ${why}. Send the ETag of the GET as it came, or leave the header out`,
   );
 }

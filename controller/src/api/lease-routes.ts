@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify';
 import {
   LeaseBody,
   LeaseParams,
@@ -9,9 +10,10 @@ import {
   WaitQuery,
 } from '#shared/api-schemas.ts';
 import type { TakeRefusal } from '#shared/box-store.ts';
-import { refusedTtl } from '#shared/lease.ts';
+import { type LeaseKind, refusedTtl } from '#shared/lease.ts';
 import { ProblemError } from '#shared/problem.ts';
-import { callerOf } from './access.ts';
+import { mayDo } from '#shared/token-check.ts';
+import { callerOf, roleTooLow } from './access.ts';
 import type { Api } from './api.ts';
 import { isReady, viewOf } from './box-view.ts';
 import { fromStore } from './problem-reply.ts';
@@ -47,6 +49,7 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone,
     async (request, reply) => {
       const { user, id } = request.params;
       const { kind, holder, ttlMs, class: className } = request.body;
+      refuseKind(request, kind);
       const wrongTtl = refusedTtl(kind, ttlMs);
       if (wrongTtl !== null) throw new ProblemError('ttl-refused', `the lease was refused: ${wrongTtl}`);
       if (className !== undefined && !classes.has(className)) {
@@ -90,7 +93,11 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone,
     async (request) => {
       const { user, id } = request.params;
       const { ttlMs } = request.body;
-      if (ttlMs !== undefined) await checkRenewedTtl(ttlMs, request.params);
+      const kind = ttlMs !== undefined || !isAdmin(request) ? await kindOf(request.params) : null;
+      if (kind !== null) refuseKind(request, kind);
+      // The bounds depend on the kind.
+      const wrongTtl = ttlMs !== undefined && kind !== null ? refusedTtl(kind, ttlMs) : null;
+      if (wrongTtl !== null) throw new ProblemError('ttl-refused', `the renewal was refused: ${wrongTtl}`);
       const renewal = await fromStore(store.renew(user, id, ttlMs ?? null, noActivity));
       if (!renewal.ok) throw leaseGone(id, renewal);
       return { expiresAt: renewal.expiresAt, now: renewal.now };
@@ -111,19 +118,28 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone,
     },
     async (request) => {
       const { user, id } = request.params;
+      const kind = isAdmin(request) ? null : await kindOf(request.params);
+      if (kind !== null) refuseKind(request, kind);
       const released = await fromStore(store.release(user, id, callerOf(request).name));
       if (released === null) throw leaseGone(id, { refused: 'lease-unknown' });
       return { released };
     },
   );
 
-  /** The bounds depend on the kind, which only the lease itself tells; a lease that is gone is told as such by the renewal. */
-  async function checkRenewedTtl(ttlMs: number, { user, id }: LeaseParams): Promise<void> {
+  /** Only the lease itself tells it; null = it is gone, which the store's own answer is about. */
+  async function kindOf({ user, id }: LeaseParams): Promise<LeaseKind | null> {
     const { leases } = await fromStore(store.read(user));
-    const kind = leases.find((lease) => lease.id === id)?.kind;
-    const wrong = kind && refusedTtl(kind, ttlMs);
-    if (wrong) throw new ProblemError('ttl-refused', `the renewal was refused: ${wrong}`);
+    return leases.find((lease) => lease.id === id)?.kind ?? null;
   }
+}
+
+function isAdmin(request: FastifyRequest): boolean {
+  return mayDo(callerOf(request).role, 'admin');
+}
+
+/** Work holds boxes by jobs. A pin is an operator's, and a terminal's lease is its gateway's. */
+function refuseKind(request: FastifyRequest, kind: LeaseKind): void {
+  if (kind !== 'job' && !isAdmin(request)) throw roleTooLow(callerOf(request), 'admin', `a ${kind} lease`);
 }
 
 function takeRefused(refused: TakeRefusal, detail: string, user: string, id: string): ProblemError {

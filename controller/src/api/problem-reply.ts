@@ -21,8 +21,8 @@ const ofFastify: Record<string, { code: ProblemCode; detail: string }> = {
 /** The one place where an error becomes an answer. No stack and no text of an unexpected error ever leaves it. */
 export function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const known = error instanceof ProblemError ? error : translated(error);
-  // `not-ready` is an answer, not a failure: whoever asks asks often.
-  if (known.problem.status >= 500 && known.problem.code !== 'not-ready') {
+  // `not-ready` is an answer, not a failure: whoever asks asks often. Nor is it one that somebody went before the answer.
+  if (known.problem.status >= 500 && known.problem.code !== 'not-ready' && !reply.raw.destroyed) {
     const path = request.routeOptions.url ?? 'unknown route';
     log.warn({ error: known.cause ?? known, method: request.method, route: path }, known.message);
   }

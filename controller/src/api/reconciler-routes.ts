@@ -1,9 +1,12 @@
+import type { FastifyReply } from 'fastify';
 import { BoxParams, NoQuery } from '#shared/api-schemas.ts';
-import { ModeBody, PlanList, PlanView, ReconcilerView } from '#shared/operator-schemas.ts';
+import { ModeBody, type ModeView, PlanList, PlanView, ReconcilerView } from '#shared/operator-schemas.ts';
 import { ProblemError } from '#shared/problem.ts';
+import { utcTime } from '#shared/human-time.ts';
 import type { LeaderReport } from '../store/leader-store.ts';
 import { callerOf } from './access.ts';
 import type { Api } from './api.ts';
+import { etagOfMode, modeTimesOf } from './etag.ts';
 import { fromStore } from './problem-reply.ts';
 
 /** Who leads, as this process sees it. */
@@ -25,7 +28,7 @@ export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: 
         response: { 200: ReconcilerView },
       },
     },
-    view,
+    async (_request, reply) => tagged(reply, await view()),
   );
 
   app.put(
@@ -36,12 +39,18 @@ export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: 
         summary: 'Run, drain (no new boxes) or pause (nothing is changed)',
         querystring: NoQuery,
         body: ModeBody,
+        requestHeaders: {
+          'if-match': 'the ETag of the reconciler that was read: refused with 412 where its mode was set by now',
+        },
         response: { 200: ReconcilerView },
+        problems: ['precondition-failed'],
       },
     },
-    async (request) => {
-      await fromStore(store.setMode(request.body, callerOf(request).name));
-      return await view();
+    async (request, reply) => {
+      const ifSince = modeTimesOf(request.headers['if-match']);
+      const { set, mode, now } = await fromStore(store.setMode(request.body, callerOf(request).name, ifSince));
+      if (!set) throw modeChanged(request.body.mode, mode, now);
+      return tagged(reply, await view());
     },
   );
 
@@ -55,7 +64,7 @@ export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: 
         response: { 200: PlanList },
       },
     },
-    async (_request, reply) => ({ items: await fromStore(planner.planAll(untilGone(reply))) }),
+    async (_request, reply) => ({ items: await planner.planAll(untilGone(reply)) }),
   );
 
   app.get(
@@ -72,7 +81,7 @@ export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: 
     },
     async (request, reply) => {
       const { user } = request.params;
-      const plan = await fromStore(planner.plan(user, untilGone(reply)));
+      const plan = await planner.plan(user, untilGone(reply));
       if (plan !== null) return plan;
       throw new ProblemError('box-unknown', `nothing is known of ${user}, and nothing would be done: check the name`);
     },
@@ -83,4 +92,17 @@ export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: 
     const { holder, lastBeatAt, loop } = report;
     return { now, mode, leader: { holder, isThis: leader.leads(), lastBeatAt }, loop };
   }
+}
+
+function tagged(reply: FastifyReply, view: ReconcilerView): ReconcilerView {
+  reply.header('etag', etagOfMode(view.mode));
+  return view;
+}
+
+function modeChanged(asked: string, { mode, by, since }: ModeView, now: number): ProblemError {
+  const who = by === '' ? 'nobody has set it' : `${by} set it at ${utcTime(since, now)}`;
+  return new ProblemError(
+    'precondition-failed',
+    `${asked} was refused because the mode is not the one of If-Match: it is ${mode}, ${who}. Look again, and decide anew`,
+  );
 }

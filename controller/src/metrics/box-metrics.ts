@@ -21,7 +21,7 @@ export function createBoxMetrics(registry: Registry): (event: LoopEvent) => void
   });
   const ready = new Histogram({
     name: 'spoonbox_box_ready_seconds',
-    help: 'From the lease that asked for a box, or the loss of one that was held, to its readiness.',
+    help: 'From the lease that asked for a box, or the loss of one that was held, to its readiness. It holds the time of a drain or pause in between.',
     ...{ registers, buckets: longSeconds },
   });
   const reaps = new Counter({
@@ -35,7 +35,7 @@ export function createBoxMetrics(registry: Registry): (event: LoopEvent) => void
   });
   const stale = new Counter({
     name: 'spoonbox_commits_refused_total',
-    help: 'Commits that were refused: another pass or another leader was first.',
+    help: 'Commits that were refused: another pass, another leader or a new mode of the reconciler was first.',
     ...{ labelNames: ['why'] as const, registers },
   });
   const paced = new Counter({

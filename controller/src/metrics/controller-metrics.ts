@@ -2,6 +2,7 @@ import { Gauge, Histogram, type Registry } from 'prom-client';
 import { createRegistry, shortSeconds } from '#shared/metrics.ts';
 import type { OnLoopEvent } from '../loop-events.ts';
 import { createBoxMetrics } from './box-metrics.ts';
+import { createModeMetrics } from './mode-metrics.ts';
 import { createQueueMetrics } from './queue-metrics.ts';
 
 export interface ControllerMetrics {
@@ -16,6 +17,7 @@ export function createControllerMetrics(options: { readonly workers: number }): 
   const registers = [registry];
   const queue = createQueueMetrics(registry, () => options.workers);
   const boxes = createBoxMetrics(registry);
+  const mode = createModeMetrics(registry);
 
   const leads = new Gauge({
     name: 'leader_election_master_status',
@@ -45,7 +47,11 @@ export function createControllerMetrics(options: { readonly workers: number }): 
           return;
         case 'leading':
           leads.set({ name }, event.leads ? 1 : 0);
+          if (!event.leads) mode(null);
           boxes(event);
+          return;
+        case 'mode-read':
+          mode(event.mode);
           return;
         default:
           boxes(event);

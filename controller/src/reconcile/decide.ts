@@ -36,7 +36,11 @@ async function decideOnce(
   state: PassState,
   signal: AbortSignal,
 ): Promise<Decision> {
-  const facts = await gatherFacts(sources, record, state, signal);
+  return decideOn(record, await gatherFacts(sources, record, state, signal));
+}
+
+/** What follows from these facts: asks nobody. */
+export function decideOn(record: BoxRecord, facts: Facts): Decision {
   const plan = planNext(record.status, facts);
   const body = statusBodyOf(plan, facts, record.status);
   return {
@@ -45,6 +49,11 @@ async function decideOnce(
     body,
     isNothing: plan.command.type === 'none' && isUnchanged(record.status, plan, facts, body),
   };
+}
+
+/** It begins a reap for which the pacer has to give a place; one that was begun has had its own. */
+export function isIdleReap({ status }: BoxRecord, { plan: { command } }: Decision): boolean {
+  return 'cause' in command && command.cause === 'idle' && status?.phase !== 'reaping';
 }
 
 function isUnchanged(status: BoxStatus | null, plan: Plan, facts: Facts, body: StatusBody): boolean {

@@ -1,8 +1,18 @@
 import type { Clock } from '#shared/clock.ts';
 
-const windowMs = 60_000;
+export const windowMs = 60_000;
 const leastPerWindow = 5;
 const shareOfRunning = 0.2;
+
+export interface PacerStats {
+  readonly mostPerMinute: number;
+  readonly lastMinute: number;
+  /** until the next idle reap may be committed; 0 = now */
+  readonly waitMs: number;
+}
+
+/** Of a leader that began now, and has not looked at everything yet. */
+export const untouchedPacer: PacerStats = { mostPerMinute: leastPerWindow, lastMinute: 0, waitMs: 0 };
 
 /**
  * Holds back a wave of idle reaps: if many boxes look idle at once, it is likelier that we are wrong than that everybody
@@ -30,7 +40,7 @@ export class Pacer {
     return oldest === undefined ? 0 : Math.max(1, oldest + windowMs - now);
   }
 
-  stats(): { mostPerMinute: number; lastMinute: number; waitMs: number } {
+  stats(): PacerStats {
     const waitMs = this.waitMs();
     return { mostPerMinute: this.allowed(), lastMinute: this.taken.length, waitMs };
   }

@@ -7,9 +7,10 @@ import { commandWords } from '../box/command-words.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { containersByUser } from '../source/by-user.ts';
 import { eachAtOnce } from '../sweep/each.ts';
-import { type Decision, decide } from './decide.ts';
+import { type Decision, decide, decideOn, isIdleReap } from './decide.ts';
 import { endsLater } from './executor.ts';
 import type { PassState, Sources } from './gather.ts';
+import { type PacerStats, windowMs } from './pacer.ts';
 
 /** Users who are looked at at once, each with a read of Redis and a look at the engine. */
 const plansAtOnce = 8;
@@ -18,6 +19,14 @@ const plansAtOnce = 8;
 export interface Vantage {
   readonly sources: Sources;
   readonly stateOf: (user: UserName, listed: readonly ContainerView[] | null) => PassState;
+  /** of idle reaps: a pass asks only for itself, and many together may not begin more than it lets */
+  readonly pacer: PacerStats;
+}
+
+/** What is planned for a user, and on what it stands. */
+interface Planned {
+  readonly record: BoxRecord;
+  readonly decision: Decision;
 }
 
 /** What the next pass would do. Asking reads, and changes nothing: not the box, not its status, not what passes know. */
@@ -35,20 +44,22 @@ export function createPlanner(options: {
 }): Planner {
   const { store } = options;
 
-  async function view(
+  /** null where nothing is known of this user and nothing of theirs is there */
+  async function look(
     { sources, stateOf }: Vantage,
     user: UserName,
     listed: readonly ContainerView[] | null,
     signal: AbortSignal,
-  ): Promise<PlanView | null> {
+  ): Promise<Planned | null> {
     const record = await store.read(user);
     const decision = await decide(onlyLooking(sources), record, stateOf(user, listed), signal);
-    return isNobody(record, decision) ? null : planView(record, decision);
+    return isNobody(record, decision) ? null : { record, decision };
   }
 
   return {
     async plan(user, signal) {
-      return await view(await options.vantage(), user, null, signal);
+      const planned = await look(await options.vantage(), user, null, signal);
+      return planned === null ? null : planView(planned);
     },
     async planAll(signal) {
       const vantage = await options.vantage();
@@ -58,15 +69,28 @@ export function createPlanner(options: {
       const { installation } = vantage.sources;
       const byUser = seen instanceof EngineError ? null : containersByUser(seen, known, installation);
       const users = [...new Set([...known, ...(byUser?.keys() ?? [])])];
-      const plans: PlanView[] = [];
+      const planned: Planned[] = [];
       await eachAtOnce(users, plansAtOnce, async (user) => {
         signal.throwIfAborted();
-        const plan = await view(from, user, byUser === null ? null : (byUser.get(user) ?? []), signal);
-        if (plan !== null) plans.push(plan);
+        const one = await look(from, user, byUser === null ? null : (byUser.get(user) ?? []), signal);
+        if (one !== null) planned.push(one);
       });
-      return plans.sort((a, b) => (a.user < b.user ? -1 : 1));
+      planned.sort((a, b) => (a.record.user < b.record.user ? -1 : 1));
+      return paced(planned, vantage.pacer).map(planView);
     },
   };
+}
+
+/** Each for itself may be reaped; together, only so many as places are free. Who of them gets one is not known before: the first by name, here. */
+function paced(planned: readonly Planned[], { mostPerMinute, lastMinute }: PacerStats): Planned[] {
+  let free = mostPerMinute - lastMinute;
+  return planned.map((one) => {
+    const { record, decision } = one;
+    if (!isIdleReap(record, decision)) return one;
+    free -= 1;
+    if (free >= 0) return one;
+    return { record, decision: decideOn(record, { ...decision.facts, pacedUntil: record.now + windowMs }) };
+  });
 }
 
 /** Whoever waits for a pull is told its progress; who merely asks is not one of them. */
@@ -92,16 +116,17 @@ async function listOf({ runtime }: Sources, signal: AbortSignal): Promise<Contai
 }
 
 /** An engine that did not answer the list is not asked once more for everybody: that could take minutes. */
-function withoutEngine({ sources, stateOf }: Vantage, error: EngineError): Vantage {
+function withoutEngine(vantage: Vantage, error: EngineError): Vantage {
+  const { sources } = vantage;
   const runtime = { ...sources.runtime, observe: () => Promise.reject(error) };
-  return { sources: { ...sources, runtime }, stateOf };
+  return { ...vantage, sources: { ...sources, runtime } };
 }
 
 function isNobody({ desired, status, leases }: BoxRecord, { facts }: Decision): boolean {
   return desired === null && status === null && leases.length === 0 && facts.ownership.box === null;
 }
 
-function planView({ user, now, status }: BoxRecord, { facts, plan, body }: Decision): PlanView {
+function planView({ record: { user, now, status }, decision: { facts, plan, body } }: Planned): PlanView {
   const { command, phase, step, rule, requeueAfterMs } = plan;
   return {
     user,

@@ -2,22 +2,29 @@ import { EngineError } from '#shared/faults.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import type { LeaderStore } from '../store/leader-store.ts';
 import type { Sources } from './gather.ts';
+import { untouchedPacer } from './pacer.ts';
 import type { Vantage } from './planner.ts';
 
 /**
  * What a leader that began at this moment would stand on: no work of its own under way, nothing remembered of commands, and time
- * to grant where Redis is not trusted. A process that does not lead answers from here what a pass would do.
+ * to grant where Redis is not trusted; but of idle reaps no more than the one that leads may begin. A process that does not lead
+ * answers from here what a pass would do.
  */
 export async function standIn(options: {
   /** null = the engine was not reached yet, since this process started */
   runtime: BoxRuntime | null;
-  leaderStore: Pick<LeaderStore, 'trusted'>;
+  leaderStore: Pick<LeaderStore, 'trusted' | 'report'>;
   sources: Omit<Sources, 'runtime' | 'operations'>;
 }): Promise<Vantage> {
-  const amnesty = (await options.leaderStore.trusted()) ? null : untrusted;
+  const { leaderStore } = options;
+  const [isTrusted, { holder, loop }] = await Promise.all([leaderStore.trusted(), leaderStore.report()]);
+  const amnesty = isTrusted ? null : untrusted;
+  // What a leader that is gone has reaped, nobody remembers.
+  const pacer = holder === '' || loop === null ? untouchedPacer : loop.pacer;
   return {
     sources: { ...options.sources, runtime: options.runtime ?? unreachedEngine, operations: noOperations },
-    stateOf: (_user, listed) => ({ listed, thorough: false, last: null, amnesty, pacedMs: 0 }),
+    stateOf: (_user, listed) => ({ listed, thorough: false, last: null, amnesty, pacedMs: pacer.waitMs }),
+    pacer,
   };
 }
 

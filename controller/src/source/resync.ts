@@ -166,6 +166,7 @@ export class Resync {
       this.log[mode.by === repairer ? 'warn' : 'info']({ ...mode }, "the reconciler's mode was set");
     }
     this.toldMode = mode;
+    this.onEvent({ type: 'mode-read', mode: mode.mode });
     return mode.mode;
   }
 

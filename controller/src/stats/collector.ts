@@ -57,12 +57,15 @@ export class StatsCollector {
     this.#signal = options.signal;
   }
 
-  /** Of every box that runs, by name. Rejects with an EngineError where the engine does not answer. */
+  /**
+   * Of every box that runs, by name; one that cannot be read is left out, and the next question asks for it again. Rejects with
+   * an EngineError where the engine does not answer at all.
+   */
   async all(): Promise<BoxStats[]> {
     const boxes = [...(await this.#boxes()).values()];
     const found: BoxStats[] = [];
     await eachAtOnce(boxes, statsLimits.readsAtOnce, async (box) => {
-      const stats = await this.#sample(box);
+      const stats = await this.#sample(box).catch(nothingOfOne);
       if (stats !== null) found.push(stats);
     });
     return found.sort((a, b) => (a.user < b.user ? -1 : 1));
@@ -130,6 +133,13 @@ export class StatsCollector {
       throw error;
     }
   }
+}
+
+/** The engine failed for this box alone, or was too slow with it. */
+function nothingOfOne(error: unknown): null {
+  const kind = error instanceof EngineError ? error.fault.kind : null;
+  if (kind === 'failed' || kind === 'timeout') return null;
+  throw error;
 }
 
 function statsOf(

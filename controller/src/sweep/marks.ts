@@ -31,7 +31,7 @@ export const markLimits = {
 } as const;
 
 interface MarksOptions {
-  readonly store: Pick<BoxStore, 'read' | 'sweepSession' | 'endSession'>;
+  readonly store: Pick<BoxStore, 'mode' | 'read' | 'sweepSession' | 'endSession'>;
   readonly runtime: Pick<BoxRuntime, 'sessionMarks' | 'endSession'>;
   readonly clock: Clock;
   readonly log: Logger;

@@ -8,6 +8,7 @@ import type { ConnectRate } from '../connect-rate.ts';
 import { Ending, endedBy } from '../ending.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { upgrade } from '../upgrade.ts';
+import { endRevoked } from './end-revoked.ts';
 import { type JobDeps, runJob } from './job.ts';
 import { JobSocket } from './job-socket.ts';
 import { type JobPlace, Jobs } from './jobs.ts';
@@ -70,7 +71,11 @@ export function createJobServer(deps: JobServerDeps): JobServer {
       }
     }
     const of = { ...asked, user: who.user, directory: who.directory, attach };
-    if (client !== null) await runJob(deps, of, client, place);
+    if (client === null) return;
+    const { apiToken } = who;
+    const stopLooking = apiToken === null ? null : endRevoked(deps, deps.secrets.apiTokens, apiToken, place);
+    await runJob(deps, of, client, place);
+    stopLooking?.();
   }
 
   function turnAway(socket: Duplex, refusal: Refusal): void {

@@ -2,7 +2,7 @@ import { idOfApiToken } from '#shared/api-token.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { verifyTerminalToken } from '#shared/terminal-token.ts';
-import { type Checked, mayDo, type TokenCheck } from '#shared/token-check.ts';
+import { type Checked, internalBearer, mayDo, type TokenCheck } from '#shared/token-check.ts';
 import { storeIsSilent } from '../ending.ts';
 import type { Refusal } from '../refusal.ts';
 import type { JobRequest } from './request.ts';
@@ -20,6 +20,8 @@ export interface Who {
   readonly directory: string | null;
   /** to be spent before anything is done; null: not a token that is used once */
   readonly jti: string | null;
+  /** the token of the API, which may be revoked while the command runs; null: none that can be */
+  readonly apiToken: string | null;
 }
 
 /** Looks at the token of a request, and changes nothing. Throws an Ending where Redis has to be asked and does not answer. */
@@ -36,7 +38,8 @@ export async function whoAsks(secrets: JobSecrets, asked: JobRequest, log: Logge
     const { name, role } = ofApi.bearer;
     if (!mayDo(role, 'jobs')) return { code: 'role-too-low', detail: `it needs the role jobs, and ${name} is ${role}` };
     if (asked.user === null) return { code: 'user-missing', detail: 'say in whose box: user=' };
-    return { user: asked.user, directory: asked.directory, jti: null };
+    const apiToken = ofApi.bearer === internalBearer ? null : credential.text;
+    return { user: asked.user, directory: asked.directory, jti: null, apiToken };
   }
   if (ofApi && idOfApiToken(credential.text) !== null) {
     if (ofApi.refused === 'token-expired')
@@ -54,7 +57,7 @@ export async function whoAsks(secrets: JobSecrets, asked: JobRequest, log: Logge
   if (asked.user !== null && asked.user !== user) {
     return { code: 'token-of-other', detail: `the token is for ${user}, and the command for ${asked.user}` };
   }
-  return { user, directory: asked.directory ?? directory ?? null, jti };
+  return { user, directory: asked.directory ?? directory ?? null, jti, apiToken: null };
 }
 
 async function check(tokens: TokenCheck, text: string, log: Logger): Promise<Checked> {

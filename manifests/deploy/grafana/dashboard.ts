@@ -67,6 +67,10 @@ export const rows: readonly Row[] = [
         queries: one('sum(workqueue_depth{name="boxes"})'),
       },
       {
+        ...{ title: 'Drained, paused', reads: '0, or 1 while an operator holds the reconciler.', unit: 'short' },
+        ...{ kind: 'stat', queries: one('max by (mode) (spoonbox_reconciler_mode{mode=~"drain|pause"})', '{{mode}}') },
+      },
+      {
         ...{ title: 'Amnesty', reads: '1 while Redis is not trusted and boxes are granted time.', unit: 'short' },
         ...{ kind: 'stat', queries: one('max(spoonbox_amnesty)') },
       },
@@ -241,7 +245,7 @@ export const rows: readonly Row[] = [
 ];
 
 const columns = 24;
-const statWidth = 4;
+const statWidth = 3;
 const statHeight = 4;
 const panelWidth = 8;
 const panelHeight = 8;
