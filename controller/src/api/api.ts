@@ -45,6 +45,8 @@ import { jsonSerializer, type ZodTypes, zodCompiler } from './zod-compiler.ts';
 const bodyLimitBytes = 64 * 1024;
 /** A request must have come whole by then; how long its answer may take is another matter. */
 const requestWithinMs = 30_000;
+/** When the API ends, answers that are under way have this long; then their connections are cut, and so are those without a request. */
+const closeWithinMs = 2_000;
 /** Longer path parts are no user name and no lease id, but are told so. */
 const maxParamLength = 1_024;
 /** Asked all the time: no log line is worth it. */
@@ -97,7 +99,7 @@ export interface RunningApi {
   readonly routes: readonly ApiRoute[];
   /** Answers with the address, `http://127.0.0.1:3922`; port 0 takes a free one. */
   listen(bind: string, port: number): Promise<string>;
-  /** Ends watches with a last event and waits with an answer, then the server. */
+  /** Ends watches with a last event and waits with an answer, then the server. Nobody can hold it up for more than some seconds. */
   close(): Promise<void>;
   /** The OpenAPI document of all its routes. */
   openApi(): object;
@@ -124,6 +126,8 @@ export function createApi(parts: ApiParts): RunningApi {
     requestTimeout: requestWithinMs,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
+    // What comes while it ends is answered as ever, and by problems of ours.
+    return503OnClosing: false,
     // Addresses, and the host that a browser knows, are as a proxy on this machine tells them.
     trustProxy: 'loopback',
     routerOptions: { maxParamLength },
@@ -189,7 +193,8 @@ export function createApi(parts: ApiParts): RunningApi {
     async close() {
       ending.abort(new Error('the API ends'));
       await watches.endAll();
-      await app.close();
+      const cancelCut = clock.after(closeWithinMs, () => app.server.closeAllConnections());
+      await app.close().finally(cancelCut);
       await changes.stop();
     },
   };

@@ -13,6 +13,7 @@ import { startWatch } from './watch.ts';
 
 /** More open watches than this are refused: each costs a socket and what waits for it. */
 const maxWatches = 1_000;
+const shuttingDown = 'this controller ends: watch again at another, or in a moment';
 
 export interface Watches {
   readonly count: number;
@@ -20,7 +21,7 @@ export interface Watches {
   open(reply: FastifyReply, user: UserName | null, lastId: string | null): undefined;
   /** Answers with a stream of what happens. */
   openHistory(reply: FastifyReply, user: UserName | null, start: HistoryStart): undefined;
-  /** Ends all of them with a last event. */
+  /** Ends all of them with a last event; who wants to watch from now on is refused. */
   endAll(): Promise<void>;
 }
 
@@ -37,8 +38,10 @@ export function createWatches(parts: WatchesParts): Watches {
   const { store, feed, changes, clock, limits, log } = parts;
   const watches = new Set<Watch>();
   const history = createHistory(store);
+  let ending = false;
 
   function take(reply: FastifyReply, start: (on: WatchParts) => Watch): undefined {
+    if (ending) throw new ProblemError('shutting-down', shuttingDown);
     if (watches.size >= maxWatches) {
       throw new ProblemError('too-many-watches', `${maxWatches} watches are open, which is the most: end one first`);
     }
@@ -56,9 +59,9 @@ export function createWatches(parts: WatchesParts): Watches {
     openHistory: (reply, user, start) =>
       take(reply, (on) => startHistoryWatch({ ...on, store, history, changes }, user, start)),
     async endAll() {
+      ending = true;
       const open = [...watches];
-      for (const watch of open)
-        watch.end('shutting-down', 'this controller ends: watch again at another, or in a moment');
+      for (const watch of open) watch.end('shutting-down', shuttingDown);
       await Promise.all(open.map((watch) => watch.closed));
       feed.end();
     },
