@@ -27,7 +27,7 @@ import { endRevoked } from './end-revoked.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addLoginRoutes } from './login-routes.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../metrics/controller-metrics.ts';
-import { addMetricsRoutes } from './metrics-routes.ts';
+import { addMetricsRoutes, countRequests } from './metrics-routes.ts';
 import { addRequestTraces } from './request-traces.ts';
 import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
@@ -153,12 +153,14 @@ export function createApi(parts: ApiParts): RunningApi {
   });
   addRequestLog(app, log);
   if (parts.onAnswer) addAnswerCheck(app, parts.onAnswer);
+  // Before access is checked, so that what is refused there is counted and traced too.
+  const metrics = parts.metrics ?? createControllerMetrics({ workers: 0 });
+  countRequests({ app, metrics, watches });
+  const traceOf = addRequestTraces(app, parts.tracing);
   const access = addAccess(app, { ...parts, ...parts.config });
   endRevoked(app, access, clock, log);
   const openApi = () => openApiOf(routes, access.isOpen);
 
-  const traceOf = addRequestTraces(app, parts.tracing);
-  const metrics = parts.metrics ?? createControllerMetrics({ workers: 0 });
   const api: Api = { ...parts, app, access, changes, watches, untilGone, metrics, traceOf };
   addMetricsRoutes(api);
   addLeaseRoutes(api);
