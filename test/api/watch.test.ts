@@ -62,6 +62,27 @@ test('a change costs one read however many watch, and none once they have gone',
   expect(reads.count).toBe(idle);
 });
 
+test('watches that come while the full state is read share the next read of it', async () => {
+  const here = await createApiWorld();
+  world = here;
+  for (const user of ['ann', 'bob', 'cy']) await here.ask('PUT', `/v1/boxes/${user}/leases/j1`, { body: job });
+  const read = here.store.read;
+  const { promise: allAreThere, resolve: letRead } = Promise.withResolvers<void>();
+  here.store.read = async (user) => {
+    await allAreThere;
+    return await read(user);
+  };
+  const before = here.reads.count;
+  const first = await watch(here, '/v1/boxes?watch=1');
+  const others = await Promise.all(Array.from({ length: 20 }, () => watch(here, '/v1/boxes?watch=1')));
+  letRead();
+  for (const one of [first, ...others]) {
+    await one.until('synced');
+    expect(one.told().toSorted()).toEqual(['box ann', 'box bob', 'box cy', 'full', 'synced']);
+  }
+  expect(here.reads.count - before).toBe(2 * 3);
+});
+
 test('a watch of a user who is not known yet begins with that', async () => {
   world = await createApiWorld();
   const new_ = await watch(world, '/v1/boxes/newcomer?watch=1');

@@ -8,8 +8,12 @@ import { createChangeLog } from './change-log.ts';
 import type { Changes } from './changes.ts';
 import { sseWithoutId } from './event-stream.ts';
 import { inParallel } from './in-parallel.ts';
+import { createJoinRounds } from './join-rounds.ts';
 
-/** What one read of one user told, as it goes over the wire after its id. */
+/**
+ * What the newest read of one user told, as it goes over the wire after its id. One for all watchers, who may take it late: a
+ * newer read replaces what it holds.
+ */
 export interface Frame {
   readonly text: string;
   /** rises with every read that this process begins: a frame never follows a newer one of the same user */
@@ -49,6 +53,7 @@ const rememberMs = 600_000;
  * - nothing is read while nobody watches; who changed is noted all the same, for `rememberMs`
  * - a change gets its order when its frame is pushed to all who watch, or when nobody does: whoever has had all frames up
  *   to an order has missed nothing before it
+ * - what waits for slow watchers is one text of each user and the bytes of its last change, however many of them there are
  * - a failed read is not lost: the subscription's own gap (Redis came back) reads everything again
  */
 export interface BoxFeed {
@@ -62,16 +67,21 @@ export interface BoxFeed {
 }
 
 export function createBoxFeed(
-  store: BoxStore,
+  store: Pick<BoxStore, 'read' | 'users'>,
   classes: BoxClasses,
-  changes: Changes,
+  changes: Pick<Changes, 'listen'>,
   clock: Clock,
   log: Logger,
 ): BoxFeed {
   const watchers = new Set<Watcher>();
   const reading = new Map<UserName, { again: boolean }>();
   /** users that watchers were told of: after a gap, those that are gone must be told too */
-  const told = new Set<UserName>();
+  const told = new Map<UserName, { text: string; read: number }>();
+  const rounds = createJoinRounds({
+    users: () => store.users(),
+    frameOf,
+    stillWatches: (watcher) => watchers.has(watcher),
+  });
   const noted = createChangeLog();
   let reads = 0;
   let stopListening: (() => void) | null = null;
@@ -81,12 +91,20 @@ export function createBoxFeed(
     reads += 1;
     const read = reads;
     const record = await store.read(user);
-    if (isUnknown(record)) {
-      told.delete(user);
-      return { read, text: sseWithoutId('removed', { user }) };
-    }
-    told.add(user);
-    return { read, text: sseWithoutId('box', viewOf(record, classes)) };
+    const frame = told.get(user) ?? { text: '', read: 0 };
+    // A later one was faster.
+    if (frame.read > read) return frame;
+    const isGone = isUnknown(record);
+    frame.read = read;
+    frame.text = isGone ? sseWithoutId('removed', { user }) : sseWithoutId('box', viewOf(record, classes));
+    if (isGone) told.delete(user);
+    else told.set(user, frame);
+    return frame;
+  }
+
+  /** One box is read for itself, and waits for no round of all of them. */
+  async function tell(watcher: Watcher, user: UserName): Promise<void> {
+    watcher.push(user, await frameOf(user));
   }
 
   function wanted(user: UserName): Watcher[] {
@@ -106,7 +124,7 @@ export function createBoxFeed(
         state.again = false;
         const frame = await frameOf(user);
         const id = noted.idOf(noted.note(user));
-        const change = { ...frame, id, bytes: Buffer.from(`id: ${id}\n${frame.text}`) };
+        const change = { read: frame.read, text: frame.text, id, bytes: Buffer.from(`id: ${id}\n${frame.text}`) };
         for (const watcher of wanted(user)) watcher.push(user, change);
       }
       if (state.again) noted.note(user);
@@ -122,7 +140,7 @@ export function createBoxFeed(
     noted.forget();
     if (watchers.size === 0) return;
     try {
-      const users = new Set([...(await store.users()), ...told]);
+      const users = new Set([...(await store.users()), ...told.keys()]);
       await inParallel([...users], readAndPush);
     } catch (error) {
       noted.forget();
@@ -150,13 +168,10 @@ export function createBoxFeed(
       watchers.add(watcher);
       listen();
       const changed = lastId === null ? null : noted.since(lastId);
-      const tellAll = async (users: readonly UserName[]): Promise<void> => {
-        const wantedOnes = watcher.user === null ? users : [watcher.user].filter((user) => users.includes(user));
-        await inParallel(wantedOnes, async (user) => watcher.push(user, await frameOf(user)));
-      };
-      if (changed !== null) return { from: lastId, told: tellAll(changed) };
-      const full = watcher.user === null ? store.users() : Promise.resolve([watcher.user]);
-      return { from: null, told: full.then(tellAll) };
+      const from = changed === null ? null : lastId;
+      const { user } = watcher;
+      if (user === null) return { from, told: rounds.join(watcher, changed && new Set(changed)) };
+      return { from, told: changed?.includes(user) === false ? Promise.resolve() : tell(watcher, user) };
     },
     leave(watcher) {
       if (!watchers.delete(watcher) || watchers.size > 0) return;
