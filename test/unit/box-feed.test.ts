@@ -91,3 +91,84 @@ test('what waits for slow watchers is held once, however they came', async () =>
   expect(other).toBe(one);
   expect(third).toBe(one);
 });
+
+test('a renewal that nobody tells is told when the time that watchers know has passed', async () => {
+  world = new FeedWorld(60_000);
+  await world.join();
+  world.expiresAt += 40_000;
+  await world.clock.advance(61_000);
+  expect(world.pushed).toHaveLength(2);
+  expect(world.pushed[1]?.text).toContain(`"expiresAt":${world.expiresAt}`);
+  await world.clock.advance(30_000);
+  expect(world.reads, 'one read each time').toBe(2);
+});
+
+test('a lease that runs out is told as gone, and then nothing is left to look for', async () => {
+  world = new FeedWorld(60_000);
+  await world.join();
+  await world.clock.advance(61_000);
+  expect(world.pushed.at(-1)?.text).toContain('"leases":[]');
+  expect(world.clock.pending).toBe(0);
+});
+
+test('a time that is far away is waited for without looking', async () => {
+  const daysMs = 30 * 24 * 3_600_000;
+  world = new FeedWorld(daysMs);
+  await world.join();
+  expect(world.clock.nextInMs).toBeLessThan(2 ** 31);
+  await world.clock.advance(daysMs - 1_000);
+  expect(world.reads).toBe(1);
+  await world.clock.advance(2_000);
+  expect(world.pushed.at(-1)?.text).toContain('"leases":[]');
+});
+
+test('nothing is read for a time that passes while nobody watches, but who comes back is told', async () => {
+  world = new FeedWorld(60_000);
+  const leave = await world.join();
+  const lastId = world.feed.id();
+  leave();
+  await world.clock.advance(61_000);
+  expect(world.reads).toBe(1);
+  const again = world.feed.join({ user: null, push: (_user, frame) => void world.pushed.push(frame) }, lastId);
+  await again.told;
+  expect(again.from).toBe(lastId);
+  expect(world.pushed.at(-1)?.text).toContain('"leases":[]');
+});
+
+test.each([
+  ['of one box', alice],
+  ['of all', null],
+])('a read %s that failed is done again until it succeeds, though nothing changes any more', async (_what, user) => {
+  world = new FeedWorld();
+  await world.join();
+  world.fails = true;
+  world.expiresAt += 5_000;
+  await world.changed(user);
+  await world.clock.advance(5_000);
+  expect(world.pushed).toHaveLength(1);
+  world.fails = false;
+  await world.clock.advance(2_000);
+  expect(world.pushed).toHaveLength(2);
+  expect(world.pushed[1]?.text).toContain(`"expiresAt":${world.expiresAt}`);
+});
+
+test('a read that failed gives no order: whoever goes on from a later change is told of it', async () => {
+  world = new FeedWorld();
+  await world.join();
+  world.fails = true;
+  await world.changed();
+  const lastId = world.feed.id();
+  world.fails = false;
+  await world.clock.advance(2_000);
+  const told: Frame[] = [];
+  await world.feed.join({ user: null, push: (_user, frame) => void told.push(frame) }, lastId).told;
+  expect(told).toHaveLength(1);
+});
+
+test('a read that outlasts the feed leaves no timer behind', async () => {
+  world = new FeedWorld(60_000);
+  const joined = world.join();
+  world.feed.end();
+  await joined;
+  expect(world.clock.pending).toBe(0);
+});

@@ -1,3 +1,4 @@
+import type { BoxView } from '#shared/api-schemas.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { BoxClasses } from '#shared/box-class.ts';
 import type { Clock } from '#shared/clock.ts';
@@ -9,6 +10,7 @@ import type { Changes } from './changes.ts';
 import { sseWithoutId } from './event-stream.ts';
 import { inParallel } from './in-parallel.ts';
 import { createJoinRounds } from './join-rounds.ts';
+import { createSecondLooks } from './second-looks.ts';
 
 /**
  * What the newest read of one user told, as it goes over the wire after its id. One for all watchers, who may take it late: a
@@ -44,6 +46,8 @@ export interface Joining {
 
 /** Who changed is noted for this long after the last watcher has left, so that one that comes back missed nothing. */
 const rememberMs = 600_000;
+/** What could not be read is read again after this long. */
+const retryMs = 1_000;
 
 /**
  * Turns changes into frames for all watchers: a change costs one read, however many watch.
@@ -54,7 +58,9 @@ const rememberMs = 600_000;
  * - a change gets its order when its frame is pushed to all who watch, or when nobody does: whoever has had all frames up
  *   to an order has missed nothing before it
  * - what waits for slow watchers is one text of each user and the bytes of its last change, however many of them there are
- * - a failed read is not lost: the subscription's own gap (Redis came back) reads everything again
+ * - nobody says that a lease was renewed or has run out: a box that was told is looked at again when the first of the times in it
+ *   has passed, and so no time that a watcher knows has passed for long
+ * - a failed read is not lost: it is done again a moment later
  */
 export interface BoxFeed {
   /** Pushes what changed after `lastId`, or else the whole present state, to this watcher; and every change from now on. */
@@ -86,6 +92,8 @@ export function createBoxFeed(
   let reads = 0;
   let stopListening: (() => void) | null = null;
   let cancelForgetting = (): void => {};
+  let cancelRetry = (): void => {};
+  const looks = createSecondLooks(clock, (users) => void inParallel(users, readAndPush));
 
   async function frameOf(user: UserName): Promise<Frame> {
     reads += 1;
@@ -96,10 +104,22 @@ export function createBoxFeed(
     if (frame.read > read) return frame;
     const isGone = isUnknown(record);
     frame.read = read;
-    frame.text = isGone ? sseWithoutId('removed', { user }) : sseWithoutId('box', viewOf(record, classes));
-    if (isGone) told.delete(user);
-    else told.set(user, frame);
+    if (isGone) {
+      frame.text = sseWithoutId('removed', { user });
+      told.delete(user);
+      lookAgain(user, Number.POSITIVE_INFINITY);
+    } else {
+      const view = viewOf(record, classes);
+      frame.text = sseWithoutId('box', view);
+      told.set(user, frame);
+      lookAgain(user, firstTimeIn(view) - view.now);
+    }
     return frame;
+  }
+
+  /** A read may outlast the feed. */
+  function lookAgain(user: UserName, inMs: number): void {
+    if (stopListening) looks.set(user, inMs);
   }
 
   /** One box is read for itself, and waits for no round of all of them. */
@@ -129,8 +149,8 @@ export function createBoxFeed(
       }
       if (state.again) noted.note(user);
     } catch (error) {
-      noted.note(user);
-      log.debug({ error, user }, 'a watched box could not be read; it is read again once Redis answers');
+      lookAgain(user, retryMs);
+      log.debug({ error, user }, 'a watched box could not be read; it is read again in a moment');
     } finally {
       reading.delete(user);
     }
@@ -144,7 +164,9 @@ export function createBoxFeed(
       await inParallel([...users], readAndPush);
     } catch (error) {
       noted.forget();
-      log.debug({ error }, 'the full state could not be read; the next gap tries again');
+      cancelRetry();
+      if (stopListening) cancelRetry = clock.after(retryMs, () => void readAgain());
+      log.debug({ error }, 'the full state could not be read; it is read again in a moment');
     }
   }
 
@@ -158,6 +180,8 @@ export function createBoxFeed(
 
   function stop(): void {
     cancelForgetting();
+    cancelRetry();
+    looks.stop();
     stopListening?.();
     stopListening = null;
     told.clear();
@@ -180,4 +204,10 @@ export function createBoxFeed(
     id: () => noted.idOf(),
     end: stop,
   };
+}
+
+/** The first moment at which something in it is over (Redis TIME, ms); infinite where nothing is. */
+function firstTimeIn({ now, until, leases }: BoxView): number {
+  const times = [until ?? 0, ...leases.map(({ expiresAt }) => expiresAt)];
+  return Math.min(...times.filter((at) => at > now));
 }
