@@ -27,6 +27,7 @@ import { endRevoked } from './end-revoked.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addLoginRoutes } from './login-routes.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../metrics/controller-metrics.ts';
+import { answerMalformed, refuseWithoutHost, watchForMalformed } from './malformed.ts';
 import { addMetricsRoutes, countRequests } from './metrics-routes.ts';
 import { addRequestTraces } from './request-traces.ts';
 import { addOtherRoutes } from './other-routes.ts';
@@ -131,6 +132,8 @@ export function createApi(parts: ApiParts): RunningApi {
     // Addresses, and the host that a browser knows, are as a proxy on this machine tells them.
     trustProxy: 'loopback',
     routerOptions: { maxParamLength },
+    http: { requireHostHeader: false },
+    clientErrorHandler: answerMalformed,
     frameworkErrors: (error, request, reply) => answerProblem(error, request, reply, log),
   }).withTypeProvider<ZodTypes>();
   const ending = new AbortController();
@@ -157,6 +160,8 @@ export function createApi(parts: ApiParts): RunningApi {
   const metrics = parts.metrics ?? createControllerMetrics({ workers: 0 });
   countRequests({ app, metrics, watches });
   const traceOf = addRequestTraces(app, parts.tracing);
+  watchForMalformed(app.server);
+  app.addHook('onRequest', refuseWithoutHost);
   const access = addAccess(app, { ...parts, ...parts.config });
   endRevoked(app, access, clock, log);
   const openApi = () => openApiOf(routes, access.isOpen);
