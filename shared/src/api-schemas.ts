@@ -88,7 +88,11 @@ export const DesiredView = z.object({
   deletedAt: z.number().nullable(),
 });
 
-export const EndedLease = Lease.extend({ endedAt: z.number(), endReason: LeaseEndReason });
+/** Which trace took it is its holder's own affair. */
+export const LeaseView = Lease.omit({ trace: true });
+/** Without what lets sockets in again. */
+export const SessionView = Session.omit({ tickets: true });
+export const EndedLease = LeaseView.extend({ endedAt: z.number(), endReason: LeaseEndReason });
 
 /** Everything that is known of one user's box at one moment. All times are Redis TIME in ms. */
 export const BoxView = z.object({
@@ -110,10 +114,10 @@ export const BoxView = z.object({
   progress: PullProgress.nullable(),
   conditions: z.array(Condition),
   /** live ones */
-  leases: z.array(Lease),
+  leases: z.array(LeaseView),
   /** those that ended in the last 10 minutes, with the reason; the newest first */
   endedLeases: z.array(EndedLease),
-  sessions: z.array(Session),
+  sessions: z.array(SessionView),
   desired: DesiredView.nullable(),
   lastReap: LastReap.nullable(),
 });

@@ -47,8 +47,7 @@ export const sessions: Kind = {
             cells: [user, id, mode, relativeTime(startedAt, now), attached],
             wide: [persist, record, printable(gateway)],
           },
-          // Hashes of tickets are of no use to anybody.
-          value: { ...session, tickets: undefined },
+          value: session,
         };
       }),
     );

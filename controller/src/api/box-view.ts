@@ -1,6 +1,6 @@
 import type { BoxView } from '#shared/api-schemas.ts';
 import type { BoxClasses } from '#shared/box-class.ts';
-import type { Desired, Lease } from '#shared/lease.ts';
+import type { Desired, Lease, Session } from '#shared/lease.ts';
 import { type BoxRecord, isUsable } from '#shared/status.ts';
 import { waitOf, whyOf } from './why.ts';
 
@@ -25,9 +25,9 @@ export function viewOf(record: BoxRecord, classes: BoxClasses): BoxView {
     why: whyOf(record, idle),
     progress: status?.progress ?? null,
     conditions: status?.conditions ?? [],
-    leases: leases.toSorted((a, b) => a.takenAt - b.takenAt),
+    leases: leases.map(leaseView).toSorted((a, b) => a.takenAt - b.takenAt),
     endedLeases: record.ended.flatMap(endedLease).toSorted((a, b) => b.endedAt - a.endedAt),
-    sessions: record.sessions.toSorted((a, b) => a.startedAt - b.startedAt),
+    sessions: record.sessions.map(sessionView).toSorted((a, b) => a.startedAt - b.startedAt),
     desired: desired === null ? null : desiredView(desired),
     lastReap: status?.lastReap ?? null,
   };
@@ -48,7 +48,15 @@ export function isReady({ status, desired }: BoxRecord): boolean {
 
 function endedLease(lease: Lease): BoxView['endedLeases'] {
   const { endedAt, endReason } = lease;
-  return endedAt === undefined || endReason === undefined ? [] : [{ ...lease, endedAt, endReason }];
+  return endedAt === undefined || endReason === undefined ? [] : [{ ...leaseView(lease), endedAt, endReason }];
+}
+
+function leaseView({ trace: _, ...lease }: Lease): BoxView['leases'][number] {
+  return lease;
+}
+
+function sessionView({ tickets: _, ...session }: Session): BoxView['sessions'][number] {
+  return session;
 }
 
 function desiredView(desired: Desired): BoxView['desired'] {
