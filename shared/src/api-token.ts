@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import type { TokenId } from './operator-schemas.ts';
 import type { z } from 'zod';
 
@@ -28,7 +28,7 @@ export function newSecret(): string {
 
 /** SHA-256, in hexadecimal. */
 export function hashOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex');
+  return hash('sha256', secret, 'hex');
 }
 
 /** In the same time whatever the difference; hashes have one length, which tells nothing about what they are of. */

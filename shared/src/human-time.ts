@@ -25,10 +25,10 @@ export function humanDuration(ms: number): string {
 
 /** `12:03:10 UTC`, with the date where it is not today's. */
 export function utcTime(atMs: number, now: number): string {
-  const [date, time] = isoTime(atMs).split('T');
-  const [today] = isoTime(now).split('T');
-  const clock = `${time?.slice(0, 8)} UTC`;
-  return date === today ? clock : `${date} ${clock}`;
+  const at = shownTime(atMs);
+  const iso = new Date(at).toISOString();
+  const clock = `${iso.slice(11, 19)} UTC`;
+  return dayOf(at) === dayOf(shownTime(now)) ? clock : `${iso.slice(0, 10)} ${clock}`;
 }
 
 /** `in 4 min`, `now`, `2 h ago`. */
@@ -39,6 +39,11 @@ export function relativeTime(atMs: number, now: number): string {
 }
 
 /** A damaged record may hold a time that no date can show: it is shown as the nearest one that can be. */
-function isoTime(atMs: number): string {
-  return new Date(Math.min(Math.max(atMs, 0), latestDateMs)).toISOString();
+function shownTime(atMs: number): number {
+  return Math.min(Math.max(atMs, 0), latestDateMs);
+}
+
+/** Days of UTC since 1970. */
+function dayOf(atMs: number): number {
+  return Math.floor(atMs / 86_400_000);
 }

@@ -42,6 +42,8 @@ export const problems = {
   'shutting-down': { status: 503, title: 'The controller is shutting down' },
   'watch-too-slow': { status: 503, title: 'The watch was read too slowly' },
   'too-many-watches': { status: 429, title: 'Too many watches are open' },
+  'headers-too-large': { status: 431, title: 'The headers are too large' },
+  'request-too-slow': { status: 408, title: 'The request did not come whole in time' },
   'request-refused': { status: 400, title: 'The request is refused' },
   internal: { status: 500, title: 'A defect of Spoonbox' },
 } as const satisfies Record<string, { status: number; title: string }>;

@@ -242,3 +242,30 @@ test('routes and methods that do not exist are a 404 with a code', async () => {
     expect([answer.status, codeOf(answer)]).toEqual([404, 'route-unknown']);
   }
 });
+
+test('neither the tickets of a session nor the trace of a lease is told, wherever a box is', async () => {
+  const eve = UserName.parse('eve');
+  const trace = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+  for (const id of ['kept', 'ended']) {
+    const taken = { user: eve, id: LeaseId.parse(id), kind: 'job', holder: 'agent-7', ttlMs: 60_000 } as const;
+    await world.store.take({ ...taken, class: null, trace });
+  }
+  await world.store.release(eve, LeaseId.parse('ended'), 'test');
+  const run = { gateway: 'g1', containerId: 'c1', execId: 'e1', mode: 'rw', startedAt: 1, persist: 'tmux' };
+  const tickets = [{ hash: 'hash-of-a-ticket', mode: 'rw', name: 'eve' }];
+  await world.store.claimSession(Session.parse({ id: 's', user: eve, ...run, tickets }), true, 'a terminal');
+  const stored = await world.store.read(eve);
+  expect([stored.sessions[0]?.tickets, stored.leases[0]?.trace, stored.ended[0]?.trace]).toEqual([
+    tickets,
+    trace,
+    trace,
+  ]);
+
+  const told = await view('eve');
+  expect([told.sessions, told.leases, told.endedLeases].map(({ length }) => length)).toEqual([1, 1, 1]);
+  for (const path of ['/v1/boxes', '/v1/boxes/eve']) {
+    const { text } = await world.ask('GET', path);
+    expect(text).not.toContain('hash-of-a-ticket');
+    expect(text).not.toContain(trace);
+  }
+});

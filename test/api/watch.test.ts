@@ -1,7 +1,8 @@
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { z } from 'zod';
 import { type ApiWorld, createApiWorld, token, until } from './api-world.ts';
-import { boxes, watch } from './watching.ts';
+import { boxes, watch, type Watching } from './watching.ts';
 
 let world: ApiWorld | null = null;
 afterEach(async () => {
@@ -60,6 +61,27 @@ test('a change costs one read however many watch, and none once they have gone',
   await commit('ann', { phase: 'ready', containerId: 'c2' });
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(reads.count).toBe(idle);
+});
+
+test('watches that come while the full state is read share the next read of it', async () => {
+  const here = await createApiWorld();
+  world = here;
+  for (const user of ['ann', 'bob', 'cy']) await here.ask('PUT', `/v1/boxes/${user}/leases/j1`, { body: job });
+  const read = here.store.read;
+  const { promise: allAreThere, resolve: letRead } = Promise.withResolvers<void>();
+  here.store.read = async (user) => {
+    await allAreThere;
+    return await read(user);
+  };
+  const before = here.reads.count;
+  const first = await watch(here, '/v1/boxes?watch=1');
+  const others = await Promise.all(Array.from({ length: 20 }, () => watch(here, '/v1/boxes?watch=1')));
+  letRead();
+  for (const one of [first, ...others]) {
+    await one.until('synced');
+    expect(one.told().toSorted()).toEqual(['box ann', 'box bob', 'box cy', 'full', 'synced']);
+  }
+  expect(here.reads.count - before).toBe(2 * 3);
 });
 
 test('a watch of a user who is not known yet begins with that', async () => {
@@ -147,4 +169,26 @@ test('a watch is refused what is not a watch', async () => {
   for (const query of ['watch=0', 'watch=yes', 'watch=1&watch=1', 'follow=1']) {
     expect((await world.ask('GET', `/v1/boxes?${query}`)).status).toBe(400);
   }
+});
+
+test('one caller may have so many watches, and does not take them from another', async () => {
+  const here = await createApiWorld();
+  world = here;
+  const made = await here.ask('POST', '/v1/tokens', { body: { name: 'other', role: 'viewer' } });
+  const other = { authorization: `Bearer ${z.object({ token: z.string() }).parse(made.json).token}` };
+  const path = '/v1/boxes/ann?watch=1';
+  const open: Watching[] = [];
+  for (let n = 0; n < 250; n += 1) open.push(await watch(here, path));
+  const refused = await here.ask('GET', path);
+  expect([refused.status, refused.json]).toMatchObject([429, { code: 'too-many-watches' }]);
+  const others = await fetch(here.url + path, { headers: other });
+  expect(others.status).toBe(200);
+  await others.body?.cancel();
+  await open.pop()?.end();
+  await until(async () => {
+    const next = await fetch(here.url + path, { headers: { authorization: `Bearer ${token}` } });
+    await next.body?.cancel();
+    return next.status === 200;
+  }, 'there is place for one more');
+  for (const one of open) await one.end();
 });

@@ -27,7 +27,8 @@ import { endRevoked } from './end-revoked.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addLoginRoutes } from './login-routes.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../metrics/controller-metrics.ts';
-import { addMetricsRoutes } from './metrics-routes.ts';
+import { answerMalformed, refuseWithoutHost, watchForMalformed } from './malformed.ts';
+import { addMetricsRoutes, countRequests } from './metrics-routes.ts';
 import { addRequestTraces } from './request-traces.ts';
 import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
@@ -45,6 +46,8 @@ import { jsonSerializer, type ZodTypes, zodCompiler } from './zod-compiler.ts';
 const bodyLimitBytes = 64 * 1024;
 /** A request must have come whole by then; how long its answer may take is another matter. */
 const requestWithinMs = 30_000;
+/** When the API ends, answers that are under way have this long; then their connections are cut, and so are those without a request. */
+const closeWithinMs = 2_000;
 /** Longer path parts are no user name and no lease id, but are told so. */
 const maxParamLength = 1_024;
 /** Asked all the time: no log line is worth it. */
@@ -97,7 +100,7 @@ export interface RunningApi {
   readonly routes: readonly ApiRoute[];
   /** Answers with the address, `http://127.0.0.1:3922`; port 0 takes a free one. */
   listen(bind: string, port: number): Promise<string>;
-  /** Ends watches with a last event and waits with an answer, then the server. */
+  /** Ends watches with a last event and waits with an answer, then the server. Nobody can hold it up for more than some seconds. */
   close(): Promise<void>;
   /** The OpenAPI document of all its routes. */
   openApi(): object;
@@ -124,9 +127,13 @@ export function createApi(parts: ApiParts): RunningApi {
     requestTimeout: requestWithinMs,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
+    // What comes while it ends is answered as ever, and by problems of ours.
+    return503OnClosing: false,
     // Addresses, and the host that a browser knows, are as a proxy on this machine tells them.
     trustProxy: 'loopback',
     routerOptions: { maxParamLength },
+    http: { requireHostHeader: false },
+    clientErrorHandler: answerMalformed,
     frameworkErrors: (error, request, reply) => answerProblem(error, request, reply, log),
   }).withTypeProvider<ZodTypes>();
   const ending = new AbortController();
@@ -149,12 +156,16 @@ export function createApi(parts: ApiParts): RunningApi {
   });
   addRequestLog(app, log);
   if (parts.onAnswer) addAnswerCheck(app, parts.onAnswer);
+  // Before access is checked, so that what is refused there is counted and traced too.
+  const metrics = parts.metrics ?? createControllerMetrics({ workers: 0 });
+  countRequests({ app, metrics, watches });
+  const traceOf = addRequestTraces(app, parts.tracing);
+  watchForMalformed(app.server);
+  app.addHook('onRequest', refuseWithoutHost);
   const access = addAccess(app, { ...parts, ...parts.config });
   endRevoked(app, access, clock, log);
   const openApi = () => openApiOf(routes, access.isOpen);
 
-  const traceOf = addRequestTraces(app, parts.tracing);
-  const metrics = parts.metrics ?? createControllerMetrics({ workers: 0 });
   const api: Api = { ...parts, app, access, changes, watches, untilGone, metrics, traceOf };
   addMetricsRoutes(api);
   addLeaseRoutes(api);
@@ -189,7 +200,8 @@ export function createApi(parts: ApiParts): RunningApi {
     async close() {
       ending.abort(new Error('the API ends'));
       await watches.endAll();
-      await app.close();
+      const cancelCut = clock.after(closeWithinMs, () => app.server.closeAllConnections());
+      await app.close().finally(cancelCut);
       await changes.stop();
     },
   };

@@ -1,3 +1,4 @@
+import type { BoxView } from '#shared/api-schemas.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { BoxClasses } from '#shared/box-class.ts';
 import type { Clock } from '#shared/clock.ts';
@@ -8,8 +9,13 @@ import { createChangeLog } from './change-log.ts';
 import type { Changes } from './changes.ts';
 import { sseWithoutId } from './event-stream.ts';
 import { inParallel } from './in-parallel.ts';
+import { createJoinRounds } from './join-rounds.ts';
+import { createSecondLooks } from './second-looks.ts';
 
-/** What one read of one user told, as it goes over the wire after its id. */
+/**
+ * What the newest read of one user told, as it goes over the wire after its id. One for all watchers, who may take it late: a
+ * newer read replaces what it holds.
+ */
 export interface Frame {
   readonly text: string;
   /** rises with every read that this process begins: a frame never follows a newer one of the same user */
@@ -40,6 +46,8 @@ export interface Joining {
 
 /** Who changed is noted for this long after the last watcher has left, so that one that comes back missed nothing. */
 const rememberMs = 600_000;
+/** What could not be read is read again after this long. */
+const retryMs = 1_000;
 
 /**
  * Turns changes into frames for all watchers: a change costs one read, however many watch.
@@ -49,7 +57,10 @@ const rememberMs = 600_000;
  * - nothing is read while nobody watches; who changed is noted all the same, for `rememberMs`
  * - a change gets its order when its frame is pushed to all who watch, or when nobody does: whoever has had all frames up
  *   to an order has missed nothing before it
- * - a failed read is not lost: the subscription's own gap (Redis came back) reads everything again
+ * - what waits for slow watchers is one text of each user and the bytes of its last change, however many of them there are
+ * - nobody says that a lease was renewed or has run out: a box that was told is looked at again when the first of the times in it
+ *   has passed, and so no time that a watcher knows has passed for long
+ * - a failed read is not lost: it is done again a moment later
  */
 export interface BoxFeed {
   /** Pushes what changed after `lastId`, or else the whole present state, to this watcher; and every change from now on. */
@@ -62,31 +73,58 @@ export interface BoxFeed {
 }
 
 export function createBoxFeed(
-  store: BoxStore,
+  store: Pick<BoxStore, 'read' | 'users'>,
   classes: BoxClasses,
-  changes: Changes,
+  changes: Pick<Changes, 'listen'>,
   clock: Clock,
   log: Logger,
 ): BoxFeed {
   const watchers = new Set<Watcher>();
   const reading = new Map<UserName, { again: boolean }>();
   /** users that watchers were told of: after a gap, those that are gone must be told too */
-  const told = new Set<UserName>();
+  const told = new Map<UserName, { text: string; read: number }>();
+  const rounds = createJoinRounds({
+    users: () => store.users(),
+    frameOf,
+    stillWatches: (watcher) => watchers.has(watcher),
+  });
   const noted = createChangeLog();
   let reads = 0;
   let stopListening: (() => void) | null = null;
   let cancelForgetting = (): void => {};
+  let cancelRetry = (): void => {};
+  const looks = createSecondLooks(clock, (users) => void inParallel(users, readAndPush));
 
   async function frameOf(user: UserName): Promise<Frame> {
     reads += 1;
     const read = reads;
     const record = await store.read(user);
-    if (isUnknown(record)) {
+    const frame = told.get(user) ?? { text: '', read: 0 };
+    // A later one was faster.
+    if (frame.read > read) return frame;
+    const isGone = isUnknown(record);
+    frame.read = read;
+    if (isGone) {
+      frame.text = sseWithoutId('removed', { user });
       told.delete(user);
-      return { read, text: sseWithoutId('removed', { user }) };
+      lookAgain(user, Number.POSITIVE_INFINITY);
+    } else {
+      const view = viewOf(record, classes);
+      frame.text = sseWithoutId('box', view);
+      told.set(user, frame);
+      lookAgain(user, firstTimeIn(view) - view.now);
     }
-    told.add(user);
-    return { read, text: sseWithoutId('box', viewOf(record, classes)) };
+    return frame;
+  }
+
+  /** A read may outlast the feed. */
+  function lookAgain(user: UserName, inMs: number): void {
+    if (stopListening) looks.set(user, inMs);
+  }
+
+  /** One box is read for itself, and waits for no round of all of them. */
+  async function tell(watcher: Watcher, user: UserName): Promise<void> {
+    watcher.push(user, await frameOf(user));
   }
 
   function wanted(user: UserName): Watcher[] {
@@ -106,13 +144,13 @@ export function createBoxFeed(
         state.again = false;
         const frame = await frameOf(user);
         const id = noted.idOf(noted.note(user));
-        const change = { ...frame, id, bytes: Buffer.from(`id: ${id}\n${frame.text}`) };
+        const change = { read: frame.read, text: frame.text, id, bytes: Buffer.from(`id: ${id}\n${frame.text}`) };
         for (const watcher of wanted(user)) watcher.push(user, change);
       }
       if (state.again) noted.note(user);
     } catch (error) {
-      noted.note(user);
-      log.debug({ error, user }, 'a watched box could not be read; it is read again once Redis answers');
+      lookAgain(user, retryMs);
+      log.debug({ error, user }, 'a watched box could not be read; it is read again in a moment');
     } finally {
       reading.delete(user);
     }
@@ -122,11 +160,13 @@ export function createBoxFeed(
     noted.forget();
     if (watchers.size === 0) return;
     try {
-      const users = new Set([...(await store.users()), ...told]);
+      const users = new Set([...(await store.users()), ...told.keys()]);
       await inParallel([...users], readAndPush);
     } catch (error) {
       noted.forget();
-      log.debug({ error }, 'the full state could not be read; the next gap tries again');
+      cancelRetry();
+      if (stopListening) cancelRetry = clock.after(retryMs, () => void readAgain());
+      log.debug({ error }, 'the full state could not be read; it is read again in a moment');
     }
   }
 
@@ -140,6 +180,8 @@ export function createBoxFeed(
 
   function stop(): void {
     cancelForgetting();
+    cancelRetry();
+    looks.stop();
     stopListening?.();
     stopListening = null;
     told.clear();
@@ -150,13 +192,10 @@ export function createBoxFeed(
       watchers.add(watcher);
       listen();
       const changed = lastId === null ? null : noted.since(lastId);
-      const tellAll = async (users: readonly UserName[]): Promise<void> => {
-        const wantedOnes = watcher.user === null ? users : [watcher.user].filter((user) => users.includes(user));
-        await inParallel(wantedOnes, async (user) => watcher.push(user, await frameOf(user)));
-      };
-      if (changed !== null) return { from: lastId, told: tellAll(changed) };
-      const full = watcher.user === null ? store.users() : Promise.resolve([watcher.user]);
-      return { from: null, told: full.then(tellAll) };
+      const from = changed === null ? null : lastId;
+      const { user } = watcher;
+      if (user === null) return { from, told: rounds.join(watcher, changed && new Set(changed)) };
+      return { from, told: changed?.includes(user) === false ? Promise.resolve() : tell(watcher, user) };
     },
     leave(watcher) {
       if (!watchers.delete(watcher) || watchers.size > 0) return;
@@ -165,4 +204,10 @@ export function createBoxFeed(
     id: () => noted.idOf(),
     end: stop,
   };
+}
+
+/** The first moment at which something in it is over (Redis TIME, ms); infinite where nothing is. */
+function firstTimeIn({ now, until, leases }: BoxView): number {
+  const times = [until ?? 0, ...leases.map(({ expiresAt }) => expiresAt)];
+  return Math.min(...times.filter((at) => at > now));
 }

@@ -43,7 +43,7 @@ export function addBoxRoutes({ app, store, classes, watches }: Api): void {
         requestHeaders: lastEventIdOf.header,
         response: { 200: BoxList },
         events: watched,
-        problems: ['selector-invalid', 'continue-invalid', 'too-many-watches'],
+        problems: ['selector-invalid', 'continue-invalid', 'too-many-watches', 'shutting-down'],
       },
     },
     async (request, reply) => {
@@ -73,7 +73,7 @@ export function addBoxRoutes({ app, store, classes, watches }: Api): void {
         },
         response: { 200: BoxView, 304: z.undefined() },
         events: watched,
-        problems: ['box-unknown', 'too-many-watches'],
+        problems: ['box-unknown', 'too-many-watches', 'shutting-down'],
       },
     },
     async (request, reply) => {

@@ -1,6 +1,6 @@
 import type { BoxView } from '#shared/api-schemas.ts';
 import type { BoxClasses } from '#shared/box-class.ts';
-import type { Desired, Lease } from '#shared/lease.ts';
+import type { Desired, Lease, Session } from '#shared/lease.ts';
 import { type BoxRecord, isUsable } from '#shared/status.ts';
 import { waitOf, whyOf } from './why.ts';
 
@@ -25,11 +25,9 @@ export function viewOf(record: BoxRecord, classes: BoxClasses): BoxView {
     why: whyOf(record, idle),
     progress: status?.progress ?? null,
     conditions: status?.conditions ?? [],
-    leases: leases.toSorted((a, b) => a.takenAt - b.takenAt).map(shownLease),
+    leases: leases.map(leaseView).toSorted((a, b) => a.takenAt - b.takenAt),
     endedLeases: record.ended.flatMap(endedLease).toSorted((a, b) => b.endedAt - a.endedAt),
-    sessions: record.sessions
-      .toSorted((a, b) => a.startedAt - b.startedAt)
-      .map(({ tickets: _tickets, ...session }) => session),
+    sessions: record.sessions.map(sessionView).toSorted((a, b) => a.startedAt - b.startedAt),
     desired: desired === null ? null : desiredView(desired),
     lastReap: status?.lastReap ?? null,
   };
@@ -48,14 +46,17 @@ export function isReady({ status, desired }: BoxRecord): boolean {
   return status.containerGeneration >= Math.max(desired.reapGeneration, desired.recreateGeneration);
 }
 
-function shownLease({ trace: _trace, ...lease }: Lease): BoxView['leases'][number] {
+function endedLease(lease: Lease): BoxView['endedLeases'] {
+  const { endedAt, endReason } = lease;
+  return endedAt === undefined || endReason === undefined ? [] : [{ ...leaseView(lease), endedAt, endReason }];
+}
+
+function leaseView({ trace: _, ...lease }: Lease): BoxView['leases'][number] {
   return lease;
 }
 
-function endedLease(stored: Lease): BoxView['endedLeases'] {
-  const lease = shownLease(stored);
-  const { endedAt, endReason } = lease;
-  return endedAt === undefined || endReason === undefined ? [] : [{ ...lease, endedAt, endReason }];
+function sessionView({ tickets: _, ...session }: Session): BoxView['sessions'][number] {
+  return session;
 }
 
 function desiredView(desired: Desired): BoxView['desired'] {

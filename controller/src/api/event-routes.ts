@@ -29,7 +29,7 @@ export function addEventRoutes({ app, store, watches }: Api): void {
         requestHeaders: lastEventIdOf.header,
         response: { 200: EventList },
         events: watched,
-        problems: ['too-many-watches'],
+        problems: ['too-many-watches', 'shutting-down'],
       },
     },
     async (request, reply) => {
@@ -51,7 +51,7 @@ export function addEventRoutes({ app, store, watches }: Api): void {
         requestHeaders: lastEventIdOf.header,
         response: { 200: EventList },
         events: watched,
-        problems: ['box-unknown', 'too-many-watches'],
+        problems: ['box-unknown', 'too-many-watches', 'shutting-down'],
       },
     },
     async (request, reply) => {

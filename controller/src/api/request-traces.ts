@@ -5,7 +5,10 @@ import type { Api } from './api.ts';
 /** Asked all the time, and part of nobody's work. */
 const untraced: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
-/** A span of each request, part of its caller's trace. Answers what a route hands on: null where nobody traces. */
+/**
+ * A span of each request, part of its caller's trace: to be added before whatever may refuse one. Answers what a route hands on:
+ * null where nobody traces.
+ */
 export function addRequestTraces(app: Api['app'], tracing: Tracing = noTracing): Api['traceOf'] {
   const spans = new WeakMap<FastifyRequest['raw'], Span>();
   if (tracing.isOn) {
