@@ -65,6 +65,8 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   readonly help: string;
+  /** What of the arguments is its own, where some are another program's; else all before the first `--`. */
+  ownPart?(args: readonly string[]): readonly string[];
   /** Answers with the exit code. */
   run(args: readonly string[], signal: AbortSignal): Promise<number>;
 }

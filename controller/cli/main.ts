@@ -25,7 +25,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     const meant = nearest === null ? '' : `, did you mean ${nearest}?`;
     throw new CliError(`there is no command ${name}${meant}; see \`spoonbox --help\``, exitCodes.usage);
   }
-  const ownPart = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
+  const ownPart = command.ownPart?.(rest) ?? (rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest);
   if (ownPart.includes('--help') || ownPart.includes('-h')) {
     print(command.help);
     return exitCodes.ok;

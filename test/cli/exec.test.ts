@@ -72,6 +72,23 @@ test('everything after the user is the command, as it is', async () => {
   expect(asked.at(-1)?.get('stdin')).toBe('false');
 });
 
+test('an option for help is the command’s where the command is', async () => {
+  answer = 'echo the words';
+  for (const command of [
+    ['du', '-h'],
+    ['grep', '--help', '--', '-h'],
+  ]) {
+    expect(await exec('alice', ...command)).toEqual({ code: 4, out: command.join('|'), err: '' });
+  }
+  const late = await runCli(['run', '--wait', '0s', 'alice', 'du', '-h'], { server: world.url, token });
+  expect(late).toMatchObject({ code: 75, out: '' });
+  for (const args of [['-h'], ['alice', '--help'], ['alice', '-h', '--', 'ls'], ['--help', 'alice', 'ls']]) {
+    const help = await exec(...args);
+    expect([args, help.code, help.err]).toEqual([args, 0, '']);
+    expect(help.out).toContain('Usage: spoonbox exec');
+  }
+});
+
 test('wrong use is one line with the way to the help', async () => {
   for (const args of [[], ['alice'], ['alice', '--'], ['alice', '-x', 'ls'], ['--what', 'alice', 'ls']]) {
     const { code, out, err } = await exec(...args);

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type Command, commonOptions, parsed, usageError, userOf } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
-import { passesStdin, splitCommand } from '../split-command.ts';
+import { ownPartOf, passesStdin, splitCommand } from '../split-command.ts';
 
 const options = {
   ...commonOptions,
@@ -29,6 +29,7 @@ Examples
   spoonbox exec alice --directory Code/project -- git status
   tar c . | spoonbox exec alice tar x
   spoonbox exec alice -- sh -c 'echo "$HOME"; exit 3'`,
+  ownPart: (args) => ownPartOf(options, args),
   async run(args, signal) {
     const { own, command } = splitCommand('exec', options, args);
     const { values, positionals } = parsed('exec', () =>

@@ -4,7 +4,7 @@ import type { LeasedBox } from '../../sdk/leased-box.ts';
 import { type Command, commonOptions, durationMs, parsed, usageError, userOf } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
 import { hint, statusLine } from '../output.ts';
-import { passesStdin, splitCommand } from '../split-command.ts';
+import { ownPartOf, passesStdin, splitCommand } from '../split-command.ts';
 import { waitingText } from '../waiting-text.ts';
 
 const options = {
@@ -41,6 +41,7 @@ Examples
   spoonbox run alice -- make test
   spoonbox run alice --class large --holder nightly -- sh -c 'git pull && make release'
   tar c . | spoonbox run alice --directory Code -- tar x`,
+  ownPart: (args) => ownPartOf(options, args),
   async run(args, signal) {
     const { own, command } = splitCommand('run', options, args);
     const { values, positionals } = parsed('run', () => parseArgs({ args: [...own], options, allowPositionals: true }));
