@@ -42,7 +42,7 @@ function sending(entries: readonly Entry[]): Spoonbox {
   const spoonbox = spoonboxAt({ server: 'http://127.0.0.1:1', token: 'token', gateway: null });
   return {
     ...spoonbox,
-    async exec(_user, _command, { stdout }) {
+    async exec(_user, _command, { stdout } = {}) {
       const out = stdout ?? new Writable();
       const onward = new Writable({
         write: (chunk, _encoding, done) => {

@@ -28,7 +28,7 @@ const tailBytes = 3 * 512;
 function installation(cutBytes: number): Spoonbox {
   return {
     ...spoonboxAt({ server: 'http://127.0.0.1:1', token: 'token', gateway: null }),
-    async exec(_user, [program = '', ...args], { stdin, stderr }) {
+    async exec(_user, [program = '', ...args], { stdin, stderr } = {}) {
       const child = spawn(program, args, { cwd: box });
       child.stderr.on('data', (chunk) => stderr?.write(chunk));
       const bytes = stdin instanceof Readable ? await buffer(stdin) : Buffer.alloc(0);
