@@ -106,6 +106,14 @@ test('a command without an exit code is 255 and one line that says why', async (
   expect(lost.err).toContain('the connection to the gateway was lost');
 });
 
+test('more words than an address holds are refused as that, not as a gateway that is away', async () => {
+  // What this server takes, and what any gateway takes.
+  for (const chars of [17_000, 140_000]) {
+    const { code, err } = await exec('alice', 'echo', 'x'.repeat(chars / 2), 'x'.repeat(chars / 2));
+    expect([code, err]).toEqual([1, expect.stringContaining('more or longer arguments')]);
+  }
+});
+
 test('a refusal is told in the gateway’s words', async () => {
   answer = 'refuse';
   const refused = await exec('alice', 'ls');
