@@ -29,7 +29,8 @@ export const exitCodesHelp = `Exit codes
   75   not yet: the state store does not answer, or the box was not ready in time
   77   the token is refused, or its role does not allow this
   130  interrupted
-  attach, exec, run: the exit code of the shell or command, or 255 when it ended otherwise`;
+  attach, exec, run: the exit code of the shell or command, or 255 when it ended otherwise; one of the above when it was
+       not begun`;
 
 /** What a command ends with that threw this; null for a defect. */
 export function exitCodeOf(error: unknown): number | null {
@@ -65,6 +66,8 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   readonly help: string;
+  /** What of the arguments is its own, where some are another program's; else all before the first `--`. */
+  ownPart?(args: readonly string[]): readonly string[];
   /** Answers with the exit code. */
   run(args: readonly string[], signal: AbortSignal): Promise<number>;
 }

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { CliError, exitCodes } from './command.ts';
 
 export const yesOption = { yes: { type: 'boolean', short: 'y', default: false } } as const;
 
@@ -9,6 +10,10 @@ export async function mayGoOn(what: string, yes: boolean, signal: AbortSignal): 
   try {
     const answer = await line.question(`${what}. Go on? [y/N] `, { signal });
     return /^y(es)?$/i.test(answer.trim());
+  } catch {
+    // Ctrl-C or Ctrl-D at the question.
+    signal.throwIfAborted();
+    throw new CliError('interrupted: nothing is done', exitCodes.interrupted);
   } finally {
     line.close();
   }

@@ -2,7 +2,7 @@ import { CliError, exitCodeOf, exitCodes } from './command.ts';
 import { commands, nearestCommand } from './commands.ts';
 import { completed } from './complete.ts';
 import { overview } from './help.ts';
-import { colour, print } from './output.ts';
+import { colour, print, printable } from './output.ts';
 
 /** Asked by the scripts of `completion`, not by people. */
 const completeName = '__complete';
@@ -25,7 +25,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     const meant = nearest === null ? '' : `, did you mean ${nearest}?`;
     throw new CliError(`there is no command ${name}${meant}; see \`spoonbox --help\``, exitCodes.usage);
   }
-  const ownPart = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
+  const ownPart = command.ownPart?.(rest) ?? (rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest);
   if (ownPart.includes('--help') || ownPart.includes('-h')) {
     print(command.help);
     return exitCodes.ok;
@@ -42,6 +42,8 @@ process.once('SIGINT', () => {
   interrupted.abort(new CliError('interrupted', exitCodes.interrupted));
 });
 process.once('SIGTERM', () => interrupted.abort(new CliError('ended by a signal', 143)));
+// The wrapper for an older Node has gone, which would have handed a signal on.
+process.once('disconnect', () => interrupted.abort(new CliError('the process that started this has gone', 129)));
 process.once('SIGHUP', () => interrupted.abort(new CliError('the terminal has gone', 129)));
 // `spoonbox get boxes | head`: the reader has enough. What is held is given back all the same.
 for (const stream of [process.stdout, process.stderr]) {
@@ -56,7 +58,8 @@ try {
 } catch (error) {
   const exitCode = exitCodeOf(error);
   const message = error instanceof Error ? error.message : String(error);
-  const text = exitCode !== null ? message : `a defect of the CLI: ${error instanceof Error ? error.stack : message}`;
+  const text =
+    exitCode !== null ? printable(message) : `a defect of the CLI: ${error instanceof Error ? error.stack : message}`;
   if (exitCode !== exitCodes.ok) process.stderr.write(`${colour('red', 'spoonbox:', process.stderr)} ${text}\n`);
   process.exitCode = exitCode ?? exitCodes.failed;
 }

@@ -28,12 +28,15 @@ import {
   StatsList,
   WhoAmI,
 } from '#shared/operator-schemas.ts';
+import { type Clock, systemClock } from '#shared/clock.ts';
 import { Problem } from '#shared/problem.ts';
 import { ApiRefusal, InvalidName, SpoonboxError, Unreachable } from './errors.ts';
 import { readEvents } from './server-events.ts';
 
 /** Beyond what a request may wait for by itself. */
 const answerWithinMs = 150_000;
+/** A stream that says nothing for so long has no server any more, which sends a comment every 15 s at least. */
+const silentMs = 45_000;
 /** The most that one page of boxes holds. */
 const pageSize = 500;
 
@@ -55,6 +58,11 @@ export type WatchEvent = { readonly id: string } & (
   | { readonly type: 'synced' }
 );
 
+export type HistoryEvent =
+  | { readonly type: 'happened'; readonly event: BoxEventView }
+  /** some that came before the next one are not kept any more: what was put together of them is to be read anew */
+  | { readonly type: 'missed' };
+
 /** The HTTP API. What it answers is checked; what it refuses is thrown as an `ApiRefusal`. */
 export interface ApiClient {
   /** All that match; `selector` as `phase=ready,class!=small`, null = all. */
@@ -63,7 +71,7 @@ export interface ApiClient {
   /** null = of all users. Newest first. */
   events(user: string | null, limit: number, signal: AbortSignal): Promise<BoxEventView[]>;
   /** null = of all users. Ends when the server ends it. */
-  followEvents(user: string | null, from: ResumeId, signal: AbortSignal): AsyncGenerator<BoxEventView>;
+  followEvents(user: string | null, from: ResumeId, signal: AbortSignal): AsyncGenerator<HistoryEvent>;
   /** null = all boxes. Ends when the server ends it. */
   watch(user: string | null, from: ResumeId, signal: AbortSignal): AsyncGenerator<WatchEvent>;
   takeLease(user: string, id: string, body: LeaseBody, waitMs: number, signal: AbortSignal): Promise<LeaseReply>;
@@ -90,7 +98,7 @@ export interface ApiClient {
   whoAmI(signal: AbortSignal): Promise<WhoAmI>;
 }
 
-export function createApiClient({ server, token }: ApiAddress): ApiClient {
+export function createApiClient({ server, token }: ApiAddress, clock: Clock = systemClock): ApiClient {
   async function send(
     method: string,
     path: string,
@@ -151,10 +159,26 @@ export function createApiClient({ server, token }: ApiAddress): ApiClient {
     signal: AbortSignal,
   ): AsyncGenerator<{ event: string; id: string; data: unknown }> {
     const headers: Record<string, string> = from === null ? {} : { 'last-event-id': from };
-    const response = await send('GET', path, undefined, signal, headers);
-    if (!response.body) return;
+    const silent = new AbortController();
+    let stopListening: () => void = () => {};
+    const listen = (): void => {
+      stopListening = clock.after(silentMs, () => {
+        silent.abort(unreachable(server, new Error(`nothing was heard for ${silentMs / 1_000} s`)));
+      });
+    };
+    async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+      for await (const chunk of body) {
+        // Whoever reads may take its time.
+        stopListening();
+        yield chunk;
+        listen();
+      }
+    }
+    listen();
     try {
-      for await (const { event, id, data } of readEvents(response.body)) {
+      const response = await send('GET', path, undefined, AbortSignal.any([signal, silent.signal]), headers);
+      if (!response.body) return;
+      for await (const { event, id, data } of readEvents(chunksOf(response.body))) {
         if (event !== 'end') {
           yield { event, id, data: JSON.parse(data) };
           continue;
@@ -165,8 +189,11 @@ export function createApiClient({ server, token }: ApiAddress): ApiClient {
       }
     } catch (error) {
       signal.throwIfAborted();
+      silent.signal.throwIfAborted();
       if (error instanceof SpoonboxError) throw error;
       throw unreachable(server, error);
+    } finally {
+      stopListening();
     }
   }
 
@@ -190,7 +217,8 @@ export function createApiClient({ server, token }: ApiAddress): ApiClient {
     },
     async *followEvents(user, from, signal) {
       for await (const { event, data } of follow(`${eventsPath(user)}?watch=1`, from, signal)) {
-        if (event === 'happened') yield BoxEventView.parse(data);
+        if (event === 'happened') yield { type: 'happened', event: BoxEventView.parse(data) };
+        else if (event === 'missed') yield { type: 'missed' };
       }
     },
     async *watch(user, from, signal) {

@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { parseJson } from '#shared/json.ts';
 import { Problem } from '#shared/problem.ts';
-import { ApiRefusal, type SpoonboxError, Unreachable } from './errors.ts';
+import { ApiRefusal, SpoonboxError, Unreachable } from './errors.ts';
 
 const maxRefusalChars = 16_384;
+/** The words of a command are in the URL. */
+const tooLong = [413, 414, 431];
 
 /** What the gateway says in the body of an answer that is no WebSocket. */
 export async function refusalOf(url: string, answer: IncomingMessage): Promise<SpoonboxError> {
@@ -14,7 +16,14 @@ export async function refusalOf(url: string, answer: IncomingMessage): Promise<S
   }
   const problem = Problem.safeParse(parseJson(body));
   if (problem.success) return new ApiRefusal(problem.data);
+  if (tooLong.includes(answer.statusCode ?? 0)) return tooManyWords(url);
   return unusable(url, new Error(`it answered HTTP ${answer.statusCode}`));
+}
+
+export function tooManyWords(url: string): SpoonboxError {
+  return new SpoonboxError(
+    `the command has more or longer arguments than the way to the gateway at ${url} can carry: give it less at once`,
+  );
 }
 
 export function unusable(url: string, error: unknown): Unreachable {

@@ -1,33 +1,41 @@
-import { type Clock, sleep } from '#shared/clock.ts';
-import type { ApiClient, ResumeId, WatchEvent } from './api-client.ts';
-import { isPassing, retryAfterMs } from './passing.ts';
+import type { ApiClient, HistoryEvent, ResumeId, WatchEvent } from './api-client.ts';
+import { type KeepFollowing, keepFollowing } from './keep-following.ts';
 
 /**
  * Watches one user's box, or all (null), until `signal` is aborted: after a break it goes on from the last event that was heard.
  * Throws what no other attempt would mend.
  */
 export async function* keepWatching(
-  deps: { readonly api: Pick<ApiClient, 'watch'>; readonly clock: Clock; readonly random: () => number },
+  deps: KeepFollowing & { readonly api: Pick<ApiClient, 'watch'> },
   user: string | null,
   signal: AbortSignal,
 ): AsyncGenerator<WatchEvent> {
   let from: ResumeId = null;
-  let failures = 0;
-  for (;;) {
+  async function* watch(): AsyncGenerator<WatchEvent> {
     let whole = false;
-    try {
-      for await (const event of deps.api.watch(user, from, signal)) {
-        failures = 0;
-        whole ||= event.type === 'synced';
-        // Before that, what was missed is on its way: the middle of it is no place to go on from.
-        if (whole) from = event.id;
-        yield event;
-      }
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isPassing(error)) throw error;
+    for await (const event of deps.api.watch(user, from, signal)) {
+      whole ||= event.type === 'synced';
+      // Before that, what was missed is on its way: the middle of it is no place to go on from.
+      if (whole) from = event.id;
+      yield event;
     }
-    failures += 1;
-    await sleep(deps.clock, retryAfterMs(failures, deps.random), signal);
   }
+  yield* keepFollowing(deps, watch, signal);
+}
+
+/** The same for what happens to one user, or to all (null), after the event `after`; null = from now on. */
+export async function* keepFollowingEvents(
+  deps: KeepFollowing & { readonly api: Pick<ApiClient, 'followEvents'> },
+  user: string | null,
+  after: ResumeId,
+  signal: AbortSignal,
+): AsyncGenerator<HistoryEvent> {
+  let from = after;
+  async function* follow(): AsyncGenerator<HistoryEvent> {
+    for await (const event of deps.api.followEvents(user, from, signal)) {
+      if (event.type === 'happened') from = event.event.id;
+      yield event;
+    }
+  }
+  yield* keepFollowing(deps, follow, signal);
 }

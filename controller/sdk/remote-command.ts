@@ -4,11 +4,13 @@ import { channel, ExecStatus, execProtocols, exitCodeOf } from '#shared/exec-pro
 import { parseJson } from '#shared/json.ts';
 import { terminalLimits } from '#shared/terminal-protocol.ts';
 import { CommandLost, SpoonboxError } from './errors.ts';
-import { refusalOf, unusable } from './gateway-refusal.ts';
+import { refusalOf, tooManyWords, unusable } from './gateway-refusal.ts';
 import { sendInput } from './send-input.ts';
 import { type OutputStreams, writeOutput } from './write-output.ts';
 
 const connectWithinMs = 10_000;
+/** A gateway takes a request whose head has up to 128 KiB, and cuts a longer one off without a word. */
+const maxUrlChars = 127 * 1024;
 /** A close that the gateway does not answer is not waited for longer. */
 const closeWithinMs = 1_000;
 /** The gateway pings; one that is silent for so long is gone. */
@@ -42,6 +44,7 @@ export async function runRemoteCommand(
 ): Promise<number> {
   const url = urlOf(where.execUrl, what, streams.stdin !== null);
   signal.throwIfAborted();
+  if (url.length > maxUrlChars) throw tooManyWords(where.execUrl);
   const socket = new WebSocket(url, [execProtocols[0]], {
     headers: { authorization: `Bearer ${where.token}` },
     perMessageDeflate: false,

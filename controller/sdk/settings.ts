@@ -21,7 +21,10 @@ export interface GivenSettings {
 const ClientFile = z.object({ server: z.url(), token: z.string().min(1), gateway: z.url().optional() });
 const clientFileName = join('.spoonbox', 'client.json');
 
-/** What is given, then the environment, then the file that `npm start` wrote, found upward from each of `folders`. */
+/**
+ * What is given, then the environment, then the file that `npm start` wrote, found upward from each of `folders`. The token of
+ * the file is for its own server only.
+ */
 export function findSettings(
   given: GivenSettings,
   environment: Readonly<Record<string, string | undefined>>,
@@ -38,8 +41,15 @@ export function findSettings(
       `${what}: there is no ${clientFileName} from here upward; run \`npm start\`, or set SPOONBOX_SERVER and SPOONBOX_TOKEN, or --server and --token`,
     );
   }
+  const asked = checkedServer(server ?? file.server);
+  // Whoever names another server must not be shown that token.
+  if (token === undefined && asked !== checkedServer(file.server)) {
+    throw new NoSettings(
+      `no token is known for ${asked}: that of ${clientFileName} is for ${file.server} only; set SPOONBOX_TOKEN, or --token`,
+    );
+  }
   return {
-    server: checkedServer(server ?? file.server),
+    server: asked,
     token: token ?? file.token,
     // A server named elsewhere hands out its own gateway.
     gateway: gateway ?? (server === undefined ? (file.gateway ?? null) : null),

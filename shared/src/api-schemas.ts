@@ -88,18 +88,11 @@ export const DesiredView = z.object({
   deletedAt: z.number().nullable(),
 });
 
-<<<<<<< HEAD
-/** Without what only the system itself goes on with: traces, and what lets somebody back into a terminal. */
-export const ShownLease = Lease.omit({ trace: true });
-export const ShownSession = Session.omit({ tickets: true });
-export const EndedLease = ShownLease.extend({ endedAt: z.number(), endReason: LeaseEndReason });
-=======
 /** Which trace took it is its holder's own affair. */
 export const LeaseView = Lease.omit({ trace: true });
 /** Without what lets sockets in again. */
 export const SessionView = Session.omit({ tickets: true });
 export const EndedLease = LeaseView.extend({ endedAt: z.number(), endReason: LeaseEndReason });
->>>>>>> w-m1
 
 /** Everything that is known of one user's box at one moment. All times are Redis TIME in ms. */
 export const BoxView = z.object({
@@ -121,17 +114,10 @@ export const BoxView = z.object({
   progress: PullProgress.nullable(),
   conditions: z.array(Condition),
   /** live ones */
-<<<<<<< HEAD
-  leases: z.array(ShownLease),
-  /** those that ended in the last 10 minutes, with the reason; the newest first */
-  endedLeases: z.array(EndedLease),
-  sessions: z.array(ShownSession),
-=======
   leases: z.array(LeaseView),
   /** those that ended in the last 10 minutes, with the reason; the newest first */
   endedLeases: z.array(EndedLease),
   sessions: z.array(SessionView),
->>>>>>> w-m1
   desired: DesiredView.nullable(),
   lastReap: LastReap.nullable(),
 });

@@ -197,7 +197,9 @@ describe('wrong use and faults are one line, with an exit code', () => {
     [['lease', 'alice', '--ttl', 'soon'], 2, /soon is no duration/],
     [['lease', 'alice', '--kind', 'terminal'], 2, /is none of job, pin/],
     [['release', 'alice'], 2, /LEASE is missing/],
-    [['reap', 'alice', 'bob'], 2, /bob is one argument too many/],
+    [['reap'], 2, /USER is missing/],
+    [['reap', 'lease/alice/j1'], 2, /lease\/alice\/j1 is no box: write alice or box\/alice/],
+    [['release', 'lease/alice', 'j1'], 2, /lease\/alice is no lease: write lease\/USER\/LEASE/],
     [['get', 'box', '..'], 2, /no user name/],
     [['api-token'], 2, /say what to do/],
     [['api-token', 'create', '--name', 'x'], 2, /say --name and --role/],
@@ -246,6 +248,9 @@ test('the settings are found upward, and environment and flags win over them', a
   expect((await runCli(['get', 'boxes'], { cwd })).code).toBe(0);
   expect((await runCli(['get', 'boxes'], { cwd, token: 'wrong' })).code).toBe(77);
   expect((await runCli(['get', 'boxes', '--token', token], { cwd, token: 'wrong' })).code).toBe(0);
+  const other = await runCli(['get', 'boxes', '--server', 'http://127.0.0.1:1'], { cwd });
+  expect([other.code, other.err]).toEqual([2, expect.stringMatching(/no token is known for http:\/\/127\.0\.0\.1:1/)]);
+  expect((await runCli(['get', 'boxes', '--server', `${world.url}/`], { cwd })).code).toBe(0);
   await writeFile(file, '{"server":');
   expect(await runCli(['get', 'boxes'], { cwd })).toMatchObject({ code: 2, err: expect.stringMatching(/is damaged/) });
   await rm(dir, { recursive: true });

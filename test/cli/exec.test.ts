@@ -72,6 +72,23 @@ test('everything after the user is the command, as it is', async () => {
   expect(asked.at(-1)?.get('stdin')).toBe('false');
 });
 
+test('an option for help is the command’s where the command is', async () => {
+  answer = 'echo the words';
+  for (const command of [
+    ['du', '-h'],
+    ['grep', '--help', '--', '-h'],
+  ]) {
+    expect(await exec('alice', ...command)).toEqual({ code: 4, out: command.join('|'), err: '' });
+  }
+  const late = await runCli(['run', '--wait', '0s', 'alice', 'du', '-h'], { server: world.url, token });
+  expect(late).toMatchObject({ code: 75, out: '' });
+  for (const args of [['-h'], ['alice', '--help'], ['alice', '-h', '--', 'ls'], ['--help', 'alice', 'ls']]) {
+    const help = await exec(...args);
+    expect([args, help.code, help.err]).toEqual([args, 0, '']);
+    expect(help.out).toContain('Usage: spoonbox exec');
+  }
+});
+
 test('wrong use is one line with the way to the help', async () => {
   for (const args of [[], ['alice'], ['alice', '--'], ['alice', '-x', 'ls'], ['--what', 'alice', 'ls']]) {
     const { code, out, err } = await exec(...args);
@@ -87,6 +104,14 @@ test('a command without an exit code is 255 and one line that says why', async (
   const lost = await exec('alice', 'ls');
   expect(lost).toMatchObject({ code: 255, out: 'half' });
   expect(lost.err).toContain('the connection to the gateway was lost');
+});
+
+test('more words than an address holds are refused as that, not as a gateway that is away', async () => {
+  // What this server takes, and what any gateway takes.
+  for (const chars of [17_000, 140_000]) {
+    const { code, err } = await exec('alice', 'echo', 'x'.repeat(chars / 2), 'x'.repeat(chars / 2));
+    expect([code, err]).toEqual([1, expect.stringContaining('more or longer arguments')]);
+  }
 });
 
 test('a refusal is told in the gateway’s words', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { z } from 'zod';
-import { BoxList, BoxView, EventList, LeaseReply } from '#shared/api-schemas.ts';
+import { BoxList, BoxView, EventList, LeaseReply, ReleaseReply } from '#shared/api-schemas.ts';
 import { PlanList, PlanView, ReconcilerView, StatsList, WhoAmI } from '#shared/operator-schemas.ts';
 import { until } from '../api/api-world.ts';
 import { type CliRun, runCli, startCli } from './cli-run.ts';
@@ -121,7 +121,8 @@ describe('get', () => {
     [['get'], 'say what to get: boxes, leases'],
     [['get', 'pods'], 'pods is nothing to get'],
     [['get', 'classes', 'alice'], "classes are nobody's"],
-    [['get', 'leases', '-w'], '--watch is for all boxes'],
+    [['get', 'classes', '-w'], '--watch is for boxes'],
+    [['get', 'leases', '-w', '-l', 'phase=ready'], '--watch is for all or one'],
     [['get', 'events', '-l', 'phase=ready'], '--selector chooses among'],
     [['gte', 'boxes'], 'did you mean get?'],
   ])('%j is refused with a way out', async (args, words) => {
@@ -203,6 +204,49 @@ test('a person is asked before what ends running work; no means that nothing is 
   expect(api.asked).toEqual([]);
 });
 
+test.each([
+  ['Ctrl-C', '\u0003'],
+  ['Ctrl-D', '\u0004'],
+])('%s at a question ends the command, and nothing is sent', async (_key, byte) => {
+  const asking = startCli(['reap', 'alice', 'box/bob'], { server: api.url, token: 'token', tty: true });
+  await until(() => asking.out().includes('the boxes of alice and bob'), 'the question');
+  await until(() => asking.out().includes('Go on? [y/N]'), 'the question');
+  asking.child.stdin?.write(byte);
+  const { code, out } = await asking.ended;
+  expect([code, out]).toEqual([130, expect.stringContaining('interrupted: nothing is done')]);
+  expect(api.asked).toEqual([]);
+});
+
+test('names are taken as get tells them, and several at once', async () => {
+  for (const user of ['alice', 'bob']) {
+    api.answer(`POST /v1/boxes/${user}/actions`, BoxView, { ...box, user });
+    api.answer(`DELETE /v1/boxes/${user}`, BoxView, { ...box, user });
+    api.answer(`DELETE /v1/boxes/${user}/leases/j1`, ReleaseReply, { released: true });
+  }
+  for (const command of ['reap', 'recreate', 'delete']) {
+    const { code, out } = await run(command, 'box/alice', 'bob');
+    expect([code, out.trim().split('\n')]).toEqual([
+      0,
+      [expect.stringContaining('the box of alice is being'), expect.stringContaining('the box of bob is being')],
+    ]);
+  }
+  await run('release', 'lease/alice/j1', 'lease/bob/j1');
+  expect(api.asked.map(({ method, path }) => `${method} ${path}`).slice(-4)).toEqual([
+    'DELETE /v1/boxes/alice',
+    'DELETE /v1/boxes/bob',
+    'DELETE /v1/boxes/alice/leases/j1',
+    'DELETE /v1/boxes/bob/leases/j1',
+  ]);
+});
+
+test('what a server says in a refusal moves no cursor and starts no line', async () => {
+  const detail = 'no\u001b[2J\u001b]0;title\u0007 such\nbox';
+  const problem = { type: 'x', code: 'box-unknown', title: 'x', status: 404, detail } as const;
+  api.stream('GET /v1/boxes', [`event: end\ndata: ${JSON.stringify(problem)}\n\n`]);
+  const { code, err } = await run('get', 'boxes', '-w');
+  expect([code, err]).toEqual([1, 'spoonbox: no such box\n']);
+});
+
 test('pin takes a lease of its own kind, and says how it ends', async () => {
   api.answer('PUT /v1/boxes/alice/leases/pin', LeaseReply, {
     lease: { id: 'pin', user: 'alice', expiresAt: now + 86_400_000 },
@@ -233,6 +277,70 @@ test('events go on where a broken stream was, each told once', async () => {
     '6-0',
     ...api.asked.slice(3).map(() => '7-0'),
   ]);
+});
+
+test('events go on over a failure before which nothing happened, and say where some are missing', async () => {
+  api.answer('GET /v1/events', EventList, { items: [] });
+  const happened = { user: 'alice', at: now, reason: 'LeaseTaken', message: 'after it', by: 'agent', id: '9-0' };
+  const away = { type: 'x', code: 'redis-unavailable', title: 'x', status: 503, detail: 'Redis is away' };
+  api.stream(
+    'GET /v1/events',
+    [`event: end\ndata: ${JSON.stringify(away)}\n\n`],
+    ['event: missed\nid: 8-0\ndata: {}\n\n', `event: happened\nid: 9-0\ndata: ${JSON.stringify(happened)}\n\n`],
+  );
+  const following = startCli(['events', '-f'], { server: api.url, token: 'token' });
+  await until(() => following.out().includes('after it'), 'what happened after it');
+  following.child.kill('SIGINT');
+  expect((await following.ended).err).toContain('are not kept any more');
+});
+
+describe('a watch', () => {
+  const told = (event: string, id: string, data: unknown): string =>
+    `event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
+  const watched = async (kind: string, lastWords: string): Promise<string[]> => {
+    const watching = startCli(['get', kind, '-w'], { server: api.url, token: 'token' });
+    await until(() => watching.out().includes(lastWords), lastWords);
+    watching.child.kill('SIGINT');
+    const { out } = await watching.ended;
+    return out
+      .trim()
+      .split('\n')
+      .map((line) =>
+        line
+          .split(/ {3,}/)
+          .filter((_cell, at) => at < 2 || at === 5)
+          .join(' '),
+      );
+  };
+
+  test('begins with each box as it is when all are told, once, and not with those that have gone by then', async () => {
+    api.stream('GET /v1/boxes', [
+      told('full', '1', {}),
+      told('box', '2', { ...box, message: 'stale' }),
+      told('box', '3', { ...box, user: 'bob', message: 'gone' }),
+      told('removed', '4', { user: 'bob' }),
+      told('box', '5', { ...box, message: 'fresh' }),
+      told('synced', '5', {}),
+      told('box', '6', { ...box, message: 'later' }),
+    ]);
+    expect(await watched('boxes', 'later')).toEqual(['USER PHASE MESSAGE', 'alice ready fresh', 'alice ready later']);
+  });
+
+  test('of leases tells those that are taken, and those that end', async () => {
+    const more = { ...box.leases?.[0], id: 'j2' };
+    api.stream('GET /v1/boxes', [
+      told('box', '1', box),
+      told('synced', '1', {}),
+      told('box', '2', { ...box, leases: [...(box.leases ?? []), more] }),
+      told('box', '3', { ...box, leases: [more] }),
+    ]);
+    expect(await watched('leases', 'ended')).toEqual([
+      'USER LEASE EXPIRES',
+      'alice j1 in 55 s',
+      'alice j2 in 55 s',
+      'alice j1 ended',
+    ]);
+  });
 });
 
 describe('doctor', () => {

@@ -7,8 +7,9 @@ export const cp: Command = {
   name: 'cp',
   summary: 'copy files into a box, or out of it',
   help: `Copies files and folders between this machine and a box, as tar streams; names, modes and times are kept. What is
-copied appears under its name when it is whole; a copy that breaks off leaves nothing half behind. The box is
-started if it is not there. Both sides need nothing but sh and tar.
+copied appears under its name when it is whole; a copy that breaks off leaves nothing half behind. A folder onto a
+folder is put together with it. A link that is named is copied as what it leads to; links in a folder stay links. The
+box is started if it is not there; it needs sh, tar, and the usual mktemp, mv, cp and rm.
 
 Usage: spoonbox cp [-r] FILE… USER:PATH
        spoonbox cp [-r] USER:PATH FILE
@@ -23,7 +24,8 @@ Options
 Examples
   spoonbox cp notes.md alice:
   spoonbox cp -r src alice:Code/project
-  spoonbox cp alice:Code/project/build.log .`,
+  spoonbox cp alice:Code/project/build.log .
+  spoonbox cp -r alice: ./alice-home`,
   async run(args, signal) {
     const { values, positionals } = parsed('cp', () =>
       parseArgs({
@@ -43,7 +45,8 @@ Examples
     const to = placeOf(target);
     const from = sources.map(placeOf);
     const spoonbox = openSpoonbox(values);
-    const line = values.quiet ? null : statusLine();
+    // In a pipe each count would be a line of its own.
+    const line = values.quiet || process.stderr.isTTY !== true ? null : statusLine();
     const progress = (bytes: number): void => line?.show(`${humanBytes(bytes)} copied`);
     const { recursive } = values;
     try {

@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
-import { type Command, commonOptions, exitCodes, parsed, userOf } from '../command.ts';
+import type { BoxView } from '#shared/api-schemas.ts';
+import { type Command, commonOptions, exitCodes, parsed } from '../command.ts';
 import { mayGoOn, yesOption } from '../confirm.ts';
+import { boxesOfUsers, usersNamed } from '../named.ts';
 import { openClient } from '../open-client.ts';
 import { print } from '../output.ts';
 import { waitUntilGone } from '../wait-gone.ts';
@@ -11,7 +13,7 @@ export const deleteBox: Command = {
   help: `Ends all leases of a box, stops and removes it, and forgets what was known of the user. The home and the
 vault stay.
 
-Usage: spoonbox delete USER [options]
+Usage: spoonbox delete USER… [options]
 
 Options
   --wait      come back when the box is gone
@@ -27,19 +29,19 @@ Examples
         allowPositionals: true,
       }),
     );
-    const user = userOf('delete', positionals);
+    const users = usersNamed('delete', positionals);
     const client = openClient(values);
-    if (
-      !(await mayGoOn(
-        `the box of ${user} is deleted, and what is known of the user forgotten: only the home and the vault survive`,
-        values.yes,
-        signal,
-      ))
-    )
-      return exitCodes.failed;
-    const before = await client.delete(user, signal);
-    if (values.wait) await waitUntilGone(client, before, signal);
-    print(`the box of ${user} ${values.wait ? 'is gone' : 'is being deleted'}; the home stays`);
+    const what = `${boxesOfUsers(users)} will be deleted, and what is known of the user forgotten: only the home and the vault survive`;
+    if (!(await mayGoOn(what, values.yes, signal))) return exitCodes.failed;
+    const going: BoxView[] = [];
+    for (const user of users) {
+      going.push(await client.delete(user, signal));
+      if (!values.wait) print(`the box of ${user} is being deleted; the home stays`);
+    }
+    for (const before of values.wait ? going : []) {
+      await waitUntilGone(client, before, signal);
+      print(`the box of ${before.user} is gone; the home stays`);
+    }
     return exitCodes.ok;
   },
 };

@@ -44,7 +44,9 @@ function described(box: BoxView, events: readonly BoxEventView[]): string[] {
     ['Kept until', box.until === null ? 'nothing holds it' : at(box.until)],
     [
       'Last activity',
-      box.desired?.lastActivityAt ? `${at(box.desired.lastActivityAt)}: ${box.desired.lastActivityCause}` : '-',
+      box.desired?.lastActivityAt
+        ? `${at(box.desired.lastActivityAt)}: ${printable(box.desired.lastActivityCause)}`
+        : '-',
     ],
     [
       'Last reap',
@@ -93,7 +95,12 @@ function described(box: BoxView, events: readonly BoxEventView[]): string[] {
     ),
     ...section(
       'Sessions',
-      box.sessions.map(({ id, mode, gateway, startedAt }) => [id, mode, gateway, relativeTime(startedAt, box.now)]),
+      box.sessions.map(({ id, mode, gateway, startedAt }) => [
+        id,
+        mode,
+        printable(gateway),
+        relativeTime(startedAt, box.now),
+      ]),
       ['ID', 'MODE', 'GATEWAY', 'STARTED'],
     ),
     ...section(

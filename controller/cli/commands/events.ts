@@ -1,13 +1,14 @@
 import { parseArgs } from 'node:util';
 import type { BoxEventView } from '#shared/api-schemas.ts';
-import type { ApiClient, ResumeId } from '../../sdk/api-client.ts';
+import type { ApiClient } from '../../sdk/api-client.ts';
+import { keepFollowingEvents } from '../../sdk/keep-watching.ts';
+import { withBreakHints } from '../break-hints.ts';
 import { type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf, usageError } from '../command.ts';
 import { eventRow } from '../get/event-row.ts';
 import { cellsOf, documentOf, type Format, formats } from '../get/shown.ts';
 import { events as eventKind } from '../get/others.ts';
 import { openClient } from '../open-client.ts';
 import { hint, print, table, widthsOf } from '../output.ts';
-import { retried } from '../retried.ts';
 
 const usualPast = 20;
 const mostPast = 200;
@@ -73,19 +74,14 @@ export async function followEvents(client: ApiClient, wanted: WantedEvents, sign
   const printer = createPrinter(wanted);
   // At least one, so that the stream begins where the list ends.
   const newestFirst = await client.events(wanted.user, Math.max(1, wanted.past), signal);
-  let last: ResumeId = newestFirst[0]?.id ?? null;
+  const last = newestFirst[0]?.id ?? null;
   printer.tell(newestFirst.slice(0, wanted.past).toReversed());
-  return await retried(
-    'the stream of events',
-    async (alive) => {
-      for await (const event of client.followEvents(wanted.user, last, signal)) {
-        alive();
-        last = event.id;
-        printer.tell([event]);
-      }
-    },
-    signal,
-  );
+  const deps = { ...withBreakHints('the stream of events', () => true), api: client };
+  for await (const told of keepFollowingEvents(deps, wanted.user, last, signal)) {
+    if (told.type === 'happened') printer.tell([told.event]);
+    else hint('some events before the next one are not kept any more, and are not told');
+  }
+  throw new Error('a stream of events never ends by itself');
 }
 
 function createPrinter({ user, format, header }: WantedEvents): { tell(events: readonly BoxEventView[]): void } {

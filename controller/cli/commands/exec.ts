@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type Command, commonOptions, parsed, usageError, userOf } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
-import { passesStdin, splitCommand } from '../split-command.ts';
+import { ownPartOf, passesStdin, splitCommand } from '../split-command.ts';
 
 const options = {
   ...commonOptions,
@@ -14,8 +14,9 @@ export const exec: Command = {
   name: 'exec',
   summary: "run a command in a user's box, without a terminal",
   help: `Runs a command in the box of a user, in its home. The box is started if it is not there; nothing is shown of the wait.
-Standard input, output and error are the command's own. The exit code is the command's, or 255 when it was not run or has
-none: the box was reaped or has died, the connection was lost. Ctrl-C, TERM and HUP here end the command there.
+Standard input, output and error are the command's own. The exit code is the command's, or 255 when it has none: the box was
+reaped or has died, the connection was lost. When it was not begun: 1 for a refusal, 69 when there is no connection, 75 when
+it is not possible yet, 77 for a token that may not. Ctrl-C, TERM and HUP here end the command there.
 
 Usage: spoonbox exec [options] USER [--] COMMAND [ARGUMENT…]
 
@@ -29,6 +30,7 @@ Examples
   spoonbox exec alice --directory Code/project -- git status
   tar c . | spoonbox exec alice tar x
   spoonbox exec alice -- sh -c 'echo "$HOME"; exit 3'`,
+  ownPart: (args) => ownPartOf(options, args),
   async run(args, signal) {
     const { own, command } = splitCommand('exec', options, args);
     const { values, positionals } = parsed('exec', () =>

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf, usageError } from '../command.ts';
 import { kindOf, kinds } from '../get/kinds.ts';
 import { formats, show } from '../get/shown.ts';
-import { watchBoxes } from '../get/watch-boxes.ts';
+import { isWatched, watchKind } from '../get/watch-kind.ts';
 import { openClient } from '../open-client.ts';
 import { followEvents } from './events.ts';
 
@@ -19,7 +19,7 @@ ${kinds.map(({ names }) => `  ${names.join(', ')}`).join('\n')}
 Options
   -l, --selector WHICH   boxes, leases, sessions: of boxes that match, as phase=ready,class!=small;
                          of user, class, phase, step, held, ready
-  -w, --watch            boxes, events: go on with every change, one line each
+  -w, --watch            boxes, leases, sessions, events: go on with every change, one line each
   -o, --output FORMAT    wide (more columns), json, yaml, name
   --no-headers           a table without its first line
 
@@ -63,7 +63,8 @@ Examples
       return exitCodes.ok;
     }
     if (plural === 'events') return await followEvents(client, { user, past: 0, format, header }, signal);
-    if (plural !== 'boxes' || selector !== null) throw usageError('--watch is for all boxes, one, or events', 'get');
-    return await watchBoxes(client, user, { format, header }, signal);
+    if (selector !== null) throw usageError('--watch is for all or one user: leave --selector out', 'get');
+    if (!isWatched(kind)) throw usageError('--watch is for boxes, leases, sessions and events', 'get');
+    return await watchKind(client, kind, { user, format, header }, signal);
   },
 };

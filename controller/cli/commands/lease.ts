@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type LeaseReply, maxWaitMs } from '#shared/api-schemas.ts';
+import { maxWaitMs } from '#shared/api-schemas.ts';
 import { relativeTime, utcTime } from '#shared/human-time.ts';
 import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
-import { bar, hint, print, printable, statusLine } from '../output.ts';
+import { hint, print, printable, statusLine } from '../output.ts';
+import { waitingLine } from '../waiting-text.ts';
 
-const barWidth = 20;
 /** One request waits this long, so that a person sees what it waits for. */
 const sliceMs = 2_000;
 
@@ -68,7 +68,7 @@ Examples
     let reply = await client.takeLease(user, id, body, 0, signal);
     try {
       while (!reply.ready && performance.now() < endsAt) {
-        status.show(`${user}: ${waitLine(reply)}`);
+        status.show(`${user}: ${waitingLine({ ...reply.box, message: reply.waitsFor ?? reply.box.message })}`);
         const left = Math.ceil(Math.min(sliceMs, maxWaitMs, endsAt - performance.now()));
         if (left > 0) reply = await client.takeLease(user, id, body, left, signal);
       }
@@ -86,11 +86,3 @@ Examples
     return ready || waitMs === 0 ? exitCodes.ok : exitCodes.notYet;
   },
 };
-
-/** What it waits for; of a pull on a terminal, a bar. */
-function waitLine({ waitsFor, box }: LeaseReply): string {
-  const text = printable(waitsFor ?? box.message);
-  const { progress } = box;
-  if (progress === null || progress.totalBytes === 0 || process.stderr.isTTY !== true) return text;
-  return `${bar(progress.doneBytes / progress.totalBytes, barWidth)} ${text}`;
-}

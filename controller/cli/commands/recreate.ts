@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
-import { type Command, commonOptions, exitCodes, parsed, userOf } from '../command.ts';
+import type { BoxView } from '#shared/api-schemas.ts';
+import { type Command, commonOptions, exitCodes, parsed } from '../command.ts';
 import { mayGoOn, yesOption } from '../confirm.ts';
+import { boxesOfUsers, usersNamed } from '../named.ts';
 import { openClient } from '../open-client.ts';
 import { print } from '../output.ts';
 import { waitUntilGone } from '../wait-gone.ts';
@@ -11,7 +13,7 @@ export const recreate: Command = {
   help: `Replaces a box by a new one, made from what its class says now, whether it is in use or not. Leases stay;
 terminals end and can be attached again. Only the home survives.
 
-Usage: spoonbox recreate USER [options]
+Usage: spoonbox recreate USER… [options]
 
 Options
   --wait      come back when the old box is gone
@@ -27,13 +29,19 @@ Examples
         allowPositionals: true,
       }),
     );
-    const user = userOf('recreate', positionals);
+    const users = usersNamed('recreate', positionals);
     const client = openClient(values);
-    const what = `the box of ${user} is made anew: what runs in it is ended, and only the home survives`;
+    const what = `${boxesOfUsers(users)} will be made anew: what runs there is ended, and only the home survives`;
     if (!(await mayGoOn(what, values.yes, signal))) return exitCodes.failed;
-    const before = await client.act(user, { action: 'recreate' }, signal);
-    if (values.wait) await waitUntilGone(client, before, signal);
-    print(`the box of ${user} ${values.wait ? 'was' : 'is being'} replaced; only the home survives`);
+    const going: BoxView[] = [];
+    for (const user of users) {
+      going.push(await client.act(user, { action: 'recreate' }, signal));
+      if (!values.wait) print(`the box of ${user} is being replaced; only the home survives`);
+    }
+    for (const before of values.wait ? going : []) {
+      await waitUntilGone(client, before, signal);
+      print(`the box of ${before.user} was replaced; only the home survives`);
+    }
     return exitCodes.ok;
   },
 };

@@ -3,9 +3,9 @@ import { parseArgs } from 'node:util';
 import type { LeasedBox } from '../../sdk/leased-box.ts';
 import { type Command, commonOptions, durationMs, parsed, usageError, userOf } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
-import { hint, statusLine } from '../output.ts';
-import { passesStdin, splitCommand } from '../split-command.ts';
-import { waitingText } from '../waiting-text.ts';
+import { hint, printable, statusLine } from '../output.ts';
+import { ownPartOf, passesStdin, splitCommand } from '../split-command.ts';
+import { waitingLine } from '../waiting-text.ts';
 
 const options = {
   ...commonOptions,
@@ -41,6 +41,7 @@ Examples
   spoonbox run alice -- make test
   spoonbox run alice --class large --holder nightly -- sh -c 'git pull && make release'
   tar c . | spoonbox run alice --directory Code -- tar x`,
+  ownPart: (args) => ownPartOf(options, args),
   async run(args, signal) {
     const { own, command } = splitCommand('run', options, args);
     const { values, positionals } = parsed('run', () => parseArgs({ args: [...own], options, allowPositionals: true }));
@@ -67,19 +68,29 @@ Examples
       });
       return exitCode;
     } finally {
-      const how = await box.release();
-      if (how === 'expires')
-        hint(`spoonbox: the lease could not be given back; it ends by itself, at its ttl of ${values.ttl}`);
+      await giveBack(box, values.ttl);
     }
   },
 };
+
+/** How the command ended is what counts: a lease that cannot be given back is told, and ends by itself. */
+async function giveBack(box: LeasedBox, ttl: string): Promise<void> {
+  const byItself = `it ends by itself, at its ttl of ${ttl}`;
+  try {
+    const how = await box.release();
+    if (how === 'expires') hint(`spoonbox: the lease could not be given back; ${byItself}`);
+  } catch (error) {
+    const why = printable(error instanceof Error ? error.message : String(error));
+    hint(`spoonbox: the lease could not be given back (${why}); ${byItself}`);
+  }
+}
 
 /** What it waits for is shown to a person; in a pipe, standard error is the command's own. */
 async function waitReady(box: LeasedBox, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const status = process.stderr.isTTY ? statusLine() : null;
   try {
     await box.ready({
-      onProgress: (progress) => status?.show(`${box.user}: ${waitingText(progress)}`),
+      onProgress: (progress) => status?.show(`${box.user}: ${waitingLine(progress)}`),
       timeoutMs,
       signal,
     });

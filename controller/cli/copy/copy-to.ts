@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { type Pack, pack } from 'tar-fs';
 import type { Spoonbox } from '../../sdk/connect.ts';
@@ -6,18 +6,23 @@ import { CliError } from '../command.ts';
 import { jobIn } from './job-in.ts';
 import { counted } from './counted.ts';
 
+/** The last entry: a stream that was cut between two others looks whole to tar. */
+const seal = 'end';
+
 /**
  * $1 whereto, then the names that the files are to have. They come as a tar stream whose top entries are numbers, so that no name
  * means anything to tar or to the shell. Where there is a folder, they go into it; a folder onto a folder is put together with it.
  */
 const script = `set -eu
 to=\${1:-.}; shift
+case $to in /*) ;; *) to=./$to;; esac
 if [ -d "$to" ]; then dir=$to; name=
 elif [ $# -gt 1 ]; then echo "$to is no folder: several files need one" >&2; exit 1
 else case $to in */) echo "$to is no folder" >&2; exit 1;; esac; dir=$(dirname -- "$to"); name=$(basename -- "$to"); fi
 tmp=$(mktemp -d -- "$dir/.spoonbox-cp.XXXXXX")
 trap 'rm -rf -- "$tmp"' EXIT; trap 'exit 129' HUP INT TERM
-tar -x -f - -C "$tmp" --no-same-owner
+tar -x -o -f - -C "$tmp"
+if [ ! -f "$tmp/${seal}" ]; then echo "the copy broke off before its end" >&2; exit 1; fi
 i=0
 for given; do
   final=$dir/\${name:-$given}
@@ -34,9 +39,9 @@ export async function copyTo(
   onProgress: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const files = of.files.map((file) => resolve(file));
-  for (const file of files) await mustBeCopyable(file, of.recursive);
-  const command = ['sh', '-c', script, 'spoonbox-cp', of.path, ...files.map((file) => basename(file))];
+  const names = of.files.map((file) => basename(resolve(file)));
+  const files = await Promise.all(of.files.map((file) => copyable(resolve(file), of.recursive)));
+  const command = ['sh', '-c', script, 'spoonbox-cp', of.path, ...names];
   const stream = packAll(files);
   try {
     await jobIn(spoonbox, { user: of.user, command, stdin: counted(stream, onProgress) }, signal);
@@ -45,14 +50,15 @@ export async function copyTo(
   }
 }
 
-async function mustBeCopyable(file: string, recursive: boolean): Promise<void> {
-  const found = await lstat(file).catch((error: unknown) => {
+/** Where it is: a link that is named is copied as what it leads to. */
+async function copyable(file: string, recursive: boolean): Promise<string> {
+  const unreadable = (error: unknown): never => {
     throw new CliError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-  });
+  };
+  const found = await stat(file).catch(unreadable);
   if (found.isDirectory() && !recursive) throw new CliError(`${file} is a folder: copy it with -r`);
-  if (!found.isDirectory() && !found.isFile() && !found.isSymbolicLink()) {
-    throw new CliError(`${file} is neither a file nor a folder`);
-  }
+  if (!found.isDirectory() && !found.isFile()) throw new CliError(`${file} is neither a file nor a folder`);
+  return await realpath(file).catch(unreadable);
 }
 
 /** One stream of all: each packed by itself, under its number. */
@@ -60,7 +66,7 @@ function packAll(files: readonly string[]): Pack {
   const packFrom = (index: number) => (stream: Pack) => {
     const file = files[index];
     if (file === undefined) {
-      stream.finalize();
+      stream.entry({ name: seal }, '', () => stream.finalize());
       return;
     }
     const top = basename(file);

@@ -1,6 +1,6 @@
-import { Transform, type Readable } from 'node:stream';
+import { pipeline, type Readable, Transform } from 'node:stream';
 
-/** The same bytes, and how many there were so far. An error of the source is this stream's too. */
+/** The same bytes, and how many there were so far. An error of the source is this stream's too, and its end is the source's. */
 export function counted(source: Readable, onProgress: (bytes: number) => void): Readable {
   let bytes = 0;
   const through = new Transform({
@@ -10,6 +10,6 @@ export function counted(source: Readable, onProgress: (bytes: number) => void): 
       done(null, chunk);
     },
   });
-  source.on('error', (error) => through.destroy(error));
-  return source.pipe(through);
+  // Whoever reads is told of an error by the stream itself.
+  return pipeline(source, through, () => {});
 }

@@ -14,6 +14,7 @@ export const boxes: Kind = {
   },
   ofUsers: true,
   none: 'no boxes: `spoonbox attach USER` makes one',
+  ofBox: (box) => [listedBox(box)],
   async list(client, wanted, signal) {
     return (await boxesOf(client, wanted, signal)).map(listedBox);
   },
@@ -28,8 +29,18 @@ export async function boxesOf(
   return user === null ? await client.boxes(selector, signal) : [await client.box(user, signal)];
 }
 
-export function listedBox(box: BoxView): Listed {
-  return { name: `box/${box.user}`, row: boxRow(box), value: box };
+function listedBox(box: BoxView): Listed {
+  const { user } = box;
+  const words = 'nothing is known of this user any more; the home stays';
+  return {
+    name: `box/${user}`,
+    row: boxRow(box),
+    value: box,
+    gone: {
+      row: { cells: [user, 'removed', '-', '-', '-', words], wide: ['-', '-', '-', '-'] },
+      value: { user, removed: true },
+    },
+  };
 }
 
 function boxRow(box: BoxView): Row {

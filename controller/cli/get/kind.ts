@@ -1,3 +1,4 @@
+import type { BoxView } from '#shared/api-schemas.ts';
 import type { ApiClient } from '../../sdk/api-client.ts';
 
 /** One cell a column; wide ones follow the others. */
@@ -19,6 +20,8 @@ export interface Listed {
   readonly name: string;
   readonly row: Row;
   readonly value: unknown;
+  /** of what can be watched: what is told when it is not there any more */
+  readonly gone?: { readonly row: Row; readonly value: unknown };
 }
 
 /** A kind of thing that `get` lists. */
@@ -30,5 +33,7 @@ export interface Kind {
   readonly ofUsers: boolean;
   /** what is said where there is none */
   readonly none: string;
+  /** Of what can be watched: what of this kind a box has. */
+  ofBox?(box: BoxView): readonly Listed[];
   list(client: ApiClient, wanted: Wanted, signal: AbortSignal): Promise<readonly Listed[]>;
 }

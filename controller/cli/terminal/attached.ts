@@ -4,7 +4,7 @@ import { ApiRefusal, SpoonboxError } from '../../sdk/errors.ts';
 import { unusable } from '../../sdk/gateway-refusal.ts';
 import { exitCodes } from '../command.ts';
 import { printable, statusLine } from '../output.ts';
-import { waitingText } from '../waiting-text.ts';
+import { waitingLine } from '../waiting-text.ts';
 import { createEscapeFilter, escapeHelp } from './escape.ts';
 import { openLocalTerminal } from './local-terminal.ts';
 import { openSocket } from './open-socket.ts';
@@ -75,7 +75,7 @@ export async function attachTerminal(
         local.clear();
         return;
       case 'status':
-        if (shellOf === '') status.show(`${user}: ${waitingText(event)}`);
+        if (shellOf === '') status.show(`${user}: ${waitingLine(event, stderr)}`);
         return;
       case 'notice':
         onNotice(event.code, event.message);

@@ -22,9 +22,10 @@ export function useEvents(user: string): readonly BoxEventView[] {
             setEvents((kept) => withEvents(kept, before));
           }
           opened();
-          for await (const event of api.followEvents(user, last, signal)) {
-            last = event.id;
-            setEvents((kept) => withEvents(kept, [event]));
+          for await (const told of api.followEvents(user, last, signal)) {
+            const more = told.type === 'happened' ? [told.event] : await api.events(user, eventsKept, signal);
+            last = more[0]?.id ?? last;
+            setEvents((kept) => withEvents(told.type === 'missed' ? [] : kept, more));
           }
         },
         on: () => {},
