@@ -60,7 +60,7 @@ test('what is lost, and how it ended, is said in the words of who knows', () => 
 });
 
 test('a terminal whose shell would end with this page is known as such', () => {
-  const viewer = { id: 'v1', name: 'me', mode: 'rw' } as const;
+  const viewer = { id: 'v1', name: 'me', mode: 'rw', forMs: 0, ...own } as const;
   const other = { ...viewer, id: 'v2' };
   const lost: TerminalEvent = { type: 'reconnecting', attempt: 1, inMs: 250, why: 'the gateway restarts' };
   const over: TerminalEvent = { type: 'closed', how: 'exit', name: null, message: 'over', error: null };

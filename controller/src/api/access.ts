@@ -141,9 +141,9 @@ export function addAccess(
     const since = clock.monotonicMs();
     const login = await logins.find(cookie);
     if (login === null) return 'login-ended';
-    const { name, tokenId, expiresAt, leftMs } = login;
+    const { name, tokenId, role, expiresAt, leftMs } = login;
     const id = hash.slice(0, 12);
-    const caller: Caller = { by: 'cookie', id, name, role: 'admin', expiresAt, tokenId };
+    const caller: Caller = { by: 'cookie', id, name, role, expiresAt, tokenId };
     memory.keep(hash, caller, since, Math.min(rememberedMs, leftMs));
     return caller;
   }
@@ -174,7 +174,7 @@ export function callerOf({ caller }: FastifyRequest): Caller {
   return caller;
 }
 
-function roleTooLow({ name, role }: Caller, needs: Role): ProblemError {
+export function roleTooLow({ name, role }: Caller, needs: Role): ProblemError {
   const detail = `the request was refused because it needs the role ${needs}, and ${name} is ${role}: use a token of role ${needs}`;
   return new ProblemError('role-too-low', detail, { extras: { needs, has: role } });
 }

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { hrefOf } from '../route.ts';
 import { useStore } from '../store.ts';
 import { type Confirmation, ConfirmDialog } from '../ui/confirm-dialog.tsx';
@@ -10,6 +10,11 @@ export function TerminalTabs() {
   const open = useStore(tabs);
   const shown = useStore(shownTab);
   const [asked, setAsked] = useState<Confirmation | null>(null);
+  const place = useRef<HTMLSpanElement>(null);
+  // On a narrow screen it may be beyond the edge, and its × with it.
+  useEffect(() => {
+    if (shown !== null) place.current?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [shown]);
   const close = (tab: Tab): void => {
     if (tab.holdsShell) setAsked(askToClose(tab));
     else closeTab(tab.id);
@@ -17,7 +22,7 @@ export function TerminalTabs() {
   return (
     <>
       {open.map((tab) => (
-        <span key={tab.id} className="tab tab-terminal">
+        <span key={tab.id} ref={tab.id === shown ? place : null} className="tab tab-terminal">
           <a
             href={hrefOf({ at: 'terminal', ...tab })}
             aria-current={tab.id === shown ? 'page' : undefined}
