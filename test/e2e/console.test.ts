@@ -287,7 +287,7 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     const console = await openConsole(browser, await loginLink(controller, 'viewer'));
     await openByKeys(console, user);
     const { page } = console;
-    await page.getByRole('region', { name: 'Leases' }).getByText('job of test').waitFor();
+    await page.getByRole('region', { name: 'Leases' }).locator('.kind-job').waitFor();
     const offers = page.getByRole('button', { name: /^(Terminal|Recreate|Reap|Delete|Release|Start|Watch|Join)/ });
     expect(await offers.count()).toBe(0);
     expect(await page.getByLabel(/^Pin the box/).count()).toBe(0);
