@@ -10,9 +10,9 @@ local function live_token(tokens, id, now)
   return record
 end
 
--- A console may do what the token may that let it in, as long as that one may. '' = the internal token, which nothing ends.
+-- A console may do no more than the token that let it in, as long as that one may. '' = the internal token, which nothing ends.
 local function maker_lives(maker, tokens, now)
-  if type(maker.name) ~= 'string' or type(maker.tokenId) ~= 'string' then
+  if type(maker.name) ~= 'string' or type(maker.tokenId) ~= 'string' or type(maker.role) ~= 'string' then
     return false
   end
   return maker.tokenId == '' or live_token(tokens, maker.tokenId, now) ~= nil

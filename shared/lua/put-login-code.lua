@@ -1,6 +1,6 @@
 -- Keeps the hash of a code that logs one browser in.
 -- KEYS 1 login code
--- ARGV 1 who made it, as JSON {name, tokenId}  2 ttlMs
+-- ARGV 1 who made it, as JSON {name, tokenId, role}  2 ttlMs
 -- Returns when it ends, in ms
 -- @include _common
 

@@ -51,8 +51,8 @@ export const ApiTokenList = z.object({ items: z.array(ApiToken) });
 export const ApiTokenReply = ApiToken.extend({ token: z.string() });
 export type ApiTokenReply = z.infer<typeof ApiTokenReply>;
 
-/** Nothing is said in the body; it may be left out. */
-export const LoginLinkBody = z.strictObject({});
+/** As what the console asks: no more than whoever makes the link, and as that where it is left out, like the whole body. */
+export const LoginLinkBody = z.strictObject({ role: Role.optional() });
 /** A link that logs one browser in, once. The code is in the fragment, so that no proxy and no log sees it. */
 export const LoginLinkReply = z.object({ url: z.string(), expiresAt: z.number() });
 export type LoginLinkReply = z.infer<typeof LoginLinkReply>;

@@ -50,7 +50,7 @@ const table: Readonly<Record<string, Entry>> = {
   'GET /v1/tokens': { role: 'admin', answers: [200] },
   'POST /v1/tokens': { role: 'admin', body: { name: 'n', role: 'viewer' }, answers: [201] },
   'DELETE /v1/tokens/:id': { role: 'admin', answers: [404] },
-  'POST /v1/login-links': { role: 'admin', body: {}, answers: [200] },
+  'POST /v1/login-links': { role: 'viewer', body: {}, answers: [200] },
   // Anyone may try; only the code counts.
   'POST /v1/session': { role: 'anyone', body: { code: 'x' }, answers: [401] },
   'GET /v1/session': { role: 'viewer', answers: [200] },
@@ -374,6 +374,26 @@ describe('a console', () => {
     await ask('DELETE', `/v1/tokens/${id}`, { headers: bearer(internalToken) });
     expect(codeOf(await ask('GET', '/v1/session', { headers: { cookie } }))).toBe('login-ended');
     expect(codeOf(await ask('POST', '/v1/session', { body: { code } }))).toBe('login-code-wrong');
+  });
+
+  test('may no more than whoever made its link, and less where the link says so', async () => {
+    const link = async (token: string, body: object): Promise<Answer> =>
+      await ask('POST', '/v1/login-links', { headers: bearer(token), body });
+    const roleBy = async ({ json }: Answer): Promise<string> => {
+      const code = new URL(LoginLinkReply.parse(json).url).hash.replace('#login=', '');
+      const answer = await ask('POST', '/v1/session', { body: { code } });
+      const cookie = answer.headers.get('set-cookie')?.split(';')[0] ?? '';
+      const { role } = WhoAmI.parse((await ask('GET', '/v1/session', { headers: { cookie } })).json);
+      expect(WhoAmI.parse(answer.json).role).toBe(role);
+      const changed = await ask('PUT', '/v1/reconciler/mode', { headers: { cookie, ...csrf }, body: { mode: 'run' } });
+      expect(changed.status).toBe(role === 'admin' ? 200 : 403);
+      return role;
+    };
+    const viewer = (await made('viewer')).token;
+    expect(await roleBy(await link(internalToken, {}))).toBe('admin');
+    expect(await roleBy(await link(internalToken, { role: 'viewer' }))).toBe('viewer');
+    expect(await roleBy(await link(viewer, {}))).toBe('viewer');
+    for (const role of ['jobs', 'admin']) expect(codeOf(await link(viewer, { role }))).toBe('role-too-low');
   });
 
   test('is let in through no page of another site', async () => {

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
 import type { TerminalEvent } from '#shared/terminal-client.ts';
-import { afterEvent, firstState, type PaneState } from '../../controller/console/src/terminal/pane-state.ts';
+import {
+  afterEvent,
+  firstState,
+  holdsShell,
+  type PaneState,
+} from '../../controller/console/src/terminal/pane-state.ts';
 
 const own = { cols: 100, rows: 30 };
 const hello: TerminalEvent = {
@@ -52,4 +57,16 @@ test('what is lost, and how it ended, is said in the words of who knows', () => 
   const message = 'an operator reaped the box; only the home survives';
   const closed = afterEvent(lost, { type: 'closed', how: 'exit', name: null, message, error: null }, 2_000, own);
   expect(closed).toMatchObject({ link: 'closed', text: message });
+});
+
+test('a terminal whose shell would end with this page is known as such', () => {
+  const viewer = { id: 'v1', name: 'me', mode: 'rw', forMs: 0, ...own } as const;
+  const other = { ...viewer, id: 'v2' };
+  const lost: TerminalEvent = { type: 'reconnecting', attempt: 1, inMs: 250, why: 'the gateway restarts' };
+  const over: TerminalEvent = { type: 'closed', how: 'exit', name: null, message: 'over', error: null };
+  expect(holdsShell(after(hello, { type: 'viewers', viewers: [viewer] }))).toBe(true);
+  expect(holdsShell(after(hello, lost))).toBe(true);
+  expect(holdsShell(after(hello, { type: 'viewers', viewers: [viewer, other] }))).toBe(false);
+  expect(holdsShell(after(hello, over))).toBe(false);
+  expect(holdsShell(firstState)).toBe(false);
 });

@@ -105,7 +105,7 @@ export function accessContract(world: () => World): void {
   });
 
   describe('the login of a console', () => {
-    const internal = { name: 'internal token (console)', tokenId: '' };
+    const internal = { name: 'internal token (console)', tokenId: '', role: 'admin' } as const;
 
     test('begins with a code, which passes once, and ends when it is asked to', async () => {
       const { code } = await logins().makeCode(internal);
@@ -140,7 +140,7 @@ export function accessContract(world: () => World): void {
       ['is lost', async () => void (await world().command('DEL', world().keys.apiTokens))],
     ])('ends when the token %s that let it in, and so does its code', async (_what, happens) => {
       const { id } = await made({ ttlMs: hour });
-      const maker = { name: 'ci (console)', tokenId: id };
+      const maker = { name: 'ci (console)', tokenId: id, role: 'viewer' } as const;
       const { code } = await logins().makeCode(maker);
       const login = await logins().logIn((await logins().makeCode(maker)).code);
       if (!login) throw new Error('nobody was let in');
@@ -152,7 +152,7 @@ export function accessContract(world: () => World): void {
 
     test('that cannot be read is none', async () => {
       const { command, keys } = world();
-      for (const json of ['{', '[]', '{"name":1,"tokenId":""}', '{"name":"x"}']) {
+      for (const json of ['{', '[]', '{"name":1,"tokenId":""}', '{"name":"x"}', '{"name":"x","tokenId":""}']) {
         const { code } = await logins().makeCode(internal);
         await command('SET', keys.loginCode(hashOf(code)), json);
         expect(await logins().logIn(code)).toBeNull();

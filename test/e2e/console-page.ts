@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { LoginLinkReply } from '#shared/operator-schemas.ts';
+import { LoginLinkReply, type Role } from '#shared/operator-schemas.ts';
 import { stateDir } from '../../manifests/deploy/machine/places.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { until } from './installation.ts';
@@ -24,8 +24,8 @@ export interface ConsolePage {
 }
 
 /** A link that logs in, as `spoonbox console` prints it, at the address of this controller. */
-export async function loginLink(controller: ControllerProcess): Promise<string> {
-  const { json } = await controller.ask('POST', '/v1/login-links', {});
+export async function loginLink(controller: ControllerProcess, role: Role = 'admin'): Promise<string> {
+  const { json } = await controller.ask('POST', '/v1/login-links', { role });
   return `${controller.url}/console/${new URL(LoginLinkReply.parse(json).url).hash}`;
 }
 

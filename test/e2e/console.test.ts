@@ -36,6 +36,7 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
   async function openByKeys({ page }: ConsolePage, user: UserName): Promise<void> {
     await page.keyboard.press('b');
     await page.getByRole('region', { name: 'Boxes' }).waitFor();
+    await page.getByRole('rowheader', { name: user }).waitFor();
     await page.keyboard.press('/');
     await page.keyboard.type(user);
     await page.keyboard.press('Enter');
@@ -74,6 +75,9 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     await console.sees(/main/);
     expect(await page.evaluate("document.fonts.check('14px \"Spoonbox Symbols\"', '\\ue0a0')")).toBe(true);
     await console.screenshot('terminal-light');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await console.screenshot('terminal-dark');
+    await page.emulateMedia({ colorScheme: 'light' });
 
     await page.goBack();
     await page.getByRole('region', { name: 'Leases' }).getByText(`terminal of ${user}`).waitFor();
@@ -106,8 +110,9 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     await lease(controller, user);
     const console = await logIn();
     const { page } = console;
-    await page.emulateMedia({ colorScheme: 'dark' });
     await page.getByText('job of test').waitFor();
+    await console.screenshot('boxes-light');
+    await page.emulateMedia({ colorScheme: 'dark' });
     await console.screenshot('boxes-dark');
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keys' }).waitFor();
@@ -119,6 +124,9 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
       .or(page.getByRole('region', { name: 'Loop' }))
       .waitFor();
     await console.screenshot('reconciler-dark');
+    await page.emulateMedia({ colorScheme: 'light' });
+    await console.screenshot('reconciler-light');
+    await page.emulateMedia({ colorScheme: 'dark' });
 
     await page.setViewportSize(narrow);
     for (const [name, where] of [
@@ -135,6 +143,9 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
           .first()
           .waitFor();
       await console.screenshot(`${name}-narrow`);
+      await page.emulateMedia({ colorScheme: 'light' });
+      await console.screenshot(`${name}-narrow-light`);
+      await page.emulateMedia({ colorScheme: 'dark' });
       const overflow =
         "[document.documentElement, document.getElementById('main')].map((e) => e.scrollWidth - e.clientWidth)";
       expect(await page.evaluate(overflow), name).toEqual([0, 0]);
@@ -162,9 +173,28 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
 
     const encoded = Buffer.from('hello from a box').toString('base64');
     await page.keyboard.type(`printf '\\e]52;c;${encoded}\\a'\n`);
+    await page.getByText('wants to copy 16 characters').waitFor();
+    await page.getByRole('button', { name: 'Show', exact: true }).click();
     const asked = page.getByRole('dialog', { name: 'Copy this to your clipboard?' });
     expect(await asked.textContent()).toContain('hello from a box');
     await asked.getByRole('button', { name: 'No' }).click();
+
+    // A program that asks again and again, in a terminal that nobody looks at, takes nothing from the page.
+    await page.keyboard.type(
+      `for i in $(seq 60); do sleep 0.1; printf '\\e]52;c;${encoded}\\a'; done; echo "over $((40+2))"\n`,
+    );
+    await page.getByText('wants to copy 16 characters').waitFor();
+    await page.getByRole('link', { name: 'Spoonbox, all boxes' }).click();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+    await page.keyboard.press('Escape');
+    expect(await page.locator('dialog:modal').count()).toBe(0);
+    await page.getByRole('link', { name: `${user}, terminal` }).click();
+    await page.getByRole('button', { name: 'No', exact: true }).click();
+    await page.getByText('wants to copy').waitFor({ state: 'detached' });
+    await console.sees(/^over 42$/);
+    expect(await page.getByText('wants to copy').count()).toBe(0);
+    expect(await watching.page.getByText('wants to copy').count()).toBe(0);
 
     // A reload comes back to the same shell.
     await page.keyboard.type('here=before; clear\n');
@@ -175,6 +205,50 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     expect([...console.complaints, ...watching.complaints]).toEqual([]);
     await Promise.all([console.context.close(), watching.context.close()]);
   }, 120_000);
+
+  test('a session that ends hangs up no shell: whoever logs in again goes on in it, and is asked before one ends', async () => {
+    const user = installation.newUser('dave');
+    const console = await logIn();
+    const { page } = console;
+    await page.goto(`${controller.url}/console/#/terminal/${user}`);
+    await console.sees(prompt);
+    await page.keyboard.type('here=before; clear; echo "set $((40+2))"\n');
+    await console.sees(/^set 42$/);
+    // What came before the terminal had a name leads to it, not to a second one.
+    await page.evaluate(`location.hash = '#/terminal/${user}'`);
+    await until('the address is that of the session', () => Promise.resolve(page.url().includes('session=')));
+    await page.getByRole('link', { name: 'Spoonbox, all boxes' }).click();
+    await console.context.clearCookies();
+    await page.getByText('Your session has ended').waitFor();
+    expect(await page.locator('.terminal:visible').count()).toBe(0);
+
+    await page.goto(await loginLink(controller));
+    await page.getByRole('link', { name: `${user}, terminal` }).click();
+    await page.keyboard.type('echo "$here $((40+2))"\n');
+    await console.sees(/^before 42$/);
+    expect((await boxOf(controller, user)).sessions).toHaveLength(1);
+
+    await page.getByRole('button', { name: 'Log out' }).click();
+    expect(await page.getByRole('dialog', { name: 'Log out?' }).textContent()).toContain(user);
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: `Close the terminal of ${user}` }).click();
+    await page.getByRole('button', { name: 'End the shell' }).click();
+    await page.getByText('None is open.').waitFor();
+    expect(await page.getByRole('link', { name: `${user}, terminal` }).count()).toBe(0);
+    await console.context.close();
+  });
+
+  test('a page that is older than the console that is served says so where a part of it is gone', async () => {
+    const console = await logIn();
+    const { page } = console;
+    await page.route(/terminal-pane-.*\.js/, (route) => route.fulfill({ status: 404, body: '' }));
+    await page.evaluate(`location.hash = '#/terminal/${installation.newUser('erin')}'`);
+    await page.getByText('the console was built anew').waitFor();
+    await page.getByRole('button', { name: 'Load the page again' }).waitFor();
+    await page.keyboard.press('b');
+    await page.getByRole('region', { name: 'Boxes' }).waitFor();
+    await console.context.close();
+  });
 
   test('the mode of the reconciler is changed only after a question, with the reason that was given', async () => {
     const console = await logIn();
@@ -205,6 +279,26 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     await second.page.getByRole('alert').waitFor();
     expect(second.page.url()).not.toContain('login');
     await Promise.all([first.context.close(), second.context.close()]);
+  });
+
+  test('who may only look is offered nothing else', async () => {
+    const user = installation.newUser('frank');
+    await lease(controller, user);
+    const console = await openConsole(browser, await loginLink(controller, 'viewer'));
+    await openByKeys(console, user);
+    const { page } = console;
+    await page.getByRole('region', { name: 'Leases' }).locator('.kind-job').waitFor();
+    const offers = page.getByRole('button', { name: /^(Terminal|Recreate|Reap|Delete|Release|Start|Watch|Join)/ });
+    expect(await offers.count()).toBe(0);
+    expect(await page.getByLabel(/^Pin the box/).count()).toBe(0);
+    await page.keyboard.press('r');
+    await page.getByRole('region', { name: 'Mode' }).getByText('run', { exact: true }).waitFor();
+    expect(await page.getByRole('button', { name: /^(Drain|Pause)/ }).count()).toBe(0);
+    await page.keyboard.press('b');
+    await page.getByRole('rowheader', { name: user }).waitFor();
+    expect(await offers.count()).toBe(0);
+    expect(console.complaints).toEqual([]);
+    await console.context.close();
   });
 
   test('what is seen is marked as old as soon as the controller is gone', async () => {

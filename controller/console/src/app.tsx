@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { BoxPage } from './box/box-page.tsx';
 import { BoxesPage } from './boxes/boxes-page.tsx';
 import { ConnectionBanner } from './live/connection-banner.tsx';
@@ -11,6 +11,7 @@ import { beginSession, session } from './session/session.ts';
 import { useStore } from './store.ts';
 import { TerminalDeck } from './terminal/terminal-deck.tsx';
 import { TopBar } from './top-bar.tsx';
+import { ErrorBoundary } from './ui/error-boundary.tsx';
 import { HelpDialog } from './ui/help-dialog.tsx';
 import { NewsList } from './ui/news-list.tsx';
 import { useKeys } from './ui/use-keys.ts';
@@ -27,50 +28,77 @@ export function App() {
     const onLink = (): void => {
       if (location.hash.startsWith('#login=')) begin();
     };
+    // Who has logged in in another window need not do so here.
+    const onLook = (): void => {
+      if (session.get().is === 'out' && document.visibilityState === 'visible') begin();
+    };
     begin();
     addEventListener('hashchange', onLink);
+    document.addEventListener('visibilitychange', onLook);
     return () => {
       removeEventListener('hashchange', onLink);
+      document.removeEventListener('visibilitychange', onLook);
       ending.abort();
     };
   }, []);
+  const hasBeenIn = useHasBeen(is === 'in');
   if (is === 'asking') return <p className="log-in quiet">Asking who you are …</p>;
-  return is === 'out' ? <LogInPage /> : <Inside />;
+  return (
+    <ErrorBoundary what="The console">
+      {is === 'out' && <LogInPage />}
+      {hasBeenIn && <Inside isIn={is === 'in'} />}
+    </ErrorBoundary>
+  );
 }
 
-function Inside() {
+/** The terminals stay where they are while nobody is logged in: a session that ends takes the pages away, but no shell. */
+function Inside({ isIn }: { readonly isIn: boolean }) {
   const here = useStore(route);
   const [isHelping, setHelping] = useState(false);
   useEffect(() => {
+    if (!isIn) return;
     const ending = new AbortController();
     watchBoxes(ending.signal);
     return () => ending.abort();
-  }, []);
+  }, [isIn]);
   useEffect(() => {
-    document.title = titleOf(here);
-  }, [here]);
-  useKeys({
-    '?': () => setHelping(true),
-    b: () => goTo(boxesRoute),
-    r: () => goTo({ at: 'reconciler' }),
-  });
+    document.title = isIn ? titleOf(here) : 'Spoonbox';
+  }, [here, isIn]);
+  useKeys(
+    {
+      '?': () => setHelping(true),
+      b: () => goTo(boxesRoute),
+      r: () => goTo({ at: 'reconciler' }),
+    },
+    isIn,
+  );
   return (
-    <div className={`frame frame-${here.at}`}>
-      <button type="button" className="skip" onClick={skipToMain}>
-        Skip to the content
-      </button>
-      <TopBar onHelp={() => setHelping(true)} />
-      <ConnectionBanner />
+    <div className={`frame frame-${here.at}`} hidden={!isIn}>
+      {isIn && (
+        <>
+          <button type="button" className="skip" onClick={skipToMain}>
+            Skip to the content
+          </button>
+          <TopBar onHelp={() => setHelping(true)} />
+          <ConnectionBanner />
+        </>
+      )}
       <main id="main" tabIndex={-1}>
-        {here.at === 'boxes' && <BoxesPage />}
-        {here.at === 'box' && <BoxPage key={here.user} user={here.user} />}
-        {here.at === 'reconciler' && <ReconcilerPage />}
-        <TerminalDeck />
+        {isIn && here.at === 'boxes' && <BoxesPage />}
+        {isIn && here.at === 'box' && <BoxPage key={here.user} user={here.user} />}
+        {isIn && here.at === 'reconciler' && <ReconcilerPage />}
+        <TerminalDeck isIn={isIn} />
       </main>
-      <NewsList />
-      {isHelping && <HelpDialog onClose={() => setHelping(false)} />}
+      {isIn && <NewsList />}
+      {isIn && isHelping && <HelpDialog onClose={() => setHelping(false)} />}
     </div>
   );
+}
+
+function useHasBeen(isNow: boolean): boolean {
+  const hasBeen = useRef(isNow);
+  hasBeen.current ||= isNow;
+  return hasBeen.current;
 }
 
 function titleOf(here: Route): string {

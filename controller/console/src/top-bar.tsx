@@ -1,10 +1,13 @@
-import type { ReactNode } from 'react';
+import { type ReactNode, useState } from 'react';
 import { route } from './navigation.ts';
 import { boxesRoute, hrefOf, type Route } from './route.ts';
 import { logOut, session } from './session/session.ts';
 import { useStore } from './store.ts';
+import { askToLeave } from './terminal/closing.tsx';
+import { tabs } from './terminal/tabs.ts';
 import { TerminalTabs } from './terminal/terminal-tabs.tsx';
 import { useAction } from './ui/action.ts';
+import { type Confirmation, ConfirmDialog } from './ui/confirm-dialog.tsx';
 import { nextTheme, theme } from './ui/theme.ts';
 
 const themeSigns = { auto: '◐', light: '☀', dark: '☾' } as const;
@@ -14,7 +17,13 @@ export function TopBar({ onHelp }: { readonly onHelp: () => void }) {
   const state = useStore(session);
   const chosen = useStore(theme);
   const act = useAction();
+  const [asked, setAsked] = useState<Confirmation | null>(null);
   const leave = (): void => {
+    const holding = tabs.get().filter(({ holdsShell }) => holdsShell);
+    if (holding.length > 0) {
+      setAsked(askToLeave(holding, logOut));
+      return;
+    }
     act(async (signal) => {
       await logOut(signal);
       return '';
@@ -57,6 +66,7 @@ export function TopBar({ onHelp }: { readonly onHelp: () => void }) {
           Log out
         </button>
       </div>
+      {asked !== null && <ConfirmDialog asked={asked} onClose={() => setAsked(null)} />}
     </header>
   );
 }

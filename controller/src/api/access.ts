@@ -141,9 +141,9 @@ export function addAccess(
     const since = clock.monotonicMs();
     const login = await logins.find(cookie);
     if (login === null) return 'login-ended';
-    const { name, tokenId, expiresAt, leftMs } = login;
+    const { name, tokenId, role, expiresAt, leftMs } = login;
     const id = hash.slice(0, 12);
-    const caller: Caller = { by: 'cookie', id, name, role: 'admin', expiresAt, tokenId };
+    const caller: Caller = { by: 'cookie', id, name, role, expiresAt, tokenId };
     memory.keep(hash, caller, since, Math.min(rememberedMs, leftMs));
     return caller;
   }

@@ -2,7 +2,8 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { NoQuery } from '#shared/api-schemas.ts';
 import { LoginBody, LoginLinkBody, LoginLinkReply, WhoAmI } from '#shared/operator-schemas.ts';
-import { callerOf } from './access.ts';
+import { mayDo } from '#shared/token-check.ts';
+import { callerOf, roleTooLow } from './access.ts';
 import type { Api } from './api.ts';
 import { cookieName, cookieOf, refusedCode } from './credential.ts';
 import { terminalUrlOf } from './other-routes.ts';
@@ -23,17 +24,20 @@ export function addLoginRoutes({ app, access, config }: Api): void {
   app.post(
     '/v1/login-links',
     {
-      config: { role: 'admin' },
+      config: { role: 'viewer' },
       schema: {
-        summary: 'Get a link that lets one browser into the console, once',
+        summary: 'Get a link that lets one browser into the console, once, as no more than who asks',
         querystring: NoQuery,
         body: LoginLinkBody,
         response: { 200: LoginLinkReply },
       },
     },
     async (request, reply) => {
-      const { by, name, tokenId } = callerOf(request);
-      const maker = { name: by === 'cookie' ? name : `${name} (console)`, tokenId };
+      const caller = callerOf(request);
+      const { by, name, tokenId } = caller;
+      const role = request.body.role ?? caller.role;
+      if (!mayDo(caller.role, role)) throw roleTooLow(caller, role);
+      const maker = { name: by === 'cookie' ? name : `${name} (console)`, tokenId, role };
       const { code, expiresAt } = await fromStore(logins.makeCode(maker));
       reply.header('cache-control', 'no-store');
       return { url: `${config.publicUrl}/console/#login=${code}`, expiresAt };
@@ -60,7 +64,7 @@ export function addLoginRoutes({ app, access, config }: Api): void {
         throw refusedCode();
       }
       reply.setCookie(cookieName, login.cookie, { ...cookie, maxAge: loginTtlMs / 1_000 });
-      return whoAmI(reply, { role: 'admin', name: login.name, by: 'cookie', expiresAt: login.expiresAt });
+      return whoAmI(reply, { role: login.role, name: login.name, by: 'cookie', expiresAt: login.expiresAt });
     },
   );
 

@@ -3,6 +3,7 @@ import { hashOf, newSecret } from '#shared/api-token.ts';
 import { fromJson } from '#shared/box-store.ts';
 import type { Keys } from '#shared/identity.ts';
 import { parseJson } from '#shared/json.ts';
+import { Role } from '#shared/operator-schemas.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 
 /** How long a login link works, once. */
@@ -16,6 +17,7 @@ export interface Maker {
   readonly name: string;
   /** the token that made the link; '' = the internal one. A console may nothing any more once that is revoked or has expired */
   readonly tokenId: string;
+  readonly role: Role;
 }
 export interface Login extends Maker {
   readonly expiresAt: number;
@@ -36,9 +38,9 @@ export interface LoginStore {
 
 export function createLoginStore({ redis, keys }: { redis: RedisPort; keys: Keys }): LoginStore {
   return {
-    async makeCode({ name, tokenId }) {
+    async makeCode({ name, tokenId, role }) {
       const code = newSecret();
-      const args = [JSON.stringify({ name, tokenId }), codeTtlMs];
+      const args = [JSON.stringify({ name, tokenId, role }), codeTtlMs];
       const expiresAt = Moment.parse(await redis.run('put-login-code', [keys.loginCode(hashOf(code))], args));
       return { code, expiresAt };
     },
@@ -62,6 +64,6 @@ export function createLoginStore({ redis, keys }: { redis: RedisPort; keys: Keys
 }
 
 const Moment = z.string().regex(/^\d+$/).transform(Number);
-const LoginRecord = z.object({ name: z.string(), tokenId: z.string(), expiresAt: z.number() });
+const LoginRecord = z.object({ name: z.string(), tokenId: z.string(), role: Role, expiresAt: z.number() });
 const LogInReply = z.union([z.object({ refused: z.literal('login-code-wrong') }), LoginRecord]);
 const FindReply = z.object({ now: z.number(), login: z.string().optional() });

@@ -1,5 +1,6 @@
 import type { BoxView } from '#shared/api-schemas.ts';
 import { api } from '../api.ts';
+import { May } from '../session/may.tsx';
 import { goToTerminal } from '../terminal/tabs.ts';
 import type { Confirmation } from '../ui/confirm-dialog.tsx';
 import { Lost } from './lost.tsx';
@@ -51,19 +52,25 @@ export function BoxActions({ box, onAsk }: { readonly box: BoxView; readonly onA
   return (
     <fieldset className="actions">
       <legend className="visually-hidden">Actions</legend>
-      <button type="button" className="primary" onClick={() => goToTerminal(user)}>
-        Terminal
-      </button>
-      <PinMenu user={user} />
-      <button type="button" onClick={askRecreate} disabled={phase === 'absent'}>
-        Recreate
-      </button>
-      <button type="button" onClick={askReap} disabled={phase === 'absent' && box.leases.length === 0}>
-        Reap
-      </button>
-      <button type="button" className="danger-text" onClick={askDelete}>
-        Delete
-      </button>
+      <May be="admin">
+        <button type="button" className="primary" onClick={() => goToTerminal(user)}>
+          Terminal
+        </button>
+      </May>
+      <May be="jobs">
+        <PinMenu user={user} />
+      </May>
+      <May be="admin">
+        <button type="button" onClick={askRecreate} disabled={phase === 'absent'}>
+          Recreate
+        </button>
+        <button type="button" onClick={askReap} disabled={phase === 'absent' && box.leases.length === 0}>
+          Reap
+        </button>
+        <button type="button" className="danger-text" onClick={askDelete}>
+          Delete
+        </button>
+      </May>
     </fieldset>
   );
 }

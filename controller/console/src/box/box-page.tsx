@@ -5,6 +5,7 @@ import { useAsked } from '../live/use-asked.ts';
 import { useEvents } from '../live/use-events.ts';
 import { useUsageLooks } from '../live/usage.ts';
 import { MachineView } from '../machine/machine-view.tsx';
+import { useMay } from '../session/may.tsx';
 import { useStore } from '../store.ts';
 import { goToTerminal } from '../terminal/tabs.ts';
 import { type Confirmation, ConfirmDialog } from '../ui/confirm-dialog.tsx';
@@ -24,15 +25,16 @@ export function BoxPage({ user }: { readonly user: string }) {
   const events = useEvents(user);
   const machine = useAsked((signal) => api.machine(signal), null, '').answer;
   const [asked, setAsked] = useState<Confirmation | null>(null);
+  const mayOpen = useMay('admin');
   useUsageLooks();
-  useKeys({ t: () => goToTerminal(user) });
+  useKeys({ t: () => goToTerminal(user) }, mayOpen);
 
   if (box === undefined) {
     return (
       <section aria-label={`The box of ${user}`} className="empty">
         <h1>{user}</h1>
         <p className="quiet">{isSynced ? 'Nothing is known of this user: no box, no lease, no wish.' : 'Reading …'}</p>
-        {isSynced && (
+        {isSynced && mayOpen && (
           <button type="button" className="primary" onClick={() => goToTerminal(user)}>
             Open a terminal, which starts a box
           </button>

@@ -1,5 +1,6 @@
 import type { BoxView } from '#shared/api-schemas.ts';
 import { api } from '../api.ts';
+import { May } from '../session/may.tsx';
 import type { Confirmation } from '../ui/confirm-dialog.tsx';
 import { Countdown, RelativeTime } from '../ui/time.tsx';
 
@@ -38,14 +39,16 @@ export function Leases({ box, onAsk }: { readonly box: BoxView; readonly onAsk: 
             <span>
               <Countdown until={lease.expiresAt} />
             </span>
-            <button
-              type="button"
-              className="plain"
-              onClick={() => askRelease(lease)}
-              aria-label={`Release ${lease.id}`}
-            >
-              Release
-            </button>
+            <May be="jobs">
+              <button
+                type="button"
+                className="plain"
+                onClick={() => askRelease(lease)}
+                aria-label={`Release ${lease.id}`}
+              >
+                Release
+              </button>
+            </May>
           </li>
         ))}
         {endedLeases.map((lease) => (

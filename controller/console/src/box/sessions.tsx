@@ -1,5 +1,6 @@
 import type { BoxView } from '#shared/api-schemas.ts';
 import { goTo } from '../navigation.ts';
+import { May } from '../session/may.tsx';
 import { RelativeTime } from '../ui/time.tsx';
 
 /** The terminals that are open in the box: they can be looked at without a word, or joined. */
@@ -28,12 +29,14 @@ export function Sessions({ box }: { readonly box: BoxView }) {
                 {record !== 'off' && `, ${record} is recorded`}
               </span>
             </span>
-            <button type="button" className="plain" aria-label={`Watch ${id}`} onClick={() => open(id, true)}>
-              Watch
-            </button>
-            <button type="button" className="plain" aria-label={`Join ${id}`} onClick={() => open(id, false)}>
-              Join
-            </button>
+            <May be="admin">
+              <button type="button" className="plain" aria-label={`Watch ${id}`} onClick={() => open(id, true)}>
+                Watch
+              </button>
+              <button type="button" className="plain" aria-label={`Join ${id}`} onClick={() => open(id, false)}>
+                Join
+              </button>
+            </May>
           </li>
         ))}
       </ul>

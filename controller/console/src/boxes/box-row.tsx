@@ -1,6 +1,7 @@
 import { memo } from 'react';
 import type { BoxView } from '#shared/api-schemas.ts';
 import { hrefOf } from '../route.ts';
+import { May } from '../session/may.tsx';
 import { goToTerminal } from '../terminal/tabs.ts';
 import { PhaseBadge } from '../ui/phase-badge.tsx';
 import { Countdown } from '../ui/time.tsx';
@@ -39,16 +40,18 @@ export const BoxRow = memo(function BoxRow({
         <UsageSparklines user={user} />
       </td>
       <td className="cell-act">
-        <button
-          type="button"
-          className="plain"
-          aria-label={`Terminal in the box of ${user}`}
-          title="Terminal (t)"
-          onFocus={() => onChoose(user)}
-          onClick={() => goToTerminal(user)}
-        >
-          &gt;_
-        </button>
+        <May be="admin">
+          <button
+            type="button"
+            className="plain"
+            aria-label={`Terminal in the box of ${user}`}
+            title="Terminal (t)"
+            onFocus={() => onChoose(user)}
+            onClick={() => goToTerminal(user)}
+          >
+            &gt;_
+          </button>
+        </May>
       </td>
     </tr>
   );

@@ -2,6 +2,7 @@ import { useDeferredValue, useMemo, useRef, useState } from 'react';
 import { live } from '../live/live.ts';
 import { useUsageLooks } from '../live/usage.ts';
 import { goTo } from '../navigation.ts';
+import { May, useMay } from '../session/may.tsx';
 import { useStore } from '../store.ts';
 import { goToTerminal } from '../terminal/tabs.ts';
 import { useKeys } from '../ui/use-keys.ts';
@@ -17,6 +18,7 @@ export function BoxesPage() {
   const [chosen, setChosen] = useState<string | null>(null);
   const [isStarting, setStarting] = useState(false);
   const filterField = useRef<HTMLInputElement>(null);
+  const mayStart = useMay('admin');
   useUsageLooks();
   const lazily = useDeferredValue(filter);
   const shown = useMemo(() => filtered(boxes, lazily), [boxes, lazily]);
@@ -39,8 +41,7 @@ export function BoxesPage() {
     ArrowUp: () => move(-1),
     Home: () => move(-shown.length),
     End: () => move(shown.length),
-    t: withChosen(goToTerminal),
-    n: () => setStarting(true),
+    ...(mayStart && { t: withChosen(goToTerminal), n: () => setStarting(true) }),
     Escape: () => setFilter(noFilter),
   });
 
@@ -113,9 +114,11 @@ function Nothing({
   return (
     <div className="empty">
       <p>Nobody has a box yet. A terminal, a job or a pin starts one.</p>
-      <button type="button" className="primary" onClick={onStart}>
-        Start a box
-      </button>
+      <May be="admin">
+        <button type="button" className="primary" onClick={onStart}>
+          Start a box
+        </button>
+      </May>
     </div>
   );
 }

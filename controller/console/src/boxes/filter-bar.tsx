@@ -2,6 +2,7 @@ import type { RefObject } from 'react';
 import { Phase } from '#shared/status.ts';
 import type { Boxes } from '../live/boxes.ts';
 import { countsOf, type Filter } from './filter.ts';
+import { May } from '../session/may.tsx';
 
 /** Filter by words and by phase; each phase says how many boxes are in it. */
 export function FilterBar({
@@ -54,9 +55,11 @@ export function FilterBar({
           </button>
         ))}
       </fieldset>
-      <button type="button" className="primary" onClick={onStart}>
-        Start a box
-      </button>
+      <May be="admin">
+        <button type="button" className="primary" onClick={onStart}>
+          Start a box
+        </button>
+      </May>
     </div>
   );
 }

@@ -1,5 +1,6 @@
 import type { ReconcilerMode, ReconcilerView } from '#shared/operator-schemas.ts';
 import { api } from '../api.ts';
+import { May } from '../session/may.tsx';
 import type { Confirmation } from '../ui/confirm-dialog.tsx';
 import { RelativeTime } from '../ui/time.tsx';
 import { ReasonField, type ReasonGiven } from './reason-field.tsx';
@@ -58,16 +59,18 @@ export function ModeCard({
       </p>
       {mode.reason !== '' && <p>“{mode.reason}”</p>}
       <p className="quiet">{meanings[mode.mode].does}</p>
-      <fieldset className="actions">
-        <legend className="visually-hidden">Change the mode</legend>
-        {modes
-          .filter((other) => other !== mode.mode)
-          .map((other) => (
-            <button key={other} type="button" onClick={() => ask(other)}>
-              {other === 'run' ? 'Run again' : `${meanings[other].verb} …`}
-            </button>
-          ))}
-      </fieldset>
+      <May be="admin">
+        <fieldset className="actions">
+          <legend className="visually-hidden">Change the mode</legend>
+          {modes
+            .filter((other) => other !== mode.mode)
+            .map((other) => (
+              <button key={other} type="button" onClick={() => ask(other)}>
+                {other === 'run' ? 'Run again' : `${meanings[other].verb} …`}
+              </button>
+            ))}
+        </fieldset>
+      </May>
     </section>
   );
 }

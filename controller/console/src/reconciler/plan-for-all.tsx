@@ -20,7 +20,7 @@ export function PlanForAll() {
       </h2>
       {problem !== null && <p className="problem">{problem}</p>}
       {answer !== null && acting.length === 0 && (
-        <p className="quiet">Nothing: all {plans.length} boxes are as they ought to be, or wait for a time.</p>
+        <p className="quiet">Nothing: every box is as it ought to be, or waits for a time.</p>
       )}
       <ul className="plans">
         {shown.map((plan) => (
@@ -32,7 +32,7 @@ export function PlanForAll() {
       </ul>
       {plans.length > acting.length && (
         <button type="button" className="plain" aria-expanded={isAll} onClick={() => setAll(!isAll)}>
-          {isAll ? 'Only those that change' : `Also the ${plans.length - acting.length} that stay as they are`}
+          {isAll ? 'Only those that change' : `Also those that stay as they are: ${plans.length - acting.length}`}
         </button>
       )}
     </section>

@@ -1,6 +1,6 @@
 import { useAction } from '../ui/action.ts';
 import { Dialog } from '../ui/dialog.tsx';
-import type { ProgramAsks } from './screen.ts';
+import type { ProgramAsks } from './asking.ts';
 
 const charsShown = 600;
 
@@ -8,11 +8,11 @@ const charsShown = 600;
 export function AskDialog({
   user,
   asks,
-  onClose,
+  onAnswer,
 }: {
   readonly user: string;
   readonly asks: ProgramAsks;
-  readonly onClose: () => void;
+  readonly onAnswer: (yes: boolean) => void;
 }) {
   const act = useAction();
   const allow = async (): Promise<void> => {
@@ -23,12 +23,12 @@ export function AskDialog({
         return 'Copied.';
       });
     }
-    onClose();
+    onAnswer(true);
   };
   const isCopy = asks.is === 'copy';
   const shown = isCopy ? asks.text : asks.url;
   return (
-    <Dialog title={isCopy ? 'Copy this to your clipboard?' : 'Open this page?'} onClose={onClose}>
+    <Dialog title={isCopy ? 'Copy this to your clipboard?' : 'Open this page?'} onClose={() => onAnswer(false)}>
       <p>
         {isCopy
           ? `A program in the box of ${user} asks for it.`
@@ -41,7 +41,7 @@ export function AskDialog({
         {shown.length > charsShown && ` … and ${shown.length - charsShown} characters more`}
       </pre>
       <div className="dialog-buttons">
-        <button type="button" onClick={onClose}>
+        <button type="button" onClick={() => onAnswer(false)}>
           No
         </button>
         <button type="button" className="primary" onClick={allow}>

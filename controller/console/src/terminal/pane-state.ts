@@ -71,6 +71,11 @@ export function afterEvent(state: PaneState, event: TerminalEvent, nowMs: number
   }
 }
 
+/** A shell runs, or did when the connection was lost, and nobody else is at it. */
+export function holdsShell({ link, session, viewers, viewer }: PaneState): boolean {
+  return (link === 'open' || link === 'lost') && session !== null && viewers.every(({ id }) => id === viewer);
+}
+
 function differs(a: TerminalSize, b: TerminalSize): boolean {
   return a.cols !== b.cols || a.rows !== b.rows;
 }

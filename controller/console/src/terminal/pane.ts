@@ -1,11 +1,17 @@
 import { openTerminal, type RemoteTerminal, type TerminalEvent } from '#shared/terminal-client.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import { ApiRefusal } from '../../../sdk/errors.ts';
-import { api } from '../api.ts';
+import { isPassing } from '../../../sdk/passing.ts';
+import { api, isLoggedOut } from '../api.ts';
+import { loggedOut, untilLoggedIn } from '../session/session.ts';
 import { whoIsHere } from '../session/who-is-here.ts';
 import { afterEvent, firstState, type PaneState } from './pane-state.ts';
-import { createScreen, type ProgramAsks, type Screen } from './screen.ts';
+import type { ProgramAsks } from './asking.ts';
+import { OtherGateway, openKnownSocket } from './known-socket.ts';
+import { createScreen, type Screen } from './screen.ts';
 
+/** Not 1000, which says that this client is done. */
+const leftCode = 4900;
 /** For a place that is not seen yet. */
 const usualSize: TerminalSize = { cols: 80, rows: 24 };
 const resetScreen = '\x1bc';
@@ -18,8 +24,10 @@ export interface Pane {
   /** Its place has another size, or is seen again. */
   fit(): void;
   retryNow(): void;
-  /** This page is done with it; where it was the last one, the shell ends. */
+  /** The person is done with it; where this was the last one, the shell ends. */
   close(): void;
+  /** The page goes away: the shell is kept for its grace, as after a lost connection. */
+  leave(): void;
 }
 
 /** A terminal in a box, in this element: screen, keyboard and connection. */
@@ -32,6 +40,8 @@ export function openPane(
     readonly readOnly: boolean;
     readonly onState: (state: PaneState) => void;
     readonly onAsk: (asks: ProgramAsks) => void;
+    /** by the person, not by the terminal itself */
+    readonly onTyped: () => void;
   },
 ): Pane {
   const { user, readOnly } = options;
@@ -41,6 +51,7 @@ export function openPane(
   const encoder = new TextEncoder();
   let own = screen.fitting() ?? usualSize;
   let state = firstState;
+  let socket: WebSocket | null = null;
   terminal.resize(own.cols, own.rows);
 
   const on = (event: TerminalEvent): void => {
@@ -59,17 +70,29 @@ export function openPane(
           name: whoIsHere(),
           ...(wanted === null ? {} : { session: wanted }),
         };
-        return await api.terminalToken(user, body, signal);
+        // Whoever logs in again finds the terminal as it was.
+        await untilLoggedIn(signal);
+        try {
+          return await api.terminalToken(user, body, signal);
+        } catch (error) {
+          if (isLoggedOut(error)) loggedOut();
+          throw error;
+        }
       },
       size: own,
       on,
       output: (bytes, parsed) => terminal.write(bytes, parsed),
-      isFinal: (error) => error instanceof ApiRefusal && error.problem.status < 500,
+      openSocket(url, protocols) {
+        socket = openKnownSocket(url, protocols, user);
+        return socket;
+      },
+      isFinal,
     },
     ending.signal,
   );
   const type = (bytes: Uint8Array<ArrayBuffer>, answer: boolean): void => {
     if (readOnly && answer) return;
+    if (!answer) options.onTyped();
     // Whoever types gives the terminal its size.
     if (!answer && state.foreignSize !== null && !readOnly) {
       state = { ...state, foreignSize: null };
@@ -98,10 +121,22 @@ export function openPane(
       if (state.foreignSize === null) terminal.resize(size.cols, size.rows);
     },
     retryNow: () => remote.retryNow(),
-    close() {
-      removeEventListener('online', onOnline);
-      ending.abort();
-      screen.dispose();
+    close: end,
+    leave() {
+      socket?.close(leftCode, 'the page has left');
+      end();
     },
   };
+
+  function end(): void {
+    removeEventListener('online', onOnline);
+    ending.abort();
+    screen.dispose();
+  }
+}
+
+/** No other attempt can mend this. */
+function isFinal(error: Error): boolean {
+  if (error instanceof OtherGateway) return true;
+  return error instanceof ApiRefusal && !isPassing(error) && !isLoggedOut(error);
 }

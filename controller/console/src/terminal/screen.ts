@@ -5,6 +5,7 @@ import { WebglAddon } from '@xterm/addon-webgl';
 import { Terminal } from '@xterm/xterm';
 import { TerminalSize } from '#shared/terminal-protocol.ts';
 import { isDark, onThemeChange } from '../ui/theme.ts';
+import type { ProgramAsks } from './asking.ts';
 import { terminalFonts } from './fonts.ts';
 import { ligatureRanges } from './ligatures.ts';
 import { palettes } from './palettes.ts';
@@ -13,11 +14,6 @@ import { readAloud } from './read-aloud.ts';
 const scrollbackLines = 10_000;
 /** A program cannot make the page keep more than this for the clipboard. */
 const clipboardCharsMost = 256 * 1024;
-
-/** What a program in the box asks of the person at the page: never done without a yes. */
-export type ProgramAsks =
-  | { readonly is: 'copy'; readonly text: string }
-  | { readonly is: 'open'; readonly url: string };
 
 export interface Screen {
   readonly terminal: Terminal;
@@ -57,7 +53,8 @@ export function createScreen(
   drawByWebgl(terminal);
   terminal.registerCharacterJoiner(ligatureRanges);
   terminal.parser.registerOscHandler(52, (data) => {
-    const text = copiedText(data);
+    // Who only looks has not run the program that asks.
+    const text = options.readOnly ? null : copiedText(data);
     if (text !== null) options.onAsk({ is: 'copy', text });
     return true;
   });

@@ -1,19 +1,25 @@
 import { lazy, Suspense } from 'react';
 import { useStore } from '../store.ts';
+import { ErrorBoundary } from '../ui/error-boundary.tsx';
 import { shownTab, tabs } from './tabs.ts';
 
 /** xterm.js is most of the page, and not everybody opens a terminal. */
 const TerminalPane = lazy(async () => ({ default: (await import('./terminal-pane.tsx')).TerminalPane }));
 
 /** All open terminals: those that are not looked at go on. */
-export function TerminalDeck() {
+export function TerminalDeck({ isIn }: { readonly isIn: boolean }) {
   const open = useStore(tabs);
   const shown = useStore(shownTab);
+  const isShown = (id: number): boolean => isIn && id === shown;
   return (
-    <Suspense fallback={<p className="empty quiet">Loading the terminal …</p>}>
-      {open.map((tab) => (
-        <TerminalPane key={tab.id} tab={tab} isShown={tab.id === shown} />
-      ))}
-    </Suspense>
+    <div className="deck" hidden={!open.some(({ id }) => isShown(id))}>
+      <ErrorBoundary what="The terminal">
+        <Suspense fallback={<p className="empty quiet">Loading the terminal …</p>}>
+          {open.map((tab) => (
+            <TerminalPane key={tab.id} tab={tab} isShown={isShown(tab.id)} />
+          ))}
+        </Suspense>
+      </ErrorBoundary>
+    </div>
   );
 }

@@ -1,11 +1,12 @@
 import '@xterm/xterm/css/xterm.css';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useReducer, useRef, useState } from 'react';
+import { AskDialog } from './ask-dialog.tsx';
+import { AskNote } from './ask-note.tsx';
+import { afterAsking, askingNothing } from './asking.ts';
 import { loadFonts } from './fonts.ts';
 import { openPane, type Pane } from './pane.ts';
-import { firstState } from './pane-state.ts';
-import { AskDialog } from './ask-dialog.tsx';
-import type { ProgramAsks } from './screen.ts';
-import { nameTab, type Tab } from './tabs.ts';
+import { firstState, holdsShell } from './pane-state.ts';
+import { isClosed, nameTab, noteShell, type Tab } from './tabs.ts';
 import { TerminalBar } from './terminal-bar.tsx';
 import { TerminalNotes } from './terminal-notes.tsx';
 
@@ -16,7 +17,7 @@ export function TerminalPane({ tab, isShown }: { readonly tab: Tab; readonly isS
   const shown = useRef(isShown);
   shown.current = isShown;
   const [state, setState] = useState(firstState);
-  const [asks, setAsks] = useState<ProgramAsks | null>(null);
+  const [asking, tellAsking] = useReducer(afterAsking, askingNothing);
   const [turn, setTurn] = useState(0);
   const { id, user, readOnly } = tab;
   const session = useRef(tab.session);
@@ -36,12 +37,14 @@ export function TerminalPane({ tab, isShown }: { readonly tab: Tab; readonly isS
         onState(next) {
           if (isOver) return;
           setState(next);
+          noteShell(id, !readOnly && holdsShell(next));
           if (next.session !== null && next.session !== session.current) {
             session.current = next.session;
             nameTab(id, next.session);
           }
         },
-        onAsk: setAsks,
+        onAsk: (asks) => tellAsking({ type: 'asked', asks }),
+        onTyped: () => tellAsking({ type: 'typed' }),
       });
       opened.screen.terminal.attachCustomKeyEventHandler(keysOfPage(opened));
       pane.current = opened;
@@ -51,37 +54,42 @@ export function TerminalPane({ tab, isShown }: { readonly tab: Tab; readonly isS
     return () => {
       isOver = true;
       watcher.disconnect();
-      pane.current?.close();
+      if (isClosed(id)) pane.current?.close();
+      else pane.current?.leave();
       pane.current = null;
     };
   }, [id, user, readOnly, turn]);
 
+  const isDeciding = asking.decided !== null;
+  // After the dialog is gone: nothing behind a modal one takes the focus.
   useEffect(() => {
-    if (!isShown) return;
+    if (!isShown || isDeciding) return;
     pane.current?.fit();
     pane.current?.screen.terminal.focus();
-  }, [isShown]);
+  }, [isShown, isDeciding]);
 
   const again = (): void => {
     session.current = null;
     setState(firstState);
     setTurn(turn + 1);
   };
+  const answer = (yes: boolean): void => {
+    tellAsking({ type: 'answered', yes });
+    pane.current?.screen.terminal.focus();
+  };
   return (
     <section className="terminal" hidden={!isShown} aria-label={`Terminal of ${user}`}>
       <TerminalBar tab={tab} state={state} />
       <TerminalNotes state={state} onRetry={() => pane.current?.retryNow()} onAgain={again} />
+      <AskNote
+        user={user}
+        wanted={asking.wanted}
+        onLook={() => tellAsking({ type: 'looked' })}
+        onNo={() => answer(false)}
+      />
       <div ref={place} className={state.foreignSize === null ? 'terminal-place' : 'terminal-place terminal-foreign'} />
-      {asks !== null && (
-        <AskDialog
-          user={user}
-          asks={asks}
-          onClose={() => {
-            setAsks(null);
-            pane.current?.screen.terminal.focus();
-          }}
-        />
-      )}
+      {/* A modal dialog in what is not shown would lock the page, with nothing to be seen. */}
+      {isShown && asking.decided !== null && <AskDialog user={user} asks={asking.decided} onAnswer={answer} />}
     </section>
   );
 }
