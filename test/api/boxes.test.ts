@@ -231,7 +231,6 @@ describe('terminal tokens', () => {
 
 test('routes and methods that do not exist are a 404 with a code', async () => {
   for (const [method, path] of [
-    ['GET', '/'],
     ['GET', '/v1'],
     ['POST', '/v1/boxes'],
     ['PATCH', '/v1/boxes/ann'],
