@@ -63,7 +63,8 @@ async function bundleTypes(dir: string): Promise<void> {
     input: { sdk: join(here, 'sdk.ts'), terminal: join(here, 'terminal.ts') },
     cwd: root,
     platform: 'node',
-    plugins: [dts({ dtsOnly: true, tsconfig: join(here, 'tsconfig.json'), logger: quiet })],
+    // It takes the folder of the tsconfig for the root of all sources.
+    plugins: [dts({ emitDtsOnly: true, tsconfig: join(root, 'tsconfig.base.json'), logger: quiet })],
     checks: { pluginTimings: false },
     onLog(level, log, otherwise) {
       // Of zod's languages, none of which is used.
