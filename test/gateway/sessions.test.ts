@@ -162,13 +162,13 @@ describe('a client whose input is held', () => {
     await clock.advance(defaultLimits.pingEveryMs);
     expect(socket.messages).toEqual([]);
     client.holdInput();
-    await clock.advance(2 * defaultLimits.pingEveryMs);
+    await clock.advance(2 * defaultLimits.heldPongEveryMs);
     expect(socket.messages).toEqual(['{"type":"pong"}', '{"type":"pong"}']);
     client.takeInput();
     await clock.advance(defaultLimits.pingEveryMs);
     expect(socket.messages).toHaveLength(2);
     const { silentMs, answerWithinMs } = terminalClientLimits.link;
-    expect(defaultLimits.pingEveryMs).toBeLessThan(silentMs + answerWithinMs);
+    expect(defaultLimits.heldPongEveryMs).toBeLessThan(silentMs + answerWithinMs);
   });
 });
 
