@@ -18,6 +18,9 @@ export class SimSocket extends EventEmitter {
     sent?.();
   }
 
+  /** Nobody answers it, and nothing here is a network that could be lost. */
+  pong(): void {}
+
   ping(): void {
     queueMicrotask(() => this.emit('pong'));
   }
