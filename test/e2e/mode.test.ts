@@ -32,7 +32,7 @@ test('under a drain a new lease and a new terminal wait and say why; what runs g
 
   await setMode({ mode: 'drain', reason: 'the disk is changed' });
   const user = installation.newUser('new');
-  const told = 'no new boxes are made: drained by operator (the disk is changed)';
+  const told = 'no new boxes are made: drained by internal token (the disk is changed)';
   const { json } = await controller.ask('PUT', `/v1/boxes/${user}/leases/job?waitMs=1500`, job);
   expect(LeaseReply.parse(json)).toMatchObject({ ready: false, waitsFor: told, box: { phase: 'absent' } });
   const terminal = await openTerminal(controller, user);
@@ -67,7 +67,7 @@ test('under a pause a box that was killed stays dead, and others are not touched
   await installation.world.docker.docker.getContainer(dead.containerId).kill();
   const told = await until('its status says so', async () => {
     const box = await boxOf(controller, killed);
-    return box.message.includes('paused by operator (upgrade)') && !box.ready ? box : null;
+    return box.message.includes('paused by internal token (upgrade)') && !box.ready ? box : null;
   });
   expect(told).toMatchObject({ phase: 'ready', containerId: dead.containerId });
   await until('the other one says it beside', async () =>
