@@ -2,6 +2,7 @@
 // Runs the CLI with a Node that reads TypeScript: this one where it can, else the project's own.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import * as nodeModule from 'node:module';
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 const [major, minor] = process.versions.node.split('.').map(Number);
 const main = new URL('./main.ts', import.meta.url);
 const ownNode = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url));
+
+// Compiling and stripping types is half of a start; a Node that cannot keep the result does it each time.
+nodeModule.enableCompileCache?.();
 
 if (major >= 24 || (major === 22 && minor >= 18)) {
   await import(main.href);
