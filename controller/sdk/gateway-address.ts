@@ -16,6 +16,11 @@ export function createGatewayAddress(
   };
 }
 
+/** Where a gateway that people named by any address takes terminals. */
+export function terminalsAt(gateway: string): string {
+  return toWebSocket(gateway) + terminalPath;
+}
+
 function toWebSocket(url: string): string {
   return url.replace(/^http/, 'ws').replace(/\/+$/, '');
 }

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { terminalPath } from '#shared/terminal-protocol.ts';
+import { terminalsAt } from '../../sdk/gateway-address.ts';
 import { type Command, commonOptions, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { attachTerminal, type GetAccess } from '../terminal/attached.ts';
@@ -51,7 +51,7 @@ Examples
     const getAccess: GetAccess = async (before, stop) => {
       const wish = { mode, session: before ?? asked, directory, name };
       const { token, url, session } = await client.terminalToken(user, wish, stop);
-      const there = own === null ? url : own.replace(/^http/, 'ws').replace(/\/+$/, '') + terminalPath;
+      const there = own === null ? url : terminalsAt(own);
       return { token, session, url: there };
     };
     return await attachTerminal(user, getAccess, process, signal);

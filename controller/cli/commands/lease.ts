@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { hostname, userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 import { maxWaitMs } from '#shared/api-schemas.ts';
 import { relativeTime, utcTime } from '#shared/human-time.ts';
 import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
+import { personHere } from '../person.ts';
 import { hint, print, printable, statusLine } from '../output.ts';
 import { waitingLine } from '../waiting-text.ts';
 
@@ -55,7 +55,7 @@ Examples
     const format = oneOf('lease', 'output', values.output, ['text', 'json']);
     const body = {
       kind,
-      holder: values.holder ?? `${userInfo().username}@${hostname()}`,
+      holder: values.holder ?? personHere(),
       ttlMs: durationMs('lease', 'ttl', values.ttl ?? (kind === 'pin' ? '1h' : '60s')),
       class: values.class,
     };

@@ -1,8 +1,8 @@
-import { hostname, userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 import { relativeTime, utcTime } from '#shared/human-time.ts';
 import { type Command, commonOptions, durationMs, exitCodes, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
+import { personHere } from '../person.ts';
 import { print } from '../output.ts';
 
 /** One pin a user is enough for most: pinning again extends it. */
@@ -39,7 +39,7 @@ Examples
     );
     const user = userOf('pin', positionals);
     const ttlMs = durationMs('pin', 'for', values.for);
-    const holder = values.reason ?? `${userInfo().username}@${hostname()}`;
+    const holder = values.reason ?? personHere();
     const client = openClient(values);
     const { lease, now } = await client.takeLease(user, values.id, { kind: 'pin', holder, ttlMs }, 0, signal);
     const until = `${utcTime(lease.expiresAt, now)} (${relativeTime(lease.expiresAt, now)})`;

@@ -1,8 +1,8 @@
-import { hostname, userInfo } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { LeasedBox } from '../../sdk/leased-box.ts';
 import { type Command, commonOptions, durationMs, parsed, usageError, userOf } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
+import { personHere } from '../person.ts';
 import { hint, printable, statusLine } from '../output.ts';
 import { ownPartOf, passesStdin, splitCommand } from '../split-command.ts';
 import { waitingLine } from '../waiting-text.ts';
@@ -52,7 +52,7 @@ Examples
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => {});
     const box = await openSpoonbox(values).lease({
       user,
-      holder: values.holder ?? `${userInfo().username}@${hostname()}`,
+      holder: values.holder ?? personHere(),
       ttlMs: durationMs('run', 'ttl', values.ttl),
       ...(values.class === undefined ? {} : { class: values.class }),
       signal,

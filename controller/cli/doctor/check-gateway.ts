@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws';
-import { terminalPath } from '#shared/terminal-protocol.ts';
 import type { ApiClient } from '../../sdk/api-client.ts';
+import { terminalsAt } from '../../sdk/gateway-address.ts';
 import type { Settings } from '../../sdk/settings.ts';
 import { failure, type Finding, ok } from './finding.ts';
 
@@ -12,7 +12,7 @@ const mend =
 export async function checkGateway(client: ApiClient & { settings: Settings }, signal: AbortSignal): Promise<Finding> {
   const { gateway } = client.settings;
   const { terminalUrl } = await client.whoAmI(signal);
-  const url = gateway === null ? terminalUrl : gateway.replace(/^http/, 'ws').replace(/\/+$/, '') + terminalPath;
+  const url = gateway === null ? terminalUrl : terminalsAt(gateway);
   const answer = await upgrade(url, AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]));
   signal.throwIfAborted();
   if (answer.status === 401) return ok('gateway', `${url} takes WebSockets, and refuses one without a token`);
