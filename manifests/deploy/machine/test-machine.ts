@@ -1,7 +1,8 @@
+import { join } from 'node:path';
 import type { Engine } from './docker.ts';
 import { ensureEngine, stopOwnEngine } from './engine.ts';
 import { ensureBoxImage } from './image.ts';
-import { makeStateDir } from './places.ts';
+import { makeStateDir, stateDir } from './places.ts';
 import { isAlive } from './processes.ts';
 import { ensureRedisServer } from './redis.ts';
 import { readRecord } from './run-record.ts';
@@ -36,7 +37,12 @@ export async function prepareTestMachine(mayInstall: boolean, signal: AbortSigna
 
 async function testEnvironment(engine: Engine): Promise<NodeJS.ProcessEnv> {
   const ryuk = await engine.hasImage(ryukImage);
-  return { ...process.env, ...(ryuk ? {} : { TESTCONTAINERS_RYUK_DISABLED: 'true' }) };
+  return {
+    // A controller is started a few hundred times: half of each start is compiling.
+    NODE_COMPILE_CACHE: join(stateDir, 'compile-cache'),
+    ...process.env,
+    ...(ryuk ? {} : { TESTCONTAINERS_RYUK_DISABLED: 'true' }),
+  };
 }
 
 async function release(settings: Settings, started: boolean): Promise<void> {

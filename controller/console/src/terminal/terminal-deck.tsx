@@ -4,7 +4,21 @@ import { ErrorBoundary } from '../ui/error-boundary.tsx';
 import { shownTab, tabs } from './tabs.ts';
 
 /** xterm.js is most of the page, and not everybody opens a terminal. */
-const TerminalPane = lazy(async () => ({ default: (await import('./terminal-pane.tsx')).TerminalPane }));
+const TerminalPane = lazy(async () => ({ default: (await loadPane()).TerminalPane }));
+
+const loadAgainAfterMs = [300, 2_000];
+
+/** A browser gives up what it is loading when an interface comes or goes, as each box's does on the engine's own host. */
+async function loadPane(failures = 0): Promise<typeof import('./terminal-pane.tsx')> {
+  try {
+    return await import('./terminal-pane.tsx');
+  } catch (error) {
+    const afterMs = loadAgainAfterMs[failures];
+    if (afterMs === undefined) throw error;
+    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    return await loadPane(failures + 1);
+  }
+}
 
 /** All open terminals: those that are not looked at go on. */
 export function TerminalDeck({ isIn }: { readonly isIn: boolean }) {
