@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { BoxClass } from '#shared/box-class.ts';
 import { createBoxStore } from '#shared/box-store.ts';
@@ -42,6 +43,7 @@ export function generatedFiles(): GeneratedFile[] {
     { path: 'manifests/docs/problems.md', text: problemCodes() },
     { path: 'manifests/docs/reasons.md', text: reasons() },
     { path: 'manifests/docs/metrics.md', text: metrics() },
+    { path: 'manifests/docs/alerts.md', text: alerts() },
     { path: 'manifests/deploy/grafana/spoonbox.json', text: `${JSON.stringify(grafanaDashboard(), null, 2)}\n` },
     { path: 'manifests/docs/openapi.json', text: `${JSON.stringify(openApi(), null, 2)}\n` },
     { path: 'manifests/docs/cli.md', text: cliCommands() },
@@ -186,6 +188,39 @@ shell; \`run command\`; a route of the API), \`take lease\`, each \`pass\` until
 \`box ready\`. The lease carries the trace from one process to the other. A request with a
 \`traceparent\` header (W3C Trace Context) is part of its caller's trace.
 `,
+  );
+}
+
+const AlertRules = z.object({
+  groups: z.array(
+    z.object({
+      rules: z.array(
+        z.object({
+          alert: z.string(),
+          labels: z.object({ severity: z.string() }),
+          annotations: z.object({ summary: z.string(), what_to_do: z.string() }),
+        }),
+      ),
+    }),
+  ),
+});
+
+function alerts(): string {
+  const file = new URL('manifests/deploy/prometheus/alerts.yaml', root);
+  const { groups } = AlertRules.parse(parse(readFileSync(file, 'utf8')));
+  const rows = groups
+    .flatMap(({ rules }) => rules)
+    .map(({ alert, labels, annotations }) => [
+      code(alert),
+      labels.severity,
+      annotations.summary,
+      annotations.what_to_do,
+    ]);
+  return page(
+    'Alerts',
+    `What [alerts.yaml](../deploy/prometheus/alerts.yaml) wakes somebody for, and what to do then.
+
+${table(['alert', 'severity', 'what is wrong', 'what to do'], rows)}`,
   );
 }
 
