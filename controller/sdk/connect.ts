@@ -22,6 +22,8 @@ export interface LeaseWish {
   readonly ttlMs?: number;
   /** the class that the box is to have; default: as it is, or the default one */
   readonly class?: string;
+  /** record the user's terminals that open while it lives: what they show, or also what is typed */
+  readonly record?: 'output' | 'input';
   /** name of the lease; default: a new one. Who takes a live one of the same holder and kind shares it */
   readonly id?: string;
   /** only while it is taken */
@@ -66,9 +68,10 @@ export function spoonboxAt(
   };
   return {
     api,
-    async lease({ user, holder, kind = 'job', ttlMs = defaultTtlMs, class: className, id, signal = never() }) {
+    async lease({ user, holder, kind = 'job', ttlMs = defaultTtlMs, class: className, record, id, signal = never() }) {
       const of = { user, holder, id: id ?? `job-${randomBytes(6).toString('hex')}` };
-      const body = { kind, holder, ttlMs, ...(className === undefined ? {} : { class: className }) };
+      const asked = { kind, holder, ttlMs, ...(record === undefined ? {} : { record }) };
+      const body = className === undefined ? asked : { ...asked, class: className };
       const lease = await HeldLease.take(deps, { user, id: of.id, body }, signal);
       return new LeasedBox({ ...deps, exec: run }, lease, of);
     },

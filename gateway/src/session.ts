@@ -244,6 +244,8 @@ export class TerminalSession {
     const tell = (message: ServerMessage): void => this.#audience.tell(message);
     this.#warning = new IdleWarning({ clock, attachedIdleMs: settings.attachedIdleMs, tell });
     this.#recording.ask(settings.record);
+    // A lease that is taken from now on does not change a terminal that is open.
+    this.#recording.ask(taken.value.record);
     this.#recording.ask(before?.record ?? null);
     this.#recording.begin();
     this.#over.signal.throwIfAborted();

@@ -1,7 +1,9 @@
 -- Takes a lease; creates the desired state of a user who has none. Taking a live lease again extends it.
 -- ARGV 4 lease id  5 kind  6 holder  7 ttlMs  8 class ('' = as it is)  9 default class  10 most live leases a user may have
 --      11 trace context of the request ('' = none), for the passes that make the box
--- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId} or {refused, detail}:
+--      12 what it wants recorded of the user's terminals: output, input ('' = nothing more than before)
+-- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId, record} or {refused, detail}:
+--   record: the most that any live lease wants recorded: off, output, input
 --   name-differs-by-case (detail: the known name), lease-mismatch, class-held, too-many-leases
 -- @include _box
 
@@ -49,6 +51,10 @@ lease.ttlMs = ttl
 if ARGV[11] and ARGV[11] ~= '' then
   lease.trace = ARGV[11]
 end
+-- Nor must who shares a lease take from what the other wants recorded.
+if ARGV[12] == 'input' or (ARGV[12] == 'output' and lease.record ~= 'input') then
+  lease.record = ARGV[12]
+end
 redis.call('HSET', LEASES, id, cjson.encode(lease))
 if not known then
   live[#live + 1] = lease
@@ -57,9 +63,16 @@ if not known then
   log_event('LeaseTaken', kind .. ' lease taken by ' .. holder, holder)
 end
 note_leases(desired, live)
+local recorded = 'off'
+for _, one in ipairs(live) do
+  if one.record == 'input' or (one.record == 'output' and recorded == 'off') then
+    recorded = one.record
+  end
+end
 wake() -- also for a known lease: whoever takes it again wants the box looked at
 
 return cjson.encode({
   leaseId = id, expiresAt = lease.expiresAt, now = now, generation = generation, class = desired.class,
   phase = (status or {}).phase or 'absent', containerId = (status or {}).containerId or '',
+  record = recorded,
 })

@@ -25,6 +25,7 @@ Options
   --holder WHO    who holds it, for people (default: you)
   --ttl TIME      how long it lasts unless taken again (default 60s; of a pin 1h)
   --class CLASS   the class that the box is to have
+  --record WHAT   record the user's terminals that open while it lives: output, or input (what is typed, too)
   --wait TIME     wait until the box is ready, at most this long; the lease is renewed meanwhile
   -o json         what the API answers
 
@@ -44,6 +45,7 @@ Examples
           holder: { type: 'string' },
           ttl: { type: 'string' },
           class: { type: 'string' },
+          record: { type: 'string' },
           wait: { type: 'string', default: '0s' },
           output: { type: 'string', short: 'o', default: 'text' },
         },
@@ -58,6 +60,7 @@ Examples
       holder: values.holder ?? personHere(),
       ttlMs: durationMs('lease', 'ttl', values.ttl ?? (kind === 'pin' ? '1h' : '60s')),
       class: values.class,
+      record: values.record === undefined ? undefined : oneOf('lease', 'record', values.record, ['output', 'input']),
     };
     const waitMs = durationMs('lease', 'wait', values.wait);
     const id = values.id ?? `cli-${randomBytes(4).toString('hex')}`;
