@@ -2,6 +2,7 @@
 -- ARGV 4 lease id  5 kind  6 holder  7 ttlMs  8 class ('' = as it is)  9 default class  10 most live leases a user may have
 --      11 trace context of the request ('' = none), for the passes that make the box
 --      12 what it wants recorded of the user's terminals: output, input ('' = nothing more than before)
+--      13 its checkout as JSON {spoon, branch, clone} ('' = as it is)
 -- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId, record} or {refused, detail}:
 --   record: the most that any live lease wants recorded: off, output, input
 --   name-differs-by-case (detail: the known name), lease-mismatch, class-held, too-many-leases
@@ -25,6 +26,12 @@ local live = load_leases(desired, now)
 local known = lease_among(live, id)
 if known and (known.kind ~= kind or known.holder ~= holder) then
   return refuse('lease-mismatch', known.kind .. ' lease of ' .. known.holder)
+end
+local checkout = ARGV[13] and decoded(ARGV[13])
+local before = known and known.checkout
+-- Who shares the lease must not find itself in another directory.
+if checkout and type(before) == 'table' and (before.spoon ~= checkout.spoon or before.branch ~= checkout.branch) then
+  return refuse('lease-mismatch', known.kind .. ' lease of ' .. known.holder .. ' with another checkout')
 end
 if not known and #live >= limit then
   return refuse('too-many-leases', int(#live))
@@ -55,6 +62,7 @@ end
 if ARGV[12] == 'input' or (ARGV[12] == 'output' and lease.record ~= 'input') then
   lease.record = ARGV[12]
 end
+lease.checkout = checkout or lease.checkout
 redis.call('HSET', LEASES, id, cjson.encode(lease))
 if not known then
   live[#live + 1] = lease

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Checkout } from './checkout.ts';
 import { type ClassName, everybody, type Keys, type LeaseId, UserName } from './identity.ts';
 import { parseJson } from './json.ts';
 import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Recorded, Session } from './lease.ts';
@@ -25,6 +26,8 @@ export interface TakeLease {
   readonly trace?: string | null;
   /** the user's terminals that open while it lives are recorded; none: as far as it was asked for before */
   readonly record?: Recorded | null;
+  /** where commands start that name the lease; none: as it is */
+  readonly checkout?: Checkout | null;
 }
 
 export interface TakenLease {
@@ -167,9 +170,10 @@ export function createBoxStore(options: {
 
   return {
     async take(lease) {
-      const { id, kind, holder, ttlMs, trace, record } = lease;
+      const { id, kind, holder, ttlMs, trace, record, checkout } = lease;
       const place = [lease.class ?? '', defaultClass, maxLeasesPerUser];
       const args = [id, kind, holder, ttlMs, ...place, trace ?? '', record ?? ''];
+      args.push(checkout ? JSON.stringify(checkout) : '');
       const reply = TakeReply.parse(fromJson(await runFor(lease.user, 'take-lease', args)));
       return 'refused' in reply ? { ok: false, ...reply } : { ok: true, lease: reply };
     },

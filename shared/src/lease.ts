@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Checkout } from './checkout.ts';
 import { LeaseId, UserName } from './identity.ts';
 
 /**
@@ -40,6 +41,8 @@ export const Lease = z.object({
   trace: z.string().optional(),
   /** terminals of the user that open while it lives are recorded; what cannot be read asks for nothing */
   record: Recorded.optional().catch(undefined),
+  /** where commands start that name this lease */
+  checkout: Checkout.optional().catch(undefined),
   endedAt: z.number().optional(),
   endReason: LeaseEndReason.optional(),
 });

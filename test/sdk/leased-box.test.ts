@@ -25,7 +25,7 @@ async function leased(): Promise<World> {
   const clock = new FakeClock();
   const server = fakeLeases(clock);
   const random = (): number => 0;
-  const of = { user: 'alice', id: 'job-1', holder: 'agent-7' };
+  const of = { user: 'alice', id: 'job-1', holder: 'agent-7', hasCheckout: false };
   const body = { kind: 'job', holder: of.holder, ttlMs: 60_000 } as const;
   const lease = await HeldLease.take({ api: server.api, clock, random }, { ...of, body }, new AbortController().signal);
   const watches: World['watches'] = [];

@@ -60,7 +60,8 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone,
         );
       }
       const trace = traceOf(request);
-      const wanted = { ttlMs, class: className ?? null, record: request.body.record ?? null };
+      const { record: recorded = null, checkout = null } = request.body;
+      const wanted = { ttlMs, class: className ?? null, record: recorded, checkout };
       const taken = await fromStore(store.take({ user, id, kind, holder, ...wanted, trace }));
       if (!taken.ok) throw takeRefused(taken.refused, taken.detail, user, id);
 
