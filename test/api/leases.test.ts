@@ -69,6 +69,21 @@ describe('taking a lease', () => {
     expect(codeOf(await take('eli', 'j1', { ...job, record: 'off' }))).toBe('request-invalid');
   });
 
+  test('keeps the checkout that it names, and refuses one that is no directory in the home', async () => {
+    const checkout = { spoon: 'shop', branch: 'fix/tax', clone: { url: 'https://git.example.org/shop.git' } };
+    const reply = LeaseReply.parse((await take('fay', 'j1', { ...job, checkout })).json);
+    expect(reply.box.leases).toMatchObject([{ id: 'j1', checkout }]);
+    const other = await take('fay', 'j1', { ...job, checkout: { ...checkout, branch: 'main' } });
+    expect(codeOf(other)).toBe('lease-mismatch');
+    for (const wrong of [
+      { spoon: 'shop' },
+      { spoon: 'shop', branch: '../../x' },
+      { ...checkout, clone: { url: 'file:///home/spoon/x' } },
+    ]) {
+      expect(codeOf(await take('fay', 'j2', { ...job, checkout: wrong }))).toBe('request-invalid');
+    }
+  });
+
   test('renews the lease while its holder waits', async () => {
     const waiting = take('dan', 'j1', { ...job, ttlMs: 10_000 }, '?waitMs=4500');
     const reply = LeaseReply.parse((await waiting).json);
