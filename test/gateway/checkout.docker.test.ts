@@ -72,6 +72,16 @@ const run = async (checkout: Checkout, script: string, of = box): Promise<Ran> =
 const inHome = async (script: string, { user } = box): Promise<Ran> =>
   await ended(await bareJob(gateway.port, user, ['sh', '-c', script]));
 
+/** A clone that waits for its server, until `letGo`. */
+async function beginHeld(checkout: Checkout, script: string, at = server, of = box): Promise<BareJob> {
+  const fetches = at.fetches;
+  at.holds = true;
+  const job = await begin(checkout, script, of);
+  await vi.waitFor(() => expect(at.fetches).toBe(fetches + 1), { timeout: 20_000 });
+  at.holds = false;
+  return job;
+}
+
 describe('a checkout', () => {
   it.each([
     ['shop', 'main'],
@@ -220,35 +230,39 @@ describe('a clone', () => {
 
   it('whose client goes away is ended, leaves nothing, and is made by the next one', async () => {
     const before = await leftIn();
-    server.holds = true;
-    const fetches = server.fetches;
-    const job = await begin(of('cut', { ref: 'main' }), 'true');
-    await vi.waitFor(() => expect(server.fetches).toBe(fetches + 1), { timeout: 20_000 });
+    const job = await beginHeld(of('cut', { ref: 'main' }), 'true');
     job.socket.close(1000);
     await vi.waitFor(async () => expect(await boxes.processes(box.containerId)).toEqual([]), { timeout: 20_000 });
-    server.holds = false;
+    server.letGo();
     expect(await leftIn()).toBe(before);
     expect(await run(of('cut', { ref: 'main' }), 'git log --format=%s')).toMatchObject({ code: 0, out: 'commit 2\n' });
   });
 
-  it('that was killed is taken away by the next, with its lock; one that is under way is not', async () => {
-    const before = await leftIn();
-    server.holds = true;
-    const fetches = server.fetches;
-    const under = await begin(of('under-way', { ref: 'main' }), 'cat file.txt');
-    await vi.waitFor(() => expect(server.fetches).toBe(fetches + 1), { timeout: 20_000 });
-    const tmp = /\.spoonbox-clone-\d+\.\d+\.\d+\.\S+/.exec(await leftIn())?.[0] ?? '';
-    const [, sum = ''] = /clone-(\d+)\./.exec(tmp) ?? [];
-    const dead = `.spoonbox-clone-${sum}0.99999.1.${box.containerId.slice(0, 12)}`;
-    const ofOtherBox = tmp.replace(/\.[^.]+$/, '.another-box');
-    await inHome(`cd Code/clones; mkdir ${dead} "${ofOtherBox}"; touch ${dead}/half`);
-    server.holds = false;
-    await inHome('cd Code/clones; c=$(printf killed | cksum | cut -d" " -f1); ln -s 99999.1.x .spoonbox-clone-$c.lock');
+  it('that is killed leaves nothing in its place, and what it left is taken away by the next; one that is under way is not', async () => {
+    const before = (await leftIn()).split('\n');
+    const killed = await beginHeld(of('killed', { ref: 'main' }), 'true');
+    await inHome("pkill -9 -f '[C]ode/clones/killed'; pkill -9 git");
+    expect((await ended(killed)).code).toBeNull();
+    server.letGo();
+    const left = (await leftIn()).split('\n').filter((name) => !before.includes(name));
+    expect(left).toHaveLength(2); // its lock, and what it had by then
+    expect(left.every((name) => name.startsWith('.spoonbox-clone-'))).toBe(true);
+    const underWay = await beginHeld(of('under-way', { ref: 'main' }), 'cat file.txt');
+    await inHome(`cd Code/clones; mkdir .spoonbox-clone-1.1.1.another-box; touch .spoonbox-clone-1.1.1.another-box/x`);
     expect(await run(of('killed', { ref: 'main' }), 'cat file.txt')).toMatchObject({ code: 0, out: 'commit 2\n' });
-    expect(await ended(under)).toMatchObject({ code: 0, out: 'commit 2\n' });
-    expect(await leftIn()).toBe(
-      `${[...before.trim().split('\n'), 'killed', 'under-way', ''].toSorted().join('\n').trim()}\n`,
-    );
+    server.letGo();
+    expect(await ended(underWay)).toMatchObject({ code: 0, out: 'commit 2\n' });
+    expect((await leftIn()).split('\n').toSorted()).toEqual([...before, 'killed', 'under-way'].toSorted());
+  });
+
+  it('whose place was taken meanwhile is refused, and leaves nothing', async () => {
+    const before = await leftIn();
+    const job = await beginHeld(of('taken', { ref: 'main' }), 'true');
+    await inHome('mkdir Code/clones/taken; echo mine >Code/clones/taken/x');
+    server.letGo();
+    expect((await ended(job)).message).toContain('Code/clones/taken cannot be put in its place');
+    expect((await inHome('cat Code/clones/taken/*; rm -r Code/clones/taken')).out).toBe('mine\n');
+    expect(await leftIn()).toBe(before);
   });
 
   it('of eight at once is made once, and all start in it', async () => {
@@ -309,13 +323,10 @@ describe('a credential', () => {
   });
 
   it.each(['FORGE_TOKEN', 'FORGE_PAIR'])('in %s is shown to its server, and is nowhere else', async (variable) => {
-    tls.holds = true;
-    const fetches = tls.fetches;
-    const job = await begin(of(variable, variable), 'cat file.txt; cat .git/config', own);
-    await vi.waitFor(() => expect(tls.fetches).toBe(fetches + 1), { timeout: 20_000 });
+    const job = await beginHeld(of(variable, variable), 'cat file.txt; cat .git/config', tls, own);
     const commands = (await boxes.processes(own.containerId)).join('\n');
     expect(commands).toContain('clone');
-    tls.holds = false;
+    tls.letGo();
     const ran = await ended(job);
     expect(ran).toMatchObject({ code: 0, out: expect.stringContaining('commit 2\n') });
     const everywhere = `${commands}${JSON.stringify(ran)}${world.logged.join('')}`;

@@ -20,8 +20,10 @@ export interface GitServer extends AsyncDisposable {
   password: string | null;
   /** every request is sent there */
   redirectTo: string | null;
-  /** whoever fetches waits until this is false */
+  /** whoever fetches from now on waits */
   holds: boolean;
+  /** lets all go who wait */
+  letGo(): void;
 }
 
 export async function startGitServer(options: { branches: string[]; tls?: boolean }): Promise<GitServer> {
@@ -85,8 +87,8 @@ export async function startGitServer(options: { branches: string[]; tls?: boolea
     },
     set holds(holds) {
       state.holds = holds;
-      if (!holds) letGo();
     },
+    letGo,
     async [Symbol.asyncDispose]() {
       letGo();
       server.closeAllConnections();

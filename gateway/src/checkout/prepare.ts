@@ -6,7 +6,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { Ending } from '../ending.ts';
 import { OutputFrames } from '../exec/command-output.ts';
-import type { BoxCommands, RunningCommand } from '../exec/command-port.ts';
+import type { BoxCommands, RunningCommand, StartCommand } from '../exec/command-port.ts';
 import type { StartQueue } from '../exec/start-queue.ts';
 import { untilEnded } from '../jobs/until-ended.ts';
 import type { GatewayLimits } from '../limits.ts';
@@ -27,9 +27,8 @@ export interface CheckoutDeps {
 
 export interface CheckoutOf {
   readonly user: UserName;
-  readonly containerId: string;
-  /** what the processes carry that make it, and are ended by */
-  readonly mark: string;
+  /** of what starts in it afterwards */
+  readonly start: Omit<StartCommand, 'command' | 'stdin' | 'directory'>;
   readonly checkout: Checkout;
 }
 
@@ -45,14 +44,14 @@ export async function prepareCheckout(
   signal: AbortSignal,
 ): Promise<void> {
   const { commands, starts, log, clock, limits } = deps;
-  const { user, containerId, mark, checkout } = of;
+  const { user, checkout } = of;
   if (commands === null) throw failed(checkout, 'this gateway runs no commands');
   const tooLong = new AbortController();
   const stop = AbortSignal.any([signal, tooLong.signal]);
   const cancelTooLong = clock.after(limits.checkoutWithinMs, () => {
     tooLong.abort(failed(checkout, `it was not there after ${Math.ceil(limits.checkoutWithinMs / 60_000)} minutes`));
   });
-  const start = { containerId, mark, command: checkoutCommand(checkout), stdin: false, directory: null };
+  const start = { ...of.start, command: checkoutCommand(checkout), stdin: false, directory: null };
   let command: RunningCommand | null = null;
   try {
     command = await starts.run(user, () => commands.start(start, stop), stop);
@@ -67,7 +66,7 @@ export async function prepareCheckout(
   } finally {
     cancelTooLong();
     await command?.end().catch((error: unknown) => {
-      log.error({ user, mark, error }, 'the processes that make a checkout may be left in the box');
+      log.error({ user, mark: start.mark, error }, 'the processes that make a checkout may be left in the box');
     });
   }
 }

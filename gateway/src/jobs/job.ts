@@ -7,7 +7,7 @@ import type { Span } from '#shared/tracing.ts';
 import { lookAfterEnd } from '../autopsy.ts';
 import { prepareCheckout } from '../checkout/prepare.ts';
 import { ClientGone, Ending, storeIsSilent } from '../ending.ts';
-import type { BoxCommands, RunningCommand } from '../exec/command-port.ts';
+import type { BoxCommands, RunningCommand, StartCommand } from '../exec/command-port.ts';
 import type { StartQueue } from '../exec/start-queue.ts';
 import { TerminalLease } from '../lease.ts';
 import type { GatewayMeter } from '../metrics/gateway-meter.ts';
@@ -164,7 +164,7 @@ class Job {
         return commands.start(start, this.#signal);
       };
       try {
-        if (checkout !== null) await this.#prepare(containerId, checkout);
+        if (checkout !== null) await this.#prepare(start, checkout);
         const command = await starts.run(user, begin, this.#signal);
         meter.started('command', clock.monotonicMs() - beganAtMs, 'ok');
         return { command, containerId };
@@ -177,8 +177,8 @@ class Job {
     }
   }
 
-  async #prepare(containerId: string, checkout: Checkout): Promise<void> {
-    const of = { user: this.#of.user, containerId, mark: this.id, checkout };
+  async #prepare(start: StartCommand, checkout: Checkout): Promise<void> {
+    const of = { user: this.#of.user, start, checkout };
     const tell = (line: string): void => {
       // A client that takes nothing misses some of it.
       if (!this.#of.stderr || this.#socket.isFull()) return;
