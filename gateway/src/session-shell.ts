@@ -1,4 +1,4 @@
-import { directoryIn } from '#shared/checkout.ts';
+import { directoryIn, pathOf } from '#shared/checkout.ts';
 import type { Persist } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
 import type { Audience } from './audience.ts';
@@ -188,7 +188,8 @@ export class SessionShell {
       persist: this.persist,
     };
     const notice = this.#host.notice.bind(this.#host);
-    const progress = (message: string): void => {
+    const progress = (line: string): void => {
+      const message = checkout === null ? line : `${pathOf(checkout)}: ${line}`;
       this.#host.status({ type: 'status', phase: 'ready', step: null, message, progress: null });
     };
     const resumes = this.resumes || this.#typed !== null;

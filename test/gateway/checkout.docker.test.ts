@@ -176,7 +176,7 @@ describe('a checkout', () => {
     ] as const;
     expect(await bareExec(gateway.port, query)).toMatchObject({ status: 409, code: 'lease-unknown' });
     expect(await bareExec(gateway.port, [...query.slice(0, 2), ['spoon', 'x']])).toMatchObject({
-      ...{ status: 400, code: 'parameter-refused', detail: expect.stringMatching(/^branch: /) },
+      ...{ status: 400, code: 'parameter-refused', detail: 'a checkout is named by both spoon and branch' },
     });
   });
 });
@@ -253,6 +253,20 @@ describe('a clone', () => {
     server.letGo();
     expect(await ended(underWay)).toMatchObject({ code: 0, out: 'commit 2\n' });
     expect((await leftIn()).split('\n').toSorted()).toEqual([...before, 'killed', 'under-way'].toSorted());
+  });
+
+  it('that takes too long is ended, and says so', async () => {
+    const jobs = { commands: commandsOn(boxes.docker), apiToken };
+    const hasty = await world.gateway({ jobs, limits: { checkoutWithinMs: 1_500 } });
+    const before = await leftIn();
+    server.holds = true;
+    const query = queryOf(of('late', { ref: 'main' }));
+    const ran = await ended(await bareJob(hasty.port, box.user, ['true'], query));
+    server.holds = false;
+    server.letGo();
+    expect(ran).toMatchObject({ code: null, message: expect.stringContaining('it was not there after 2 s') });
+    expect(await boxes.processes(box.containerId)).toEqual([]);
+    expect(await leftIn()).toBe(before);
   });
 
   it('whose place was taken meanwhile is refused, and leaves nothing', async () => {

@@ -49,7 +49,7 @@ export async function prepareCheckout(
   const tooLong = new AbortController();
   const stop = AbortSignal.any([signal, tooLong.signal]);
   const cancelTooLong = clock.after(limits.checkoutWithinMs, () => {
-    tooLong.abort(failed(checkout, `it was not there after ${Math.ceil(limits.checkoutWithinMs / 60_000)} minutes`));
+    tooLong.abort(failed(checkout, `it was not there after ${Math.ceil(limits.checkoutWithinMs / 1_000)} s`));
   });
   const start = { ...of.start, command: checkoutCommand(checkout), stdin: false, directory: null };
   let command: RunningCommand | null = null;

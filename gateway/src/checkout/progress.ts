@@ -41,7 +41,7 @@ export class CloneProgress {
 
   #line(raw: string): void {
     const line = raw
-      .replaceAll(/\p{C}+/gu, ' ')
+      .replaceAll(/[\p{C}\s]+/gu, ' ')
       .trim()
       .slice(0, maxLineChars);
     if (line === '' || hidden.test(line)) return;

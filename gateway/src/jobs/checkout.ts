@@ -11,28 +11,31 @@ export interface AskedCheckout {
   readonly lease: LeaseId | null;
 }
 
-const names = ['spoon', 'branch', 'clone', 'ref', 'depth', 'credential'] as const;
+const ofClone = ['ref', 'depth', 'credential'] as const;
+const names = ['spoon', 'branch', 'clone', ...ofClone] as const;
 
 export function checkoutAsked(query: URLSearchParams): AskedCheckout | Refusal {
   const lease = LeaseId.safeParse(query.get('lease'));
-  if (query.has('lease') && !lease.success) {
-    return { code: 'parameter-refused', detail: `lease: ${lease.error.issues[0]?.message ?? 'is refused'}` };
-  }
+  if (query.has('lease') && !lease.success) return refused(`lease: ${lease.error.issues[0]?.message ?? 'is refused'}`);
   const asked = { checkout: null, lease: lease.data ?? null };
   if (!names.some((name) => query.has(name))) return asked;
-  const depth = query.get('depth');
-  const clone = { url: query.get('clone'), ...given(query, 'ref'), ...given(query, 'credential') };
+  if (!query.has('spoon') || !query.has('branch')) return refused('a checkout is named by both spoon and branch');
+  if (!query.has('clone') && ofClone.some((name) => query.has(name))) {
+    return refused('ref, depth and credential are of a clone: name its URL as clone');
+  }
+  const given = Object.fromEntries(names.flatMap((name) => (query.has(name) ? [[name, query.get(name)]] : [])));
+  const { spoon, branch, clone: url, depth, ...rest } = given;
+  // What is no number is refused as such.
+  const counted = depth === undefined ? {} : { depth: /^\d+$/.test(depth ?? '') ? Number(depth) : depth };
   const parsed = Checkout.safeParse({
-    spoon: query.get('spoon'),
-    branch: query.get('branch'),
-    ...(['clone', 'ref', 'depth', 'credential'].some((name) => query.has(name))
-      ? { clone: depth === null ? clone : { ...clone, depth: /^\d{1,9}$/.test(depth) ? Number(depth) : depth } }
-      : {}),
+    spoon,
+    branch,
+    ...(url !== undefined && { clone: { url, ...counted, ...rest } }),
   });
   if (parsed.success) return { ...asked, checkout: parsed.data };
   const [issue] = parsed.error.issues;
   const at = issue?.path.at(-1) === 'url' ? 'clone' : String(issue?.path.at(-1) ?? 'checkout');
-  return { code: 'parameter-refused', detail: `${at}: ${issue?.message ?? 'is refused'}` };
+  return refused(`${at}: ${issue?.message ?? 'is refused'}`);
 }
 
 /**
@@ -57,7 +60,6 @@ export async function checkoutOf(
   return { code: 'lease-unknown', detail: `${user} has no live lease ${id}: take it again` };
 }
 
-function given(query: URLSearchParams, name: string): Record<string, string> {
-  const text = query.get(name);
-  return text === null ? {} : { [name]: text };
+function refused(detail: string): Refusal {
+  return { code: 'parameter-refused', detail };
 }
