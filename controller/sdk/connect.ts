@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { BoxView } from '#shared/api-schemas.ts';
+import type { Checkout } from '#shared/checkout.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
 import { type ApiClient, createApiClient, type WatchEvent } from './api-client.ts';
 import { exec, type ExecOptions, type ExecResult } from './exec.ts';
@@ -22,6 +23,10 @@ export interface LeaseWish {
   readonly ttlMs?: number;
   /** the class that the box is to have; default: as it is, or the default one */
   readonly class?: string;
+  /** record the user's terminals that open while it lives: what they show, or also what is typed */
+  readonly record?: 'output' | 'input';
+  /** where the commands start that are run with the lease */
+  readonly checkout?: Checkout;
   /** name of the lease; default: a new one. Who takes a live one of the same holder and kind shares it */
   readonly id?: string;
   /** only while it is taken */
@@ -66,11 +71,22 @@ export function spoonboxAt(
   };
   return {
     api,
-    async lease({ user, holder, kind = 'job', ttlMs = defaultTtlMs, class: className, id, signal = never() }) {
+    async lease({
+      user,
+      holder,
+      kind = 'job',
+      ttlMs = defaultTtlMs,
+      class: className,
+      record,
+      checkout,
+      id,
+      signal = never(),
+    }) {
       const of = { user, holder, id: id ?? `job-${randomBytes(6).toString('hex')}` };
-      const body = { kind, holder, ttlMs, ...(className === undefined ? {} : { class: className }) };
+      const asked = { kind, holder, ttlMs, ...(record && { record }), ...(checkout && { checkout }) };
+      const body = className === undefined ? asked : { ...asked, class: className };
       const lease = await HeldLease.take(deps, { user, id: of.id, body }, signal);
-      return new LeasedBox({ ...deps, exec: run }, lease, of);
+      return new LeasedBox({ ...deps, exec: run }, lease, { ...of, hasCheckout: checkout !== undefined });
     },
     exec: run,
     boxes: ({ selector = null, signal = never() } = {}) => api.boxes(selector, signal),

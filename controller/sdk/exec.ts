@@ -1,4 +1,5 @@
 import { Readable, type Writable } from 'node:stream';
+import type { Checkout } from '#shared/checkout.ts';
 import { CollectedOutput, maxOutputBytes } from './collected-output.ts';
 import { InvalidName } from './errors.ts';
 import { runRemoteCommand } from './remote-command.ts';
@@ -6,8 +7,12 @@ import { runRemoteCommand } from './remote-command.ts';
 export interface ExecOptions {
   /** none: the command reads an empty input */
   readonly stdin?: Readable | string | Uint8Array;
-  /** where the command starts, below the home */
+  /** where the command starts: below the checkout where there is one, else below the home */
   readonly cwd?: string;
+  /** made first, and begun in; what git says meanwhile comes on `stderr`. Default: that of the lease */
+  readonly checkout?: Checkout;
+  /** name of a live lease, in whose checkout the command starts where it has one; a leased box names its own */
+  readonly lease?: string;
   /** not for secrets: as any word of a command, whoever may inspect execs on the engine, or reads a proxy's log, sees them */
   readonly env?: Readonly<Record<string, string>>;
   /** takes the output as it comes, and is not ended; without it the output is collected */
@@ -38,7 +43,10 @@ export async function exec(
   const collected = { stdout: new CollectedOutput(most), stderr: new CollectedOutput(most) };
   const exitCode = await runRemoteCommand(
     where,
-    { user, command: withEnvironment(command, options.env ?? {}), directory: options.cwd ?? null },
+    {
+      ...{ user, command: withEnvironment(command, options.env ?? {}), directory: options.cwd ?? null },
+      ...{ checkout: options.checkout ?? null, lease: options.lease ?? null },
+    },
     {
       stdin: inputOf(options.stdin),
       stdout: options.stdout ?? collected.stdout,

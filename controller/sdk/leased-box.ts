@@ -43,17 +43,23 @@ export class LeasedBox implements AsyncDisposable {
   readonly id: string;
   readonly holder: string;
   readonly #lease: HeldLease;
+  readonly #hasCheckout: boolean;
   readonly #deps: LeasedBoxDeps;
   readonly #givenBack = new AbortController();
   /** what ends a command that runs */
   readonly #ended = new AbortController();
 
-  constructor(deps: LeasedBoxDeps, lease: HeldLease, of: { user: string; id: string; holder: string }) {
+  constructor(
+    deps: LeasedBoxDeps,
+    lease: HeldLease,
+    of: { user: string; id: string; holder: string; hasCheckout: boolean },
+  ) {
     this.#deps = deps;
     this.#lease = lease;
     this.user = of.user;
     this.id = of.id;
     this.holder = of.holder;
+    this.#hasCheckout = of.hasCheckout;
     const onLost = (): void => {
       const { reason } = this.lost;
       if (!(reason instanceof LeaseLost && reason.reason === 'expired')) this.#ended.abort(reason);
@@ -122,8 +128,18 @@ export class LeasedBox implements AsyncDisposable {
     this.#mustHold();
     const ends = [this.#ended.signal, this.#givenBack.signal];
     if (options.signal) ends.push(options.signal);
+    // A lease without a checkout is not named: a command in the home needs none that Redis knows.
+    const lease = this.#hasCheckout ? { lease: this.id } : {};
+    const run = (): Promise<ExecResult> =>
+      this.#deps.exec(this.user, command, { ...lease, ...options, signal: AbortSignal.any(ends) });
     try {
-      return await this.#deps.exec(this.user, command, { ...options, signal: AbortSignal.any(ends) });
+      return await run().catch(async (error: unknown) => {
+        if (codeOf(error) !== 'lease-unknown') throw error;
+        // Redis lost it: it is taken again, and nothing was run.
+        await this.#lease.check();
+        this.#mustHold();
+        return await run();
+      });
     } catch (error) {
       if (!(error instanceof CommandLost)) throw error;
       // The gateway may have known of a reap before this lease did.

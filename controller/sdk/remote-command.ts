@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { WebSocket } from 'ws';
+import type { Checkout } from '#shared/checkout.ts';
 import { channel, ExecStatus, execProtocols, exitCodeOf } from '#shared/exec-protocol.ts';
 import { parseJson } from '#shared/json.ts';
 import { terminalLimits } from '#shared/terminal-protocol.ts';
@@ -19,8 +20,12 @@ const silentMs = 3 * terminalLimits.pingEveryMs;
 export interface RemoteCommand {
   readonly user: string;
   readonly command: readonly string[];
-  /** below the home; null = the home */
+  /** below the checkout, or else below the home; null = there itself */
   readonly directory: string | null;
+  /** made first, and begun in */
+  readonly checkout: Checkout | null;
+  /** the lease in whose checkout it begins otherwise */
+  readonly lease: string | null;
 }
 
 export interface CommandStreams extends OutputStreams {
@@ -88,12 +93,18 @@ export async function runRemoteCommand(
   }
 }
 
-function urlOf(execUrl: string, { user, command, directory }: RemoteCommand, stdin: boolean): string {
+function urlOf(execUrl: string, what: RemoteCommand, stdin: boolean): string {
+  const { user, command, directory, checkout, lease } = what;
   const url = new URL(execUrl);
   url.searchParams.set('user', user);
   for (const word of command) url.searchParams.append('command', word);
   url.searchParams.set('stdin', String(stdin));
-  if (directory !== null) url.searchParams.set('directory', directory);
+  const clone = checkout?.clone;
+  const where = { directory, lease, spoon: checkout?.spoon, branch: checkout?.branch, clone: clone?.url };
+  const all = { ...where, ref: clone?.ref, depth: clone?.depth, credential: clone?.credential };
+  for (const [name, value] of Object.entries(all)) {
+    if (value !== null && value !== undefined) url.searchParams.set(name, String(value));
+  }
   return url.href;
 }
 

@@ -78,6 +78,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     limits,
     log,
     exec,
+    commands: options.jobs?.commands ?? null,
     starts,
     screens,
     rings,

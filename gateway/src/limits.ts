@@ -57,6 +57,8 @@ export interface GatewayLimits {
   readonly quietMs: number;
   /** while a client waits for its box, the state is read at least this often, should a wake-up be lost */
   readonly readyPollMs: number;
+  /** a checkout is cloned for at most so long */
+  readonly checkoutWithinMs: number;
   /** between two starts of a shell that failed, growing from the first to the second */
   readonly restartMinMs: number;
   readonly restartMaxMs: number;
@@ -107,6 +109,7 @@ export const defaultLimits: GatewayLimits = {
   renewRetryMs: 2_000,
   quietMs: 10_000,
   readyPollMs: 1_000,
+  checkoutWithinMs: 3_600_000,
   restartMinMs: 250,
   restartMaxMs: 5_000,
   autopsyMs: 2_000,

@@ -13,7 +13,8 @@ interface RecordingOf {
 }
 
 /**
- * What of a session is recorded: all that its class, an earlier gateway, and the tokens that opened or joined it ask for together.
+ * What of a session is recorded: all that its class, the leases that were live when it was opened, an
+ * earlier gateway, and the tokens that opened or joined it ask for together.
  * Where more is asked for while it runs, a new file begins there: one that was begun without input never gets any.
  */
 export class SessionRecording {

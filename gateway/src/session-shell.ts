@@ -1,3 +1,4 @@
+import { directoryIn, pathOf } from '#shared/checkout.ts';
 import type { Persist } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
 import type { Audience } from './audience.ts';
@@ -177,12 +178,22 @@ export class SessionShell {
 
   /** null: it was told why, and is to be tried again. */
   async #start(containerId: string, signal: AbortSignal): Promise<Terminal | null> {
-    const { user, id, directory } = this.#of;
+    const { user, id, checkout, directory } = this.#of;
     const { audience } = this.#host;
-    const start = { containerId, session: id, size: audience.size, directory, persist: this.persist };
+    const start = {
+      containerId,
+      session: id,
+      size: audience.size,
+      directory: directoryIn(checkout, directory),
+      persist: this.persist,
+    };
     const notice = this.#host.notice.bind(this.#host);
+    const progress = (line: string): void => {
+      const message = checkout === null ? line : `${pathOf(checkout)}: ${line}`;
+      this.#host.status({ type: 'status', phase: 'ready', step: null, message, progress: null });
+    };
     const resumes = this.resumes || this.#typed !== null;
-    const started = await startShell(this.#deps, { user, start, resumes }, notice, signal);
+    const started = await startShell(this.#deps, { user, start, checkout, resumes }, { notice, progress }, signal);
     if (started === null) return null;
     this.resumes = false;
     this.#terminal = started.terminal;

@@ -1,3 +1,4 @@
+import type { Checkout } from '#shared/checkout.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Session } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
@@ -46,7 +47,10 @@ export interface SessionOf {
   readonly id: string;
   /** of who opens it */
   readonly mode: TerminalMode;
+  /** below the checkout, or else below the home */
   readonly directory: string | null;
+  /** made before its shell starts in it */
+  readonly checkout: Checkout | null;
   /** asked for beside what the class asks for */
   readonly record: 'output' | 'input' | null;
   /** the client has seen output of it: where it is not there any more, that is told */
@@ -244,6 +248,8 @@ export class TerminalSession {
     const tell = (message: ServerMessage): void => this.#audience.tell(message);
     this.#warning = new IdleWarning({ clock, attachedIdleMs: settings.attachedIdleMs, tell });
     this.#recording.ask(settings.record);
+    // A lease that is taken from now on does not change a terminal that is open.
+    this.#recording.ask(taken.value.record);
     this.#recording.ask(before?.record ?? null);
     this.#recording.begin();
     this.#over.signal.throwIfAborted();

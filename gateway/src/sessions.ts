@@ -1,7 +1,7 @@
 import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
-import type { TerminalClaims, TerminalMode } from '#shared/terminal-token.ts';
+import { checkoutIn, type TerminalClaims, type TerminalMode } from '#shared/terminal-token.ts';
 import { noSpan, type Span } from '#shared/tracing.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
@@ -59,11 +59,9 @@ export class Sessions {
         return;
       }
       this.mustHavePlace(claims);
-      const record = claims.record ?? null;
-      const made = this.#make(
-        { user, id, mode, directory: directory ?? null, record, isKnown, takeOver: false, attach },
-        client.size,
-      );
+      const place = { directory: directory ?? null, checkout: checkoutIn(claims) };
+      const of = { user, id, mode, ...place, record: claims.record ?? null, isKnown, takeOver: false, attach };
+      const made = this.#make(of, client.size);
       attachFirst(made, client, guest);
     });
   }
@@ -105,7 +103,7 @@ export class Sessions {
       }
       this.mustHavePlace(parts);
       const made = this.#make(
-        { user, id, mode, directory: null, record: null, isKnown: true, takeOver: true, attach },
+        { user, id, mode, directory: null, checkout: null, record: null, isKnown: true, takeOver: true, attach },
         client.size,
       );
       attachFirst(made, client, { mode, name, received: null }, hash);

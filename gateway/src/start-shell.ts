@@ -1,13 +1,15 @@
+import type { Checkout } from '#shared/checkout.ts';
 import { sleep } from '#shared/clock.ts';
 import { EngineError } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { NoticeCode } from '#shared/terminal-protocol.ts';
+import { type CheckoutDeps, prepareCheckout } from './checkout/prepare.ts';
 import type { BoxExec, StartTerminal, Terminal } from './exec/port.ts';
 import type { StartQueue } from './exec/start-queue.ts';
 import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { WaitDeps } from './wait-ready.ts';
 
-export interface StartDeps extends Pick<WaitDeps, 'clock' | 'limits' | 'log'> {
+export interface StartDeps extends Pick<WaitDeps, 'clock' | 'limits' | 'log'>, Pick<CheckoutDeps, 'commands'> {
   readonly exec: BoxExec;
   readonly starts: StartQueue;
   readonly meter: GatewayMeter;
@@ -25,12 +27,13 @@ export interface Started {
  */
 export async function startShell(
   deps: StartDeps,
-  of: { user: UserName; start: StartTerminal; resumes: boolean },
-  notice: (code: NoticeCode, message: string) => void,
+  of: { user: UserName; start: StartTerminal; checkout: Checkout | null; resumes: boolean },
+  tell: { notice: (code: NoticeCode, message: string) => void; progress: (line: string) => void },
   signal: AbortSignal,
 ): Promise<Started | null> {
   const { exec, starts, log, meter, clock } = deps;
-  const { user, start } = of;
+  const { user, start, checkout } = of;
+  const { notice, progress } = tell;
   const open = async (): Promise<Started> => {
     if (of.resumes) {
       const terminal = await exec.resume(start, signal);
@@ -53,6 +56,11 @@ export async function startShell(
     }
   };
   try {
+    // One that goes on has its directory.
+    if (checkout !== null && !of.resumes) {
+      const { containerId, session: mark } = start;
+      await prepareCheckout(deps, { user, start: { containerId, mark }, checkout }, progress, signal);
+    }
     return await starts.run(user, timed, signal);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;

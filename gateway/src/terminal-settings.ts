@@ -8,11 +8,11 @@ export interface TerminalSettings {
   readonly attachedIdleMs: number;
 }
 
-/** What is recorded where class and token ask for it: the more of both. */
+/** What is recorded where both ask for it: the more of both. */
 export function recordedOf(
-  byClass: TerminalSettings['record'],
-  byToken: TerminalSettings['record'] | null,
+  one: TerminalSettings['record'],
+  other: TerminalSettings['record'] | null,
 ): TerminalSettings['record'] {
-  if (byClass === 'input' || byToken === 'input') return 'input';
-  return byClass === 'output' || byToken === 'output' ? 'output' : 'off';
+  if (one === 'input' || other === 'input') return 'input';
+  return one === 'output' || other === 'output' ? 'output' : 'off';
 }

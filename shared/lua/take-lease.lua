@@ -1,7 +1,10 @@
 -- Takes a lease; creates the desired state of a user who has none. Taking a live lease again extends it.
 -- ARGV 4 lease id  5 kind  6 holder  7 ttlMs  8 class ('' = as it is)  9 default class  10 most live leases a user may have
 --      11 trace context of the request ('' = none), for the passes that make the box
--- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId} or {refused, detail}:
+--      12 what it wants recorded of the user's terminals: output, input ('' = nothing more than before)
+--      13 its checkout as JSON {spoon, branch, clone} ('' = as it is)
+-- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId, record} or {refused, detail}:
+--   record: the most that any live lease wants recorded: off, output, input
 --   name-differs-by-case (detail: the known name), lease-mismatch, class-held, too-many-leases
 -- @include _box
 
@@ -23,6 +26,12 @@ local live = load_leases(desired, now)
 local known = lease_among(live, id)
 if known and (known.kind ~= kind or known.holder ~= holder) then
   return refuse('lease-mismatch', known.kind .. ' lease of ' .. known.holder)
+end
+local checkout = ARGV[13] and decoded(ARGV[13])
+local before = known and known.checkout
+-- Who shares the lease must not find itself in another directory.
+if checkout and type(before) == 'table' and (before.spoon ~= checkout.spoon or before.branch ~= checkout.branch) then
+  return refuse('lease-mismatch', known.kind .. ' lease of ' .. known.holder .. ' with another checkout')
 end
 if not known and #live >= limit then
   return refuse('too-many-leases', int(#live))
@@ -49,6 +58,11 @@ lease.ttlMs = ttl
 if ARGV[11] and ARGV[11] ~= '' then
   lease.trace = ARGV[11]
 end
+-- Nor must who shares a lease take from what the other wants recorded.
+if ARGV[12] == 'input' or (ARGV[12] == 'output' and lease.record ~= 'input') then
+  lease.record = ARGV[12]
+end
+lease.checkout = checkout or lease.checkout
 redis.call('HSET', LEASES, id, cjson.encode(lease))
 if not known then
   live[#live + 1] = lease
@@ -57,9 +71,16 @@ if not known then
   log_event('LeaseTaken', kind .. ' lease taken by ' .. holder, holder)
 end
 note_leases(desired, live)
+local recorded = 'off'
+for _, one in ipairs(live) do
+  if one.record == 'input' or (one.record == 'output' and recorded == 'off') then
+    recorded = one.record
+  end
+end
 wake() -- also for a known lease: whoever takes it again wants the box looked at
 
 return cjson.encode({
   leaseId = id, expiresAt = lease.expiresAt, now = now, generation = generation, class = desired.class,
   phase = (status or {}).phase or 'absent', containerId = (status or {}).containerId or '',
+  record = recorded,
 })

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { Checkout } from './checkout.ts';
 import { ClassName, LeaseId, UserName } from './identity.ts';
-import { Lease, LeaseEndReason, LeaseKind, Session } from './lease.ts';
+import { Lease, LeaseEndReason, LeaseKind, Recorded, Session } from './lease.ts';
 import { oneLine } from './operator-schemas.ts';
 import { Condition, LastReap, Phase, PullProgress, Step } from './status.ts';
 import { defaultTokenTtlMs, Directory, DisplayName, SessionId, TerminalMode } from './terminal-token.ts';
@@ -46,6 +47,8 @@ export const LeaseBody = z.strictObject({
   holder: oneLine(100).describe('who holds it, for people: agent-7'),
   ttlMs: z.number().describe('10 s to 5 min; a pin up to 30 days'),
   class: ClassName.optional().describe('the class the box is to have; as it is, or the default one, without it'),
+  record: Recorded.optional().describe('record the terminals of the user that open while it lives'),
+  checkout: Checkout.optional().describe('where commands start that name the lease; made before the first of them'),
 });
 export type LeaseBody = z.infer<typeof LeaseBody>;
 
@@ -53,7 +56,8 @@ export const RenewBody = z.strictObject({ ttlMs: z.number().optional().describe(
 
 export const TerminalTokenBody = z.strictObject({
   mode: TerminalMode.default('rw'),
-  directory: Directory.optional().describe('where the shell starts, below the home'),
+  directory: Directory.optional().describe('where the shell starts: below the checkout, or else below the home'),
+  checkout: Checkout.optional().describe('where the shell starts; made before it'),
   session: SessionId.optional().describe('a new one without it; one that is there is joined'),
   name: DisplayName.optional().describe('who looks, where that is not the user'),
   record: z.enum(['output', 'input']).optional().describe('record this session, also where its class does not ask'),

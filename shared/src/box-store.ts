@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import type { Checkout } from './checkout.ts';
 import { type ClassName, everybody, type Keys, type LeaseId, UserName } from './identity.ts';
 import { parseJson } from './json.ts';
-import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Session } from './lease.ts';
+import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Recorded, Session } from './lease.ts';
 import { type ModeBody, ModeView } from './operator-schemas.ts';
 import type { RedisPort, ScriptName } from './redis-port.ts';
 import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
@@ -23,6 +24,10 @@ export interface TakeLease {
   readonly class: ClassName | null;
   /** trace context (`traceparent`) of whoever asks; none: nobody traces */
   readonly trace?: string | null;
+  /** the user's terminals that open while it lives are recorded; none: as far as it was asked for before */
+  readonly record?: Recorded | null;
+  /** where commands start that name the lease; none: as it is */
+  readonly checkout?: Checkout | null;
 }
 
 export interface TakenLease {
@@ -32,6 +37,8 @@ export interface TakenLease {
   readonly generation: number;
   readonly class: string;
   readonly phase: Phase;
+  /** the most that any live lease of the user wants recorded of a terminal */
+  readonly record: 'off' | Recorded;
   /** '' while there is no container */
   readonly containerId: string;
 }
@@ -163,8 +170,10 @@ export function createBoxStore(options: {
 
   return {
     async take(lease) {
-      const { id, kind, holder, ttlMs, trace } = lease;
-      const args = [id, kind, holder, ttlMs, lease.class ?? '', defaultClass, maxLeasesPerUser, trace ?? ''];
+      const { id, kind, holder, ttlMs, trace, record, checkout } = lease;
+      const place = [lease.class ?? '', defaultClass, maxLeasesPerUser];
+      const args = [id, kind, holder, ttlMs, ...place, trace ?? '', record ?? ''];
+      args.push(checkout ? JSON.stringify(checkout) : '');
       const reply = TakeReply.parse(fromJson(await runFor(lease.user, 'take-lease', args)));
       return 'refused' in reply ? { ok: false, ...reply } : { ok: true, lease: reply };
     },
@@ -299,6 +308,7 @@ const TakeReply = z.union([
     class: z.string(),
     phase: Phase,
     containerId: z.string(),
+    record: z.enum(['off', ...Recorded.options]),
   }),
 ]);
 const RenewReply = z.union([

@@ -6,8 +6,9 @@ import type { TerminalErrorCode } from './terminal-protocol.ts';
  * that its clients can be used. They find it at `/api/v1/namespaces/{any}/pods/spoon-box-{user}/exec` too.
  *
  * QUERY. `command` once for each word; `stdin`, `stdout`, `stderr` (true or false; default: output only), `tty` (only false:
- * a terminal is at `/v1/terminal`), `container` (ignored). Ours: `user`, and `directory` below the home, where the command
- * starts otherwise.
+ * a terminal is at `/v1/terminal`), `container` (ignored). Ours: `user`, and where the command starts: in the checkout that `spoon` and
+ * `branch` name (with `clone`, `ref`, `depth`, `credential` it may be cloned), or else in that of the live lease `lease`, or else that of the
+ * terminal token, or else in the home; `directory` is below that. A checkout is made first; what git says meanwhile comes on 2.
  *
  * TOKEN. `Authorization: Bearer` with a token of the API, of role jobs or admin, or a terminal token of mode rw; the same as a subprotocol entry
  * (`base64url.bearer.authorization.k8s.io.<base64url>`, `token.<terminal token>`); a terminal token also as `?token=`.
@@ -75,6 +76,7 @@ export const execRefusals = {
   'token-read-only': { status: 403, text: 'the token allows to look only' },
   'role-too-low': { status: 403, text: 'the token of the API does not allow to run commands' },
   'token-of-other': { status: 403, text: 'the token is another user’s' },
+  'lease-unknown': { status: 409, text: 'the lease that was named is not live' },
   'too-many-jobs': { status: 429, text: 'too many commands run' },
 } as const satisfies Readonly<Record<string, { status: number; text: string }>>;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Checkout } from './checkout.ts';
 import { LeaseId, UserName } from './identity.ts';
 
 /**
@@ -24,6 +25,10 @@ export function refusedTtl(kind: LeaseKind, ttlMs: number): string | null {
 export const LeaseEndReason = z.enum(['released', 'expired', 'reaped', 'deleted', 'attached-idle']);
 export type LeaseEndReason = z.infer<typeof LeaseEndReason>;
 
+/** What of a terminal is written into a file: what it shows, or also what is typed. */
+export const Recorded = z.enum(['output', 'input']);
+export type Recorded = z.infer<typeof Recorded>;
+
 /** As stored; all times are Redis TIME in ms. `endedAt` makes it a tombstone, kept for 10 minutes. */
 export const Lease = z.object({
   id: LeaseId,
@@ -34,6 +39,10 @@ export const Lease = z.object({
   ttlMs: z.number(),
   /** W3C trace context of the request that took it: passes that make the box go on with that trace */
   trace: z.string().optional(),
+  /** terminals of the user that open while it lives are recorded; what cannot be read asks for nothing */
+  record: Recorded.optional().catch(undefined),
+  /** where commands start that name this lease */
+  checkout: Checkout.optional().catch(undefined),
   endedAt: z.number().optional(),
   endReason: LeaseEndReason.optional(),
 });

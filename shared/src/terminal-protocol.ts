@@ -195,6 +195,7 @@ export const closeTable = {
   idle: { code: 4412, retry: true, text: 'the box was idle too long and is reaped; only the home survives' },
   released: { code: 4413, retry: true, text: 'the lease of this terminal was given back' },
   replaced: { code: 4414, retry: false, text: 'this client came back on another socket' },
+  'checkout-failed': { code: 4415, retry: false, text: 'the checkout cannot be used; the message says why' },
   'too-many-sessions': { code: 4429, retry: true, text: 'too many terminals are open' },
   'too-fast': { code: 4430, retry: true, text: 'too many connects in a short time; wait a little' },
 } as const;

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { errors, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
+import { BranchName, Checkout, Clone, SpoonName } from './checkout.ts';
 import { UserName } from './identity.ts';
 import { TerminalMode } from './terminal-mode.ts';
 
@@ -40,12 +41,17 @@ export const DisplayName = z
   .max(64)
   .regex(/^\P{Cc}*$/u, { error: 'is one line without control characters' });
 
-export const TerminalClaims = z.object({
+const Claims = z.object({
   user: UserName,
   /** `ro`: what the client types is dropped */
   mode: TerminalMode,
   session: SessionId,
+  /** below the checkout where one is named, else below the home */
   directory: Directory.optional(),
+  /** the checkout in which the shell starts; all three as in `Checkout`, see `checkoutIn` */
+  spoon: SpoonName.optional(),
+  branch: BranchName.optional(),
+  clone: Clone.optional(),
   /** who looks, where that is not the user: shown to the others */
   name: DisplayName.optional(),
   /** `output` or `input`: this session is recorded also where its class does not ask for it */
@@ -55,7 +61,17 @@ export const TerminalClaims = z.object({
   iat: z.number(),
   exp: z.number(),
 });
+export const TerminalClaims = Claims.superRefine(({ spoon, branch, clone }, context) => {
+  if (spoon === undefined && branch === undefined && clone === undefined) return;
+  const checkout = Checkout.safeParse({ spoon, branch, clone });
+  for (const { path, message } of checkout.error?.issues ?? []) context.addIssue({ code: 'custom', path, message });
+});
 export type TerminalClaims = z.infer<typeof TerminalClaims>;
+
+/** The checkout that a token names; null where it names none. */
+export function checkoutIn({ spoon, branch, clone }: TerminalClaims): Checkout | null {
+  return Checkout.safeParse({ spoon, branch, clone }).data ?? null;
+}
 
 export type TokenRefusal =
   | 'token-malformed' // no JWT at all
@@ -78,6 +94,7 @@ export async function signTerminalToken(
     /** default: a new random one */
     session?: string | undefined;
     directory?: string | undefined;
+    checkout?: Checkout | undefined;
     name?: string | undefined;
     record?: 'output' | 'input' | undefined;
     ttlMs?: number | undefined;
@@ -95,6 +112,7 @@ export async function signTerminalToken(
     mode: token.mode,
     session: token.session ?? randomId(),
     directory: token.directory,
+    ...token.checkout,
     name: token.name,
     record: token.record,
     jti: randomId(),
@@ -108,6 +126,9 @@ export async function signTerminalToken(
     .setIssuer(issuer)
     .setAudience(audience)
     .sign(keyOf(secret));
+  if (signed.length > maxTokenLength) {
+    throw new TokenFieldError(`a terminal token has ${maxTokenLength} characters at most: name less in it`);
+  }
   return { token: signed, session, jti, expiresAt: exp * 1_000 };
 }
 

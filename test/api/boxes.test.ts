@@ -206,6 +206,12 @@ describe('terminal tokens', () => {
     expect(verified).toMatchObject({ ok: true, claims: { user: 'ann', mode: 'ro', directory: 'src', session: 's-1' } });
   });
 
+  test('name the checkout in which the shell starts', async () => {
+    const checkout = { spoon: 'my shop', branch: 'fix/tax', clone: { url: 'https://git.example.org/shop.git' } };
+    const { token } = TerminalTokenReply.parse((await ask({ checkout })).json);
+    expect(await verifyTerminalToken(secret, token)).toMatchObject({ ok: true, claims: checkout });
+  });
+
   test('need no body', async () => {
     const reply = TerminalTokenReply.parse((await ask()).json);
     const verified = await verifyTerminalToken(secret, reply.token);
@@ -220,6 +226,8 @@ describe('terminal tokens', () => {
     [{ directory: '/etc' }],
     [{ directory: 'a\u0000b' }],
     [{ session: 'a b' }],
+    [{ checkout: { spoon: 'a', branch: '../b' } }],
+    [{ checkout: { spoon: 'a' } }],
     [{ user: 'root' }],
     [[]],
     [null],

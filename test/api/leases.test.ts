@@ -62,6 +62,28 @@ describe('taking a lease', () => {
     expect(reply).toMatchObject({ ready: false, waitsFor: 'image is pulled 43 %' });
   });
 
+  test('shows what it wants recorded of terminals, and refuses what nobody can record', async () => {
+    const reply = LeaseReply.parse((await take('eli', 'j1', { ...job, record: 'output' })).json);
+    expect(reply.box.leases).toMatchObject([{ id: 'j1', record: 'output' }]);
+    expect((await take('eli', 'j2')).json).toMatchObject({ box: { leases: [{ record: 'output' }, { id: 'j2' }] } });
+    expect(codeOf(await take('eli', 'j1', { ...job, record: 'off' }))).toBe('request-invalid');
+  });
+
+  test('keeps the checkout that it names, and refuses one that is no directory in the home', async () => {
+    const checkout = { spoon: 'shop', branch: 'fix/tax', clone: { url: 'https://git.example.org/shop.git' } };
+    const reply = LeaseReply.parse((await take('fay', 'j1', { ...job, checkout })).json);
+    expect(reply.box.leases).toMatchObject([{ id: 'j1', checkout }]);
+    const other = await take('fay', 'j1', { ...job, checkout: { ...checkout, branch: 'main' } });
+    expect(codeOf(other)).toBe('lease-mismatch');
+    for (const wrong of [
+      { spoon: 'shop' },
+      { spoon: 'shop', branch: '../../x' },
+      { ...checkout, clone: { url: 'file:///home/spoon/x' } },
+    ]) {
+      expect(codeOf(await take('fay', 'j2', { ...job, checkout: wrong }))).toBe('request-invalid');
+    }
+  });
+
   test('renews the lease while its holder waits', async () => {
     const waiting = take('dan', 'j1', { ...job, ttlMs: 10_000 }, '?waitMs=4500');
     const reply = LeaseReply.parse((await waiting).json);

@@ -47,6 +47,18 @@ describe('with pipes', () => {
     expect(await cli.ended).toMatchObject({ code: 3, out: 'bye — ✓\r\n', err: '' });
   });
 
+  test('asks for the checkout that is named, and for none where the name is half', async () => {
+    const args = ['--spoon', 'my shop', '--branch', 'fix/tax', '--clone', 'https://h/x', '--ref', 'v1', '--depth', '0'];
+    const { cli, terminal } = await attach({ args: [...args, '--credential', 'TOKEN', '--directory', 'src'] });
+    const clone = { url: 'https://h/x', ref: 'v1', depth: 0, credential: 'TOKEN' };
+    expect(terminal.claims).toMatchObject({ spoon: 'my shop', branch: 'fix/tax', directory: 'src', clone });
+    terminal.hello();
+    terminal.exit(0);
+    await cli.ended;
+    const half = await startCli(['attach', 'alice', '--spoon', 'x'], { server: world.url, token }).ended;
+    expect(half).toMatchObject({ code: 2, err: expect.stringMatching(/both --spoon and --branch/) });
+  });
+
   test('tells the shell the end of the input, again while it goes on, and leaves ~ alone', async () => {
     const { cli, terminal } = await attach();
     terminal.hello();

@@ -113,6 +113,16 @@ describe('leases', () => {
     });
   });
 
+  test('can ask for a recording of terminals', async () => {
+    const { code, out } = await run('lease', 'cleo', '--record', 'input', '-o', 'json');
+    expect(code).toBe(0);
+    expect(LeaseReply.parse(JSON.parse(out)).box.leases).toMatchObject([{ record: 'input' }]);
+    const wrong = await run('lease', 'cleo', '--record', 'all');
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringMatching(/--record all is none of output, input/) });
+    expect((await run('delete', 'cleo')).code).toBe(0);
+    await world.forget('cleo');
+  });
+
   test('a refusal is one line', async () => {
     const { code, err } = await run('lease', 'carl', '--id', 'x', '--ttl', '2h');
     expect(code).toBe(1);

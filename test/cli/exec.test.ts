@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { channel, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
+import { checkoutIn } from '../../controller/cli/checkout-options.ts';
 import { type ApiWorld, createApiWorld, token } from '../api/api-world.ts';
 import { type CliRun, runCli } from './cli-run.ts';
 
@@ -70,6 +71,28 @@ test('everything after the user is the command, as it is', async () => {
   }
   await exec('-n', 'alice', 'ls');
   expect(asked.at(-1)?.get('stdin')).toBe('false');
+});
+
+test('the checkout is named to the gateway, or the lease that has it', async () => {
+  answer = 'echo the words';
+  await exec('--spoon', 'my shop', '--branch=-x', 'alice', 'ls');
+  const first = Object.fromEntries(asked.at(-1) ?? []);
+  expect(first).toEqual({ user: 'alice', command: 'ls', stdin: 'true', spoon: 'my shop', branch: '-x' });
+  const clone = ['--clone', 'https://h/x', '--ref', 'v1', '--depth', '0', '--credential', 'TOKEN'];
+  await exec('--spoon', 's', '--branch', 'b', ...clone, '--lease', 'j1', 'alice', 'ls');
+  expect(Object.fromEntries(asked.at(-1) ?? [])).toMatchObject({
+    ...{ spoon: 's', branch: 'b', clone: 'https://h/x', ref: 'v1', depth: '0', credential: 'TOKEN', lease: 'j1' },
+  });
+});
+
+test.each([
+  [{ spoon: 's', branch: '../x' }, /^--branch must not contain "\.\."/],
+  [{ spoon: 's' }, /^a checkout is named by both --spoon and --branch/],
+  [{ spoon: 's', branch: 'b', ref: 'x' }, /^--ref, --depth and --credential are of a --clone/],
+  [{ spoon: 's', branch: 'b', clone: '/tmp' }, /^--clone is an address of https/],
+  [{ spoon: 's', branch: 'b', clone: 'https://h/x', depth: 'all' }, /^--depth all is no whole number/],
+])('the checkout %j is wrong use, and says what', (options, why) => {
+  expect(() => checkoutIn('exec', options)).toThrow(why);
 });
 
 test('an option for help is the command’s where the command is', async () => {

@@ -8,6 +8,10 @@ interface Claims {
   readonly user: string;
   readonly mode: 'rw' | 'ro';
   readonly session: string;
+  readonly directory?: string | undefined;
+  readonly spoon?: string | undefined;
+  readonly branch?: string | undefined;
+  readonly clone?: object | undefined;
 }
 
 /** The gateway's side of one terminal, played by a test. */
@@ -18,6 +22,8 @@ export interface FakeTerminal {
   readonly user: string;
   readonly mode: string;
   readonly session: string;
+  /** all that its token says */
+  readonly claims: Claims;
   say(message: ServerMessage): void;
   /** A new shell, but for what `more` says. */
   hello(containerId?: string, more?: Partial<Hello>): void;
@@ -101,6 +107,7 @@ function serve(
     user: claims.user,
     mode: claims.mode,
     session: claims.session,
+    claims,
     messages,
     typed: () => typed,
     say,

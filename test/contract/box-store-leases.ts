@@ -98,6 +98,47 @@ export function leaseContract(world: () => World): void {
       expect((await take('j3')).generation).toBe((await read()).desired?.generation);
     });
 
+    test('tells the most that any live lease wants recorded, which a lease that is taken again never takes back', async () => {
+      const { take, release, read, command, own } = world();
+      expect((await take('j1')).record).toBe('off');
+      expect((await take('j1', { record: 'output' })).record).toBe('output');
+      expect((await take('t1', { kind: 'terminal' })).record).toBe('output');
+      expect((await take('j2', { record: 'input' })).record).toBe('input');
+      expect((await take('j1')).record).toBe('input');
+      expect((await take('j2', { record: 'output' })).record).toBe('input');
+      const wanted = (await read()).leases.map(({ id, record }) => [id, record ?? 'off']);
+      expect(Object.fromEntries(wanted)).toEqual({ j1: 'output', t1: 'off', j2: 'input' });
+      await release('j2');
+      expect((await take('t1', { kind: 'terminal' })).record).toBe('output');
+      const [lease] = (await read()).leases.filter(({ id }) => id === 'j1');
+      await command('HSET', own.leases, 'j1', JSON.stringify({ ...lease, record: 'everything' }));
+      expect((await take('t1', { kind: 'terminal' })).record).toBe('off');
+      expect((await read()).leases.map(({ id }) => id).toSorted()).toEqual(['j1', 't1']);
+    });
+
+    test('keeps its checkout, and is not taken again with another one', async () => {
+      const { take, renew, read, store, user, command, own } = world();
+      const checkout = { spoon: 'größe', branch: 'a/b "c"', clone: { url: 'https://h/x', ref: 'main', depth: 0 } };
+      await take('j1', { checkout });
+      await renew('j1');
+      await take('j1');
+      const of = async (id: string) => (await read()).leases.find((lease) => lease.id === id)?.checkout;
+      expect(await of('j1')).toEqual(checkout);
+      await take('j1', { checkout: { spoon: 'größe', branch: 'a/b "c"' } });
+      const other = await store.take(leaseOf(user, 'j1', { checkout: { ...checkout, branch: 'b' } }));
+      const detail = 'job lease of agent-7 with another checkout';
+      expect(other).toEqual({ ok: false, refused: 'lease-mismatch', detail });
+      await take('j2');
+      await take('j2', { checkout });
+      expect(await of('j2')).toEqual(checkout);
+      const [lease] = (await read()).leases.filter(({ id }) => id === 'j2');
+      for (const damaged of ['x', 7, { spoon: '..', branch: '..' }, []]) {
+        await command('HSET', own.leases, 'j2', JSON.stringify({ ...lease, checkout: damaged }));
+        expect(await of('j2')).toBeUndefined();
+        expect((await read()).leases).toHaveLength(2);
+      }
+    });
+
     test('one lease more than a user may hold is refused, an own one is still extended', async () => {
       const { take, store, user } = world();
       for (let n = 1; n <= 64; n += 1) await take(`j${n}`);

@@ -7,6 +7,7 @@ import { type Gateway, type GatewayOptions, startGateway } from '../../gateway/s
 import { defaultLimits, type GatewayLimits } from '../../gateway/src/limits.ts';
 import { type AccessStore, createAccessStore } from '#shared/access-store.ts';
 import { type BoxStore, createBoxStore, fromJson, userScriptKeys } from '#shared/box-store.ts';
+import type { Checkout } from '#shared/checkout.ts';
 import { systemClock } from '#shared/clock.ts';
 import { connectDocker } from '#shared/docker.ts';
 import { boxNameOf, InstallationId, keysOf, label, UserName } from '#shared/identity.ts';
@@ -22,7 +23,9 @@ export const boxImage = process.env.SPOON_BOX_IMAGE ?? 'spoonbox/box:latest';
 
 const unlimited = { ...defaultConnectRates, user: { burst: 1_000_000, perSecond: 1_000_000 } };
 
-type TokenMore = Partial<Pick<TerminalClaims, 'session' | 'mode' | 'directory' | 'record'>>;
+type TokenMore = Partial<Pick<TerminalClaims, 'session' | 'mode' | 'directory' | 'record'>> & {
+  readonly checkout?: Checkout;
+};
 
 export interface GatewayWorld {
   readonly redis: TestRedis;
@@ -153,8 +156,8 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
 export interface Boxes {
   readonly docker: Docker;
   readonly exec: BoxExec;
-  /** A running box of this user; its id. */
-  start(user: UserName): Promise<string>;
+  /** A running box of this user; its id. With `NetworkMode: host` it reaches what listens on this machine's loopback. */
+  start(user: UserName, more?: { Env?: string[]; HostConfig?: Docker.HostConfig }): Promise<string>;
   /** Commands of the processes in a box, those of the box itself left out. */
   processes(id: string): Promise<string[]>;
   close(): Promise<void>;
@@ -168,14 +171,14 @@ export async function createBoxes(): Promise<Boxes> {
   return {
     docker,
     exec: createDockerExec({ connect: async () => docker, clock: systemClock, log }),
-    async start(user) {
+    async start(user, more = {}) {
       const container = await docker.createContainer({
         name: boxNameOf(user),
         Image: boxImage,
         Cmd: ['sleep', 'infinity'],
         Labels: { [label.user]: user, [label.role]: 'box', 'dev.spoonbox.test': 'gateway' },
-        Env: ['LANG=C.UTF-8'],
-        HostConfig: { Init: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'] },
+        Env: ['LANG=C.UTF-8', ...(more.Env ?? [])],
+        HostConfig: { Init: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], ...more.HostConfig },
       });
       made.push(container);
       await container.start();

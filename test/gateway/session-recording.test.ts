@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Gateway } from '../../gateway/src/gateway.ts';
+import { LeaseId } from '#shared/identity.ts';
 import type { OpenRecorder } from '../../gateway/src/recording/recordings.ts';
 import { createFakeExec } from './fake-exec.ts';
 import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
@@ -87,6 +88,29 @@ describe('a session', () => {
     first.tell({ type: 'end' });
     await vi.waitFor(() => expect(gateway.sessions).toBe(0));
     expect(made.map(({ isClosed }) => isClosed)).toEqual([true, true]);
+  });
+
+  it('is recorded where a live lease asks for it as it opens, together with its token; one that is taken later changes nothing', async () => {
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const lease = { user, kind: 'job', holder: 'agent-7', ttlMs: 60_000, class: null } as const;
+    const shells = made.length;
+    const begin = async (session: string, record?: 'output'): Promise<TestClient> => {
+      const claims = { session, ...(record === undefined ? {} : { record }) };
+      const client = await open({ port: gateway.port, token: await world.token(user, claims) });
+      await client.message('hello');
+      return client;
+    };
+    const before = await begin('before');
+    await world.store.take({ ...lease, id: LeaseId.parse('j1'), record: 'input' });
+    const after = await begin('after', 'output');
+    expect(notices(after)).toEqual(['this terminal is recorded: its output, and what is typed']);
+    await world.store.release(user, LeaseId.parse('j1'), 'test');
+    const last = await begin('last');
+    expect([notices(before), notices(last)]).toEqual([[], []]);
+    expect(made.slice(shells)).toMatchObject([{ session: 'after', input: true }]);
+    for (const client of [before, after, last]) client.socket.close(1000);
+    await vi.waitFor(() => expect(gateway.sessions).toBe(0));
   });
 
   it('that a token opens so is recorded from its first byte, and its client is told once', async () => {

@@ -50,6 +50,7 @@ function sessionsOf(of: { store?: BoxStore; limits?: Partial<GatewayLimits> } = 
     limits,
     log,
     exec,
+    commands: null,
     starts: new StartQueue(limits.startsAtOnce),
     screens: new StartQueue(limits.screensAtOnce),
     rings: new RingBudget(limits.ringsBytes),

@@ -1,8 +1,16 @@
 import { expect, test } from 'vitest';
 import { BoxView } from '#shared/api-schemas.ts';
 import { Lease } from '#shared/lease.ts';
+import { problemOf } from '#shared/problem.ts';
 import type { WatchEvent } from '../../controller/sdk/api-client.ts';
-import { LeaseLost, NotReady, SpoonboxError, Unreachable } from '../../controller/sdk/errors.ts';
+import {
+  ApiRefusal,
+  CommandLost,
+  LeaseLost,
+  NotReady,
+  SpoonboxError,
+  Unreachable,
+} from '../../controller/sdk/errors.ts';
 import type { ExecOptions } from '../../controller/sdk/exec.ts';
 import { HeldLease } from '../../controller/sdk/held-lease.ts';
 import { type BoxProgress, LeasedBox } from '../../controller/sdk/leased-box.ts';
@@ -19,16 +27,19 @@ interface World {
   readonly watches: (readonly Partial<BoxView>[] | Error)[];
   /** the signal of the command that runs */
   readonly running: () => AbortSignal;
+  /** the lease that each command named */
+  readonly named: readonly (string | undefined)[];
 }
 
-async function leased(): Promise<World> {
+async function leased(hasCheckout = false, answers: Error[] = []): Promise<World> {
   const clock = new FakeClock();
   const server = fakeLeases(clock);
   const random = (): number => 0;
-  const of = { user: 'alice', id: 'job-1', holder: 'agent-7' };
+  const of = { user: 'alice', id: 'job-1', holder: 'agent-7', hasCheckout };
   const body = { kind: 'job', holder: of.holder, ttlMs: 60_000 } as const;
   const lease = await HeldLease.take({ api: server.api, clock, random }, { ...of, body }, new AbortController().signal);
   const watches: World['watches'] = [];
+  const named: (string | undefined)[] = [];
   let running: AbortSignal | undefined;
 
   async function* watch(_user: string | null, _from: string | null, signal: AbortSignal): AsyncGenerator<WatchEvent> {
@@ -40,10 +51,13 @@ async function leased(): Promise<World> {
   }
   async function exec(_user: string, _command: readonly string[], options: ExecOptions): Promise<never> {
     running = options.signal;
+    named.push(options.lease);
+    const answer = answers.shift();
+    if (answer) throw answer;
     return await aborted(options.signal);
   }
   const box = new LeasedBox({ api: { watch }, clock, random, exec }, lease, of);
-  return { clock, server, box, watches, running: () => running ?? AbortSignal.abort(new Error('nothing runs')) };
+  return { clock, server, box, watches, named, running: () => running ?? AbortSignal.abort(new Error('nothing runs')) };
 }
 
 async function aborted(signal: AbortSignal | undefined): Promise<never> {
@@ -109,6 +123,26 @@ test('a command ends with a lease that somebody ended, and goes on over one that
   server.answer = 'as it is';
   await box.release();
   await command;
+});
+
+test('a command names the lease that has a checkout, which is taken again where Redis lost it', async () => {
+  const unknown = new ApiRefusal(problemOf('lease-unknown', 'no live lease job-1'));
+  const { server, box, named } = await leased(true, [unknown, new CommandLost('done', 'Reaped')]);
+  server.live.clear();
+  await expect(box.exec(['make'])).rejects.toThrow('done');
+  expect(named).toEqual(['job-1', 'job-1']);
+  expect([...server.live]).toEqual(['job-1']);
+  await box.release();
+
+  const still = await leased(true, [unknown, unknown]);
+  await expect(still.box.exec(['make'])).rejects.toThrow('no live lease job-1');
+  expect(still.named).toHaveLength(2);
+  await still.box.release();
+
+  const without = await leased(false, [new CommandLost('done', 'Reaped')]);
+  await expect(without.box.exec(['make'])).rejects.toThrow('done');
+  expect(without.named).toEqual([undefined]);
+  await without.box.release();
 });
 
 test('after the release every call says so', async () => {

@@ -54,6 +54,7 @@ export async function startSimGateway(options: {
     limits,
     log,
     exec,
+    commands: null,
     starts,
     screens,
     rings: new RingBudget(limits.ringsBytes),

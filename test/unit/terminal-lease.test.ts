@@ -13,7 +13,7 @@ const limits = { ...defaultLimits, leaseTtlMs: 30_000, renewEveryMs: 10_000, ren
 const id = LeaseId.parse('terminal-1');
 const taken: TakenLease = {
   ...{ leaseId: id, expiresAt: now + 30_000, now, generation: 5, class: 'default' },
-  ...{ phase: 'ready' as const, containerId: 'box-1' },
+  ...{ phase: 'ready' as const, containerId: 'box-1', record: 'off' as const },
 };
 const renewed: Renewal = { ok: true, expiresAt: now + 30_000, now, wantedUntil: now + 60_000 };
 

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { terminalsAt } from '../../sdk/gateway-address.ts';
+import { checkoutHelp, checkoutIn, checkoutOptions } from '../checkout-options.ts';
 import { type Command, commonOptions, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { attachTerminal, type GetAccess } from '../terminal/attached.ts';
@@ -19,6 +20,7 @@ Options
   --read-only       look only: input is dropped (also --ro)
   --name NAME       who looks, as the others at the session see it (default: the user)
   --directory DIR   where the shell starts, below the home
+${checkoutHelp}
 
 Keys, at the start of a line
   ~.   leave    ~?   help    ~~   a single ~
@@ -26,6 +28,7 @@ Keys, at the start of a line
 Examples
   spoonbox attach alice
   spoonbox attach alice --directory Code/project
+  spoonbox attach alice --spoon shop --branch fix/tax
   spoonbox attach alice --session s3kZ --read-only --name Bob
   echo 'make test; exit $?' | spoonbox attach alice`,
   async run(args, signal) {
@@ -34,6 +37,7 @@ Examples
         args: [...args],
         options: {
           ...commonOptions,
+          ...checkoutOptions,
           session: { type: 'string' },
           ro: { type: 'boolean', default: false },
           'read-only': { type: 'boolean', default: false },
@@ -44,12 +48,13 @@ Examples
       }),
     );
     const user = userOf('attach', positionals);
+    const checkout = checkoutIn('attach', values);
     const client = openClient(values);
     const own = client.settings.gateway;
     const mode = values.ro || values['read-only'] ? 'ro' : 'rw';
     const { session: asked, directory, name } = values;
     const getAccess: GetAccess = async (before, stop) => {
-      const wish = { mode, session: before ?? asked, directory, name };
+      const wish = { mode, session: before ?? asked, directory, checkout, name };
       const { token, url, session } = await client.terminalToken(user, wish, stop);
       const there = own === null ? url : terminalsAt(own);
       return { token, session, url: there };

@@ -1,13 +1,16 @@
 import { parseArgs } from 'node:util';
+import { checkoutHelp, checkoutIn, checkoutOptions } from '../checkout-options.ts';
 import { type Command, commonOptions, parsed, usageError, userOf } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
 import { ownPartOf, passesStdin, splitCommand } from '../split-command.ts';
 
 const options = {
   ...commonOptions,
+  ...checkoutOptions,
   stdin: { type: 'boolean', short: 'i', default: false },
   'no-stdin': { type: 'boolean', short: 'n', default: false },
   directory: { type: 'string' },
+  lease: { type: 'string' },
 } as const;
 
 export const exec: Command = {
@@ -24,10 +27,13 @@ Options
   -i, --stdin       pass standard input (default: unless it is a terminal)
   -n, --no-stdin    do not: the command reads an empty input
   --directory DIR   where the command starts, below the home
+${checkoutHelp}
+  --lease ID        in the checkout of this lease, where none is named here
 
 Examples
   spoonbox exec alice -- make test
   spoonbox exec alice --directory Code/project -- git status
+  spoonbox exec --spoon shop --branch fix/tax --clone https://git.example.org/shop.git alice -- git log -1
   tar c . | spoonbox exec alice tar x
   spoonbox exec alice -- sh -c 'echo "$HOME"; exit 3'`,
   ownPart: (args) => ownPartOf(options, args),
@@ -38,9 +44,12 @@ Examples
     );
     const user = userOf('exec', positionals);
     if (command.length === 0 || command[0] === '') throw usageError('COMMAND is missing', 'exec');
+    const checkout = checkoutIn('exec', values);
     const { exitCode } = await openSpoonbox(values).exec(user, command, {
       ...(passesStdin(values) ? { stdin: process.stdin } : {}),
       ...(values.directory === undefined ? {} : { cwd: values.directory }),
+      ...(checkout && { checkout }),
+      ...(values.lease === undefined ? {} : { lease: values.lease }),
       stdout: process.stdout,
       stderr: process.stderr,
       signal,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { maxWaitMs } from '#shared/api-schemas.ts';
 import { relativeTime, utcTime } from '#shared/human-time.ts';
+import { checkoutHelp, checkoutIn, checkoutOptions } from '../checkout-options.ts';
 import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { personHere } from '../person.ts';
@@ -20,13 +21,15 @@ Taking the same lease again extends it. Answers with the id of the lease on stan
 Usage: spoonbox lease USER [options]
 
 Options
-  --id ID         name of the lease (default: a new one)
-  --kind KIND     job: 10 s to 5 min, to be renewed (default); pin: up to 30 days
-  --holder WHO    who holds it, for people (default: you)
-  --ttl TIME      how long it lasts unless taken again (default 60s; of a pin 1h)
-  --class CLASS   the class that the box is to have
-  --wait TIME     wait until the box is ready, at most this long; the lease is renewed meanwhile
-  -o json         what the API answers
+  --id ID           name of the lease (default: a new one)
+  --kind KIND       job: 10 s to 5 min, to be renewed (default); pin: up to 30 days
+  --holder WHO      who holds it, for people (default: you)
+  --ttl TIME        how long it lasts unless taken again (default 60s; of a pin 1h)
+  --class CLASS     the class that the box is to have
+  --record WHAT     record the user's terminals that open while it lives: output, or input (what is typed, too)
+${checkoutHelp}
+  --wait TIME       wait until the box is ready, at most this long; the lease is renewed meanwhile
+  -o json           what the API answers
 
 Exits with 75 when the box was not ready in time; the lease is taken all the same.
 
@@ -39,11 +42,13 @@ Examples
         args: [...args],
         options: {
           ...commonOptions,
+          ...checkoutOptions,
           id: { type: 'string' },
           kind: { type: 'string', default: 'job' },
           holder: { type: 'string' },
           ttl: { type: 'string' },
           class: { type: 'string' },
+          record: { type: 'string' },
           wait: { type: 'string', default: '0s' },
           output: { type: 'string', short: 'o', default: 'text' },
         },
@@ -58,6 +63,8 @@ Examples
       holder: values.holder ?? personHere(),
       ttlMs: durationMs('lease', 'ttl', values.ttl ?? (kind === 'pin' ? '1h' : '60s')),
       class: values.class,
+      record: values.record === undefined ? undefined : oneOf('lease', 'record', values.record, ['output', 'input']),
+      checkout: checkoutIn('lease', values),
     };
     const waitMs = durationMs('lease', 'wait', values.wait);
     const id = values.id ?? `cli-${randomBytes(4).toString('hex')}`;

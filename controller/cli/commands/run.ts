@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { LeasedBox } from '../../sdk/leased-box.ts';
+import { checkoutHelp, checkoutIn, checkoutOptions } from '../checkout-options.ts';
 import { type Command, commonOptions, durationMs, parsed, usageError, userOf } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
 import { personHere } from '../person.ts';
@@ -9,6 +10,7 @@ import { waitingLine } from '../waiting-text.ts';
 
 const options = {
   ...commonOptions,
+  ...checkoutOptions,
   class: { type: 'string' },
   holder: { type: 'string' },
   directory: { type: 'string' },
@@ -34,12 +36,14 @@ Options
   --ttl TIME        how long the lease outlives a kill -9 of this one: 10s to 5m (default 60s); it is renewed meanwhile
   --wait TIME       wait until the box is ready, at most this long (default 10m); then it ends with 75
   --directory DIR   where the command starts, below the home
+${checkoutHelp}
   -i, --stdin       pass standard input (default: unless it is a terminal)
   -n, --no-stdin    do not: the command reads an empty input
 
 Examples
   spoonbox run alice -- make test
   spoonbox run alice --class large --holder nightly -- sh -c 'git pull && make release'
+  spoonbox run --spoon shop --branch fix/tax --clone https://git.example.org/shop.git alice -- make test
   tar c . | spoonbox run alice --directory Code -- tar x`,
   ownPart: (args) => ownPartOf(options, args),
   async run(args, signal) {
@@ -47,6 +51,7 @@ Examples
     const { values, positionals } = parsed('run', () => parseArgs({ args: [...own], options, allowPositionals: true }));
     const user = userOf('run', positionals);
     if (command.length === 0 || command[0] === '') throw usageError('COMMAND is missing', 'run');
+    const checkout = checkoutIn('run', values);
     const timeoutMs = durationMs('run', 'wait', values.wait);
     // The first signal ends the command and the lease; another one must not come between.
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => {});
@@ -55,6 +60,7 @@ Examples
       holder: values.holder ?? personHere(),
       ttlMs: durationMs('run', 'ttl', values.ttl),
       ...(values.class === undefined ? {} : { class: values.class }),
+      ...(checkout && { checkout }),
       signal,
     });
     try {

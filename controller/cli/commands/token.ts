@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { TerminalTokenReply } from '#shared/api-schemas.ts';
+import { checkoutHelp, checkoutIn, checkoutOptions } from '../checkout-options.ts';
 import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { print } from '../output.ts';
@@ -15,6 +16,7 @@ Options
   --ro              look only: input is dropped
   --session NAME    the session to open (default: a new one)
   --directory DIR   where the shell starts, below the home
+${checkoutHelp}
   --ttl TIME        1s to 60s (default 60s)
   -o FORMAT         token (default), url (address with the token in it), json
 
@@ -27,6 +29,7 @@ Examples
         args: [...args],
         options: {
           ...commonOptions,
+          ...checkoutOptions,
           ro: { type: 'boolean', default: false },
           session: { type: 'string' },
           directory: { type: 'string' },
@@ -42,6 +45,7 @@ Examples
       mode: values.ro ? 'ro' : 'rw',
       session: values.session,
       directory: values.directory,
+      checkout: checkoutIn('token', values),
       ttlMs: values.ttl === undefined ? undefined : durationMs('token', 'ttl', values.ttl),
     };
     const reply = await openClient(values).terminalToken(user, wish, signal);

@@ -60,7 +60,9 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone,
         );
       }
       const trace = traceOf(request);
-      const taken = await fromStore(store.take({ user, id, kind, holder, ttlMs, class: className ?? null, trace }));
+      const { record: recorded = null, checkout = null } = request.body;
+      const wanted = { ttlMs, class: className ?? null, record: recorded, checkout };
+      const taken = await fromStore(store.take({ user, id, kind, holder, ...wanted, trace }));
       if (!taken.ok) throw takeRefused(taken.refused, taken.detail, user, id);
 
       const held = { id, ttlMs, expiresAt: taken.lease.expiresAt };

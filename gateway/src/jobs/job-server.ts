@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Checkout } from '#shared/checkout.ts';
 import { execProtocols } from '#shared/exec-protocol.ts';
 import { traceparentOf, type Tracing } from '#shared/tracing.ts';
 import { countAddress, countUser, refusedOrigin } from '../admission.ts';
@@ -8,6 +9,7 @@ import type { ConnectRate } from '../connect-rate.ts';
 import { Ending, endedBy } from '../ending.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { upgrade } from '../upgrade.ts';
+import { checkoutOf } from './checkout.ts';
 import { endRevoked } from './end-revoked.ts';
 import { type JobDeps, runJob } from './job.ts';
 import { JobSocket } from './job-socket.ts';
@@ -35,6 +37,12 @@ export interface JobServer {
   drain(): Promise<void>;
 }
 
+interface Admitted {
+  readonly who: Who;
+  readonly place: JobPlace;
+  readonly checkout: Checkout | null;
+}
+
 /** Runs commands for agents and scripts: see `shared/src/exec-protocol.ts`. */
 export function createJobServer(deps: JobServerDeps): JobServer {
   const { log, limits, meter, tracing } = deps;
@@ -60,7 +68,7 @@ export function createJobServer(deps: JobServerDeps): JobServer {
       return turnAway(socket, admitted);
     }
     meter.admitted('command');
-    const { who, place } = admitted;
+    const { who, place, checkout } = admitted;
     let client: JobSocket | null = null;
     try {
       client = await upgrade(server, request, socket, head, (ws) => clientOf(ws, asked));
@@ -70,7 +78,7 @@ export function createJobServer(deps: JobServerDeps): JobServer {
         place.leave();
       }
     }
-    const of = { ...asked, user: who.user, directory: who.directory, attach };
+    const of = { ...asked, user: who.user, directory: who.directory, checkout, attach };
     if (client === null) return;
     const { apiToken } = who;
     const stopLooking = apiToken === null ? null : endRevoked(deps, deps.secrets.apiTokens, apiToken, place);
@@ -84,18 +92,20 @@ export function createJobServer(deps: JobServerDeps): JobServer {
   }
 
   /** What costs least is looked at first; a token is spent last, when nothing else can be refused. */
-  async function admit(request: IncomingMessage, asked: JobRequest): Promise<{ who: Who; place: JobPlace } | Refusal> {
+  async function admit(request: IncomingMessage, asked: JobRequest): Promise<Admitted | Refusal> {
     let place: JobPlace | null = null;
     try {
       countAddress(deps.rate, request);
       const who = await whoAsks(deps.secrets, asked, log);
       if ('code' in who) return who;
       countUser(deps.rate, who.user);
+      const where = await checkoutOf(deps, who.user, asked.where, who.checkout);
+      if ('code' in where) return where;
       const entered = jobs.enter(who.user);
       if ('code' in entered) return entered;
       place = entered;
       if (who.jti !== null) await deps.spend(who.jti);
-      return { who, place };
+      return { who, place, checkout: where.checkout };
     } catch (error) {
       place?.leave();
       if (!(error instanceof Ending)) throw error;

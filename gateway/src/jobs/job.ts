@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { type ExecStatus, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
+import { type Checkout, directoryIn } from '#shared/checkout.ts';
+import { channel, type ExecStatus, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
 import { EngineError } from '#shared/faults.ts';
 import { LeaseId, type UserName } from '#shared/identity.ts';
 import type { Span } from '#shared/tracing.ts';
 import { lookAfterEnd } from '../autopsy.ts';
+import { prepareCheckout } from '../checkout/prepare.ts';
 import { ClientGone, Ending, storeIsSilent } from '../ending.ts';
-import type { BoxCommands, RunningCommand } from '../exec/command-port.ts';
+import type { BoxCommands, RunningCommand, StartCommand } from '../exec/command-port.ts';
 import type { StartQueue } from '../exec/start-queue.ts';
 import { TerminalLease } from '../lease.ts';
 import type { GatewayMeter } from '../metrics/gateway-meter.ts';
@@ -30,7 +32,9 @@ export interface JobOf {
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;
+  /** below the checkout, or else below the home */
   readonly directory: string | null;
+  readonly checkout: Checkout | null;
   /** from its request to its start */
   readonly attach: Span;
 }
@@ -138,7 +142,7 @@ class Job {
   }
 
   async #start(lease: TerminalLease): Promise<{ command: RunningCommand; containerId: string }> {
-    const { user, directory, stdin } = this.#of;
+    const { user, stdin, checkout, directory } = this.#of;
     const { commands, starts, log, meter, clock } = this.#deps;
     let { phase, containerId } = lease.taken;
     for (let failures = 0; ; failures += 1) {
@@ -147,13 +151,20 @@ class Job {
         containerId = await waitReady(this.#deps, user, () => {}, this.#signal);
       }
       phase = 'absent'; // what the next round finds out by itself
-      const start = { containerId, mark: this.id, command: this.#of.command, stdin, directory };
+      const start = {
+        containerId,
+        mark: this.id,
+        command: this.#of.command,
+        stdin,
+        directory: directoryIn(checkout, directory),
+      };
       let beganAtMs = clock.monotonicMs();
       const begin = (): Promise<RunningCommand> => {
         beganAtMs = clock.monotonicMs();
         return commands.start(start, this.#signal);
       };
       try {
+        if (checkout !== null) await this.#prepare(start, checkout);
         const command = await starts.run(user, begin, this.#signal);
         meter.started('command', clock.monotonicMs() - beganAtMs, 'ok');
         return { command, containerId };
@@ -164,6 +175,16 @@ class Job {
         await pauseAfter(this.#deps, failures + 1, this.#signal);
       }
     }
+  }
+
+  async #prepare(start: StartCommand, checkout: Checkout): Promise<void> {
+    const of = { user: this.#of.user, start, checkout };
+    const tell = (line: string): void => {
+      // A client that takes nothing misses some of it.
+      if (!this.#of.stderr || this.#socket.isFull()) return;
+      this.#socket.send(Buffer.concat([Buffer.of(channel.stderr), Buffer.from(`${line}\n`)]));
+    };
+    await prepareCheckout(this.#deps, of, tell, this.#signal);
   }
 }
 

@@ -10,6 +10,7 @@ import { UserName, userOfBoxName } from '#shared/identity.ts';
 import { tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
 import { Directory } from '#shared/terminal-token.ts';
 import type { Refusal } from '../refusal.ts';
+import { type AskedCheckout, checkoutAsked } from './checkout.ts';
 
 /** What a request for a command says, before anything of it is believed. */
 export interface JobRequest {
@@ -20,6 +21,7 @@ export interface JobRequest {
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly directory: string | null;
+  readonly where: AskedCheckout;
   readonly protocol: ExecProtocol;
   readonly credential: Credential | null;
 }
@@ -54,6 +56,8 @@ export function readJobRequest(request: IncomingMessage): JobRequest | Refusal {
   if (query.has('directory') && !directory.success) {
     return refused('parameter-refused', `directory ${directory.error.issues[0]?.message ?? 'is refused'}`);
   }
+  const where = checkoutAsked(query);
+  if ('code' in where) return where;
   const stdin = flagIn(query, 'stdin', false);
   const stdout = flagIn(query, 'stdout', true);
   const stderr = flagIn(query, 'stderr', true);
@@ -69,6 +73,7 @@ export function readJobRequest(request: IncomingMessage): JobRequest | Refusal {
     stdout,
     stderr,
     directory: directory.data ?? null,
+    where,
     protocol,
     credential: credentialOf(request, offered, query),
   };

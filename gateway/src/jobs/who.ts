@@ -1,7 +1,8 @@
 import { idOfApiToken } from '#shared/api-token.ts';
+import type { Checkout } from '#shared/checkout.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
-import { verifyTerminalToken } from '#shared/terminal-token.ts';
+import { checkoutIn, verifyTerminalToken } from '#shared/terminal-token.ts';
 import { type Checked, internalBearer, mayDo, type TokenCheck } from '#shared/token-check.ts';
 import { storeIsSilent } from '../ending.ts';
 import type { Refusal } from '../refusal.ts';
@@ -18,6 +19,8 @@ export interface JobSecrets {
 export interface Who {
   readonly user: UserName;
   readonly directory: string | null;
+  /** of its token */
+  readonly checkout: Checkout | null;
   /** to be spent before anything is done; null: not a token that is used once */
   readonly jti: string | null;
   /** the token of the API, which may be revoked while the command runs; null: none that can be */
@@ -39,7 +42,7 @@ export async function whoAsks(secrets: JobSecrets, asked: JobRequest, log: Logge
     if (!mayDo(role, 'jobs')) return { code: 'role-too-low', detail: `it needs the role jobs, and ${name} is ${role}` };
     if (asked.user === null) return { code: 'user-missing', detail: 'say in whose box: user=' };
     const apiToken = ofApi.bearer === internalBearer ? null : credential.text;
-    return { user: asked.user, directory: asked.directory, jti: null, apiToken };
+    return { user: asked.user, directory: asked.directory, checkout: null, jti: null, apiToken };
   }
   if (ofApi && idOfApiToken(credential.text) !== null) {
     if (ofApi.refused === 'token-expired')
@@ -57,7 +60,8 @@ export async function whoAsks(secrets: JobSecrets, asked: JobRequest, log: Logge
   if (asked.user !== null && asked.user !== user) {
     return { code: 'token-of-other', detail: `the token is for ${user}, and the command for ${asked.user}` };
   }
-  return { user, directory: asked.directory ?? directory ?? null, jti, apiToken: null };
+  const checkout = checkoutIn(verified.claims);
+  return { user, directory: asked.directory ?? directory ?? null, checkout, jti, apiToken: null };
 }
 
 async function check(tokens: TokenCheck, text: string, log: Logger): Promise<Checked> {

@@ -123,7 +123,7 @@ const replies = fc.oneof(
   junk,
   junk.map((value) => JSON.stringify(value)),
   mutated(
-    { leaseId: 'j', expiresAt: now, now, generation: 5, phase: 'ready', containerId: '' },
+    { leaseId: 'j', expiresAt: now, now, generation: 5, phase: 'ready', containerId: '', record: 'off' },
     { refused: 'lease-ended', detail: 'reaped' },
     { released: true, now },
     { version: 3, now, fingerprint: '' },
