@@ -68,6 +68,8 @@ function openApi(): object {
     planner: { plan: unused, planAll: unused },
     leader: { leads: () => false, report: unused },
     stats: { all: unused, of: unused },
+    doctor: { examine: unused },
+    leftovers: { list: unused, clear: unused },
     health: { ready: () => ({ ok: false, reasons: [] }), leader: () => ({}) },
     log: createLogger({ name: 'generate', level: 'silent' }),
     clock: systemClock,

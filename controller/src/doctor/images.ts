@@ -1,0 +1,61 @@
+import type { BoxClass } from '#shared/box-class.ts';
+import { failure, type Finding, ok, warning } from '#shared/finding.ts';
+import type { HostEngine } from '../runtime/host-port.ts';
+import type { Check, CheckDeps } from './check.ts';
+import type { Tool } from './tools.ts';
+
+/** Of what a program printed, as much is told. */
+const maxShown = 120;
+
+export const imagesCheck: Check = {
+  name: 'image',
+  looksAt:
+    "The image of each class is there, and each tool that the class promises runs in it, as the class's user, and has the promised version.",
+  async run(deps, signal) {
+    const engine = await deps.engine();
+    const found: Finding[] = [];
+    // One after the other: each tool is a container of its own.
+    for (const boxClass of deps.classes.values()) found.push(...(await ofClass(engine, deps, boxClass, signal)));
+    return found;
+  },
+};
+
+async function ofClass(
+  engine: HostEngine,
+  deps: CheckDeps,
+  boxClass: BoxClass,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const check = `image of class ${boxClass.name}`;
+  const { image, pullPolicy } = boxClass;
+  if ((await engine.image(image, signal)).state === 'absent') {
+    const mend = `\`docker pull ${image}\`, or build it on the Docker host`;
+    if (pullPolicy === 'Never') return [failure(check, `${image} is not there, and is never pulled`, mend)];
+    return [warning(check, `${image} is not there: the first box waits until it is pulled`, mend)];
+  }
+  const tools = deps.toolsOf(boxClass);
+  const words: string[] = [];
+  const broken: Finding[] = [];
+  for (const tool of tools) {
+    const why = await brokenTool(engine, boxClass, tool, signal);
+    if (why === null) words.push(tool.version === undefined ? tool.name : `${tool.name} ${tool.version}`);
+    else broken.push(failure(check, why, `mend the image ${image}, or what the class says in \`tools\``));
+  }
+  const promised = words.length > 0 ? `, with ${words.join(', ')}` : '';
+  return [...broken, ...(broken.length > 0 ? [] : [ok(check, `${image}${promised}`)])];
+}
+
+/** null: it does what is promised */
+async function brokenTool(
+  engine: HostEngine,
+  { image, user }: BoxClass,
+  { name, command, version }: Tool,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const typed = command.join(' ');
+  const { exitCode, output } = await engine.tryOut({ image, command, user: `${user.uid}:${user.gid}` }, signal);
+  const said = output.trim().replaceAll(/\s+/g, ' ').slice(0, maxShown);
+  if (exitCode !== 0) return `${name} does not run: \`${typed}\` ended with ${exitCode}: ${said}`;
+  if (version === undefined || output.includes(version)) return null;
+  return `${name} is not ${version}: \`${typed}\` says ${said}`;
+}
