@@ -1,4 +1,5 @@
 import type { BoxClass } from '#shared/box-class.ts';
+import { EngineError } from '#shared/faults.ts';
 import { failure, type Finding, ok, warning } from '#shared/finding.ts';
 import type { HostEngine } from '../runtime/host-port.ts';
 import type { Check, CheckDeps } from './check.ts';
@@ -6,6 +7,8 @@ import type { Tool } from './tools.ts';
 
 /** Of what a program printed, as much is told. */
 const maxShown = 120;
+/** As shells have it. */
+const notFoundExit = 127;
 
 export const imagesCheck: Check = {
   name: 'image',
@@ -45,6 +48,21 @@ async function ofClass(
   return [...broken, ...(broken.length > 0 ? [] : [ok(check, `${image}${promised}`)])];
 }
 
+/** A program that is not there at all is refused by the engine, in words of its own. */
+async function triedOut(
+  engine: HostEngine,
+  tried: Parameters<HostEngine['tryOut']>[0],
+  signal: AbortSignal,
+): Promise<{ exitCode: number; output: string }> {
+  try {
+    return await engine.tryOut(tried, signal);
+  } catch (error) {
+    const kind = error instanceof EngineError ? error.fault.kind : null;
+    if (!(error instanceof EngineError) || kind === 'unreachable' || kind === 'timeout') throw error;
+    return { exitCode: notFoundExit, output: error.fault.message };
+  }
+}
+
 /** null: it does what is promised */
 async function brokenTool(
   engine: HostEngine,
@@ -53,7 +71,7 @@ async function brokenTool(
   signal: AbortSignal,
 ): Promise<string | null> {
   const typed = command.join(' ');
-  const { exitCode, output } = await engine.tryOut({ image, command, user: `${user.uid}:${user.gid}` }, signal);
+  const { exitCode, output } = await triedOut(engine, { image, command, user: `${user.uid}:${user.gid}` }, signal);
   const said = output.trim().replaceAll(/\s+/g, ' ').slice(0, maxShown);
   if (exitCode !== 0) return `${name} does not run: \`${typed}\` ended with ${exitCode}: ${said}`;
   if (version === undefined || output.includes(version)) return null;
