@@ -14,12 +14,15 @@ const marginMs = 20_000;
 /**
  * Moves one directory, and removes nothing. Its name is an argument, never a part of this text; the homes are refused here too,
  * whatever was asked. What is moved is looked at again where it cannot be exchanged any more, and goes back where it is not
- * what was seen. `stat` tells of a link itself, and no inode of a link is one that was seen.
+ * what was seen. A link is never what was seen.
  */
 const throwAwayScript = `
 set -eu
 case "$1" in
   "" | .* | */* | ${homesFolder} | ${recordingsFolder}) echo "$1 is never thrown away" >&2; exit 64 ;;
+esac
+case "$2" in
+  "" | *[!0-9:]*) echo "$2 are no inodes" >&2; exit 64 ;;
 esac
 from="/workdir/$1"
 trash="/workdir/${trashFolder}"
