@@ -13,8 +13,6 @@ export type Finding = z.infer<typeof Finding>;
 export const DoctorReport = z.object({
   /** of Spoonbox, as that controller has it */
   version: z.string(),
-  /** that controller's own clock, ms since 1970 */
-  clockMs: z.number(),
   /** origin of the console, as browsers send it */
   consoleOrigin: z.string(),
   items: z.array(Finding),

@@ -86,7 +86,9 @@ describe('Redis', () => {
 
   test('that is not there is one failure', async () => {
     const readRedis = () => Promise.reject(new Error('connect ECONNREFUSED'));
-    expect(await world.run(redisCheck, { readRedis })).toEqual(['failure Redis: it cannot be asked: connect ECONNREFUSED']);
+    expect(await world.run(redisCheck, { readRedis })).toEqual([
+      'failure Redis: it cannot be asked: connect ECONNREFUSED',
+    ]);
   });
 });
 
@@ -109,7 +111,9 @@ describe('the engine', () => {
     const [line] = await world.run(engineCheck, { connect });
     old.closeAllConnections();
     old.close();
-    expect(line).toMatch(/^failure engine: .*speaks API 1\.40; Spoonbox needs 1\.41 or newer: upgrade it to Docker 20\.10/);
+    expect(line).toMatch(
+      /^failure engine: .*speaks API 1\.40; Spoonbox needs 1\.41 or newer: upgrade it to Docker 20\.10/,
+    );
   });
 });
 
@@ -158,7 +162,9 @@ describe('images', () => {
     ];
     const lines = await world.run(imagesCheck, { toolsOf: () => tools });
     expect(lines).toHaveLength(3);
-    expect(lines[0]).toContain('codex does not run: `sh -c echo no codex here >&2; exit 127` ended with 127: no codex here');
+    expect(lines[0]).toContain(
+      'codex does not run: `sh -c echo no codex here >&2; exit 127` ended with 127: no codex here',
+    );
     expect(lines[1]).toContain('eza is not 0.18: `echo eza v0.1` says eza v0.1');
     expect(lines[2]).toMatch(/^failure .*zoxide does not run/);
   });
@@ -167,7 +173,9 @@ describe('images', () => {
 test('processes with another terminal secret are found: gateways that live, and the leader', async () => {
   await world.gateway({ secret: 'another-one' });
   const [, differs] = await world.run(secretsCheck);
-  expect(differs).toBe('failure terminal secret: the gateway ws://127.0.0.1:3921 has another one: terminals are refused');
+  expect(differs).toBe(
+    'failure terminal secret: the gateway ws://127.0.0.1:3921 has another one: terminals are refused',
+  );
   await world.gateway();
   expect(await world.run(secretsCheck)).toContain('ok terminal secret: the same in all processes that are known');
   const leader = { token: 't', ttlMs: 60_000, holder: 'h', fingerprint: 'f' };
@@ -178,9 +186,7 @@ test('processes with another terminal secret are found: gateways that live, and 
 
 test('no gateway is a failure, one of another version a warning', async () => {
   await world.gateway({ ttlMs: 0 });
-  expect(await world.run(gatewaysCheck)).toEqual([
-    'failure gateways: none is registered: nobody can open a terminal',
-  ]);
+  expect(await world.run(gatewaysCheck)).toEqual(['failure gateways: none is registered: nobody can open a terminal']);
   await world.gateway({ version: '0.0.1' });
   expect((await world.run(gatewaysCheck))[0]).toMatch(/^warning gateways: .* is of version 0\.0\.1/);
   await world.tell('FLUSHALL');

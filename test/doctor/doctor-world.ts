@@ -55,7 +55,8 @@ export async function createDoctorWorld(): Promise<DoctorWorld> {
     ...{ config, classes, installation, store, leaderStore, toolsOf },
     wallClockMs: () => Date.now(),
     readRedis: () => readRedisServer(redis.url),
-    connect: () => connectHostEngine({ dockerHost: process.env.DOCKER_HOST ?? null, ...docker, hostWorkdir: workdir, log }),
+    connect: () =>
+      connectHostEngine({ dockerHost: process.env.DOCKER_HOST ?? null, ...docker, hostWorkdir: workdir, log }),
   };
   return {
     ...{ docker, redis, leaderStore, classes, config, deps },

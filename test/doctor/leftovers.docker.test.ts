@@ -288,10 +288,7 @@ test('checkouts whose git directory is gone are listed and never cleared; links 
   await symlink('../dora/Code', at('homes', 'eve', 'Code'));
   const { items } = await leftovers.list(never);
   const dead = items.filter(({ kind }) => kind === 'dead-checkout');
-  expect(dead.map(({ name }) => name)).toEqual([
-    'homes/dora/Code/spoon/feature/of two',
-    'homes/dora/Code/spoon/half',
-  ]);
+  expect(dead.map(({ name }) => name)).toEqual(['homes/dora/Code/spoon/feature/of two', 'homes/dora/Code/spoon/half']);
   expect(dead.every(({ action }) => action === 'none')).toBe(true);
 });
 

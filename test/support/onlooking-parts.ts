@@ -31,7 +31,7 @@ export function onlookingParts(options: {
     leader: { leads: () => false, report: () => leaderStore.report() },
     stats: new StatsCollector({ runtime: () => runtime, installation, clock: systemClock, signal }),
     doctor: {
-      examine: async () => ({ version, clockMs: Date.now(), consoleOrigin: 'http://127.0.0.1:3922', items: [] }),
+      examine: async () => ({ version, consoleOrigin: 'http://127.0.0.1:3922', items: [] }),
     },
     leftovers: {
       list: async () => ({ digest: '', items: [], notLooked: [] }),

@@ -4,11 +4,9 @@ import type { ApiClient } from '../../sdk/api-client.ts';
 import { SpoonboxError } from '../../sdk/errors.ts';
 import { terminalsAt } from '../../sdk/gateway-address.ts';
 import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, positionalsOf } from '../command.ts';
-import { checkCertificates } from '../doctor/check-certificate.ts';
-import { checkBoxes, checkReconciler, checkServer, checkToken } from '../doctor/check-controller.ts';
-import { checkGateway, checkOrigins } from '../doctor/check-gateway.ts';
-import { askController, checkClock } from '../doctor/check-here.ts';
+import { checkServer } from '../doctor/check-controller.ts';
 import { checkTerminal } from '../doctor/check-terminal.ts';
+import { checksHere, type Here } from '../doctor/here.ts';
 import { openClient } from '../open-client.ts';
 import { colour, hint, print, printable, statusLine } from '../output.ts';
 
@@ -55,43 +53,26 @@ Examples
     const format = oneOf('doctor', 'output', values.output, ['text', 'json']);
     const holdMs = durationMs('doctor', 'hold', values.hold ?? defaultHold);
     const client = openClient(values);
-    const { server, gateway } = client.settings;
+    const { gateway } = client.settings;
     const line = statusLine();
     const findings = await checkServer(client.settings, signal);
     const notChecked: string[] = [];
     if (findings.every(({ check, verdict }) => check !== 'server' || verdict !== 'failure')) {
-      const { terminalUrl } = await whoAmI(client, signal);
-      const url = gateway === null ? terminalUrl : terminalsAt(gateway);
       line.show('the controller looks around where it runs');
-      let consoleOrigin: string | null = null;
-      const checks: readonly (readonly [name: string, check: () => Promise<Finding | readonly Finding[]>])[] = [
-        ['token', () => checkToken(client, signal)],
-        [
-          'controller',
-          async () => {
-            const { report, findings: ofReport } = await askController(client, signal);
-            consoleOrigin = report?.consoleOrigin ?? null;
-            return [...ofReport, ...(report?.items ?? [])];
-          },
-        ],
-        ['clock', () => checkClock(client, signal)],
-        ['reconciler', () => checkReconciler(client, signal)],
-        ['boxes', () => checkBoxes(client, signal)],
-        ['certificate', () => checkCertificates([server, ...(url === null ? [] : [url])], signal)],
-        ...(url === null ? [] : ([['gateway', () => checkGateway(url, signal)]] as const)),
-        [
-          'origins',
-          async () => (url === null || consoleOrigin === null ? [] : await checkOrigins(url, consoleOrigin, signal)),
-        ],
-      ];
-      for (const [name, check] of checks) findings.push(...(await found(name, check)));
+      const { terminalUrl } = await whoAmI(client, signal);
+      const here: Here = {
+        client,
+        terminalUrl: gateway === null ? terminalUrl : terminalsAt(gateway),
+        consoleOrigin: null,
+      };
+      for (const { name, run } of checksHere) findings.push(...(await found(name, () => run(here, signal))));
       const user = values.terminal;
       if (user === undefined) {
         const how = '`spoonbox doctor --terminal USER` opens one';
         notChecked.push(`a terminal from end to end, and whether a proxy cuts silent ones: ${how}`);
       } else {
         const onStatus = (text: string): void => line.show(text);
-        const check = () => checkTerminal(client, { user, holdMs, onStatus }, signal);
+        const check = async () => [await checkTerminal(client, { user, holdMs, onStatus }, signal)];
         findings.push(...(await found('terminal', check)));
       }
       line.clear();
@@ -117,9 +98,9 @@ async function whoAmI(client: ApiClient, signal: AbortSignal): Promise<{ termina
 }
 
 /** A check that is refused is a failure of its own, and the others go on. */
-async function found(name: string, check: () => Promise<Finding | readonly Finding[]>): Promise<Finding[]> {
+async function found(name: string, check: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
   try {
-    return [await check()].flat();
+    return await check();
   } catch (error) {
     if (!(error instanceof SpoonboxError)) throw error;
     return [failure(name, error.message, 'see above, or the log of the controller')];

@@ -6,16 +6,20 @@ const dayMs = 86_400_000;
 const renewBeforeDays = 14;
 const mend = 'renew it, and let the proxy read it anew';
 
-/** The certificates of the hosts that these URLs name, one finding for each; none where there is no TLS. */
-export async function checkCertificates(urls: readonly string[], signal: AbortSignal): Promise<Finding[]> {
+/** The certificates of the hosts that these URLs name, one finding for each; none where there is no TLS. `nowMs`: since 1970. */
+export async function checkCertificates(
+  urls: readonly string[],
+  nowMs: number,
+  signal: AbortSignal,
+): Promise<Finding[]> {
   const hosts = new Map<string, URL>();
   for (const url of urls.map((text) => new URL(text))) {
     if (url.protocol === 'https:' || url.protocol === 'wss:') hosts.set(url.host, url);
   }
-  return await Promise.all([...hosts.values()].map((url) => checkCertificate(url, signal)));
+  return await Promise.all([...hosts.values()].map((url) => checkCertificate(url, nowMs, signal)));
 }
 
-async function checkCertificate({ host, hostname, port }: URL, signal: AbortSignal): Promise<Finding> {
+async function checkCertificate({ host, hostname, port }: URL, nowMs: number, signal: AbortSignal): Promise<Finding> {
   const check = `certificate of ${host}`;
   let socket: TLSSocket;
   try {
@@ -27,7 +31,7 @@ async function checkCertificate({ host, hostname, port }: URL, signal: AbortSign
   const { valid_to: validTo } = socket.getPeerCertificate();
   const { authorized, authorizationError } = socket;
   socket.destroy();
-  const days = Math.floor((Date.parse(validTo) - Date.now()) / dayMs);
+  const days = Math.floor((Date.parse(validTo) - nowMs) / dayMs);
   if (days < 0) return failure(check, `expired ${validTo}`, mend);
   if (!authorized) {
     const found = `is not trusted here (${String(authorizationError)})`;

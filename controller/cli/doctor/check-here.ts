@@ -6,7 +6,7 @@ import { ApiRefusal } from '../../sdk/errors.ts';
 
 /** What the controller finds where it runs; null where this token may not ask, or the controller is older than the question. */
 export async function askController(
-  client: ApiClient,
+  client: Pick<ApiClient, 'doctor'>,
   signal: AbortSignal,
 ): Promise<{ report: DoctorReport | null; findings: Finding[] }> {
   try {
@@ -24,8 +24,8 @@ export async function askController(
   }
 }
 
-/** The engine's own look may take long: this one is asked for something quick. */
-export async function checkClock(client: ApiClient, signal: AbortSignal): Promise<Finding> {
+/** Of a question that is answered quickly. */
+export async function checkClock(client: Pick<ApiClient, 'reconciler'>, signal: AbortSignal): Promise<Finding> {
   const asked = await askClock(Date.now, async () => (await client.reconciler(signal)).now);
   return clockFinding('Redis', asked, 'the one of this machine');
 }

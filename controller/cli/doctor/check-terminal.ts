@@ -12,14 +12,14 @@ const answerWithinMs = 15_000;
 const typed = "printf '%s%s\\n' spoonbox- answers\r";
 const answer = 'spoonbox-answers';
 const mend =
-  'look at the gateway (`spoonbox events USER`), and at the proxy: it must let a silent WebSocket live (nginx: proxy_read_timeout and proxy_send_timeout 86400s)';
+  'look at the gateway (`spoonbox events USER`), and at the proxy: it must let a WebSocket live over which nothing but a ping comes each 20 s (nginx: proxy_read_timeout 75s or more)';
 
 /**
  * A terminal from end to end, as a user has it: the box is started, a shell answers, nobody says anything for `holdMs`, and the shell
  * answers again. It ends with the session; the box goes when it is idle.
  */
 export async function checkTerminal(
-  client: ApiClient,
+  client: Pick<ApiClient, 'terminalToken'>,
   { user, holdMs, onStatus }: { user: string; holdMs: number; onStatus: (text: string) => void },
   signal: AbortSignal,
 ): Promise<Finding> {

@@ -29,7 +29,7 @@ export function createDoctor(deps: Omit<CheckDeps, 'engine'>, withinMs = checkWi
       const found = await Promise.all(checks.map((check) => withinLimit(check, whole, withinMs, signal)));
       signal.throwIfAborted();
       const consoleOrigin = new URL(deps.config.publicUrl).origin;
-      return { version, clockMs: deps.wallClockMs(), consoleOrigin, items: found.flat() };
+      return { version, consoleOrigin, items: found.flat() };
     },
   };
 }

@@ -6,7 +6,7 @@ const shortestLength = 16;
 const fewestCharacters = 8;
 /** What stands in examples, and is never changed. */
 const ofAnExample =
-  /change[-_ ]?me|replace[-_ ]?me|example|placeholder|your[-_ ]|insert[-_ ]|todo|xxxx|<.*>|^(secret|password|token|test|dev|admin)[-_ 0-9]*$|^(0123456789|1234567890|abcdef)/i;
+  /change[-_ ]?me|replace[-_ ]?me|example|placeholder|your[-_ ]|insert[-_ ]|xxxxxx|<.*>|^(secret|password|token|test|dev|admin)[-_ 0-9]*$|^(0123456789|1234567890|abcdef)/i;
 const howToMake = 'make a new one: `openssl rand -hex 32`';
 
 export const secretsCheck: Check = {
