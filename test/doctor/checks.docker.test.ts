@@ -103,6 +103,16 @@ describe('the engine', () => {
     }
   });
 
+  test('that says nothing holds nobody up: each check has its time, and those that do not need it are told', async () => {
+    const silent = new Promise<never>(() => {});
+    const { items } = await createDoctor({ ...world.deps, connect: () => silent }, 300).examine(never);
+    const lines = items.map(lineOf);
+    for (const check of ['engine', 'work directory', 'memory']) {
+      expect(lines).toContainEqual(expect.stringMatching(`^failure ${check}: the check did not end within`));
+    }
+    expect(lines).toContainEqual(expect.stringMatching(/^ok configuration/));
+  });
+
   test('that is too old is refused with its version and the mend', async () => {
     // No engine so old can be had: one that says it is.
     const old = createServer((_request, response) => response.end('{"ApiVersion":"1.40","MinAPIVersion":"1.12"}'));

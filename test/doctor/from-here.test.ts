@@ -13,13 +13,11 @@ import { checkCertificates } from '../../controller/cli/doctor/check-certificate
 import { checkGateway, checkOrigins } from '../../controller/cli/doctor/check-gateway.ts';
 import { checkTerminal } from '../../controller/cli/doctor/check-terminal.ts';
 import { roomIn } from '../../controller/src/doctor/disk.ts';
-import { configurationCheck } from '../../controller/src/doctor/configuration.ts';
+import { configurationFindings } from '../../controller/src/doctor/configuration.ts';
 import { weaknessOf } from '../../controller/src/doctor/secrets.ts';
-import type { CheckDeps } from '../../controller/src/doctor/check.ts';
 import { terminalPath } from '#shared/terminal-protocol.ts';
 import { createFakeExec } from '../gateway/fake-exec.ts';
 import { createGatewayWorld, type GatewayWorld } from '../gateway/gateway-world.ts';
-import { portOf } from '../support/registry.ts';
 import { lineOf } from './doctor-world.ts';
 
 /** What the command looks at by itself: the way to the gateway, certificates, and what needs no engine. */
@@ -33,7 +31,9 @@ afterEach(() => {
 async function listening<Kind extends Server>(server: Kind): Promise<number> {
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return portOf(server as never);
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server does not listen on a port');
+  return address.port;
 }
 
 /** In front of a port; a connection over which nothing came from behind for so long is cut, as proxies do. */
@@ -208,14 +208,13 @@ test.each([
   expect(roomIn('homes', { ...room, ...bytes }, 'make room').verdict).toBe(verdict);
 });
 
-test('what the configuration warned of is told again, and addresses without TLS that are not this machine', async () => {
+test('what the configuration warned of is told again, and addresses without TLS that are not this machine', () => {
   const config = {
     warnings: ['SPOON_XY is not a variable of Spoonbox and has no effect'],
     publicWsUrl: 'ws://worker.spoon.example',
     publicUrl: 'http://127.0.0.1:3922',
   };
-  const found = await configurationCheck.run({ config } as CheckDeps, never);
-  expect(found.map(lineOf)).toEqual([
+  expect(configurationFindings(config).map(lineOf)).toEqual([
     'warning configuration: SPOON_XY is not a variable of Spoonbox and has no effect',
     expect.stringMatching(
       /^warning configuration: SPOON_PUBLIC_WS_URL is ws:\/\/worker\.spoon\.example: .*plain text$/,

@@ -15,6 +15,7 @@ const lookForS = 40;
  */
 const lookScript = `
 cd /homes
+if ! command -v find >/dev/null; then echo 'the image has no find' >&2; exit 69; fi
 for code in */Code; do
   if [ -L "\${code%/Code}" ] || [ -L "$code" ] || [ ! -d "$code" ]; then continue; fi
   find -P "$code" -xdev -maxdepth 7 -name node_modules -prune -o -name .git -prune -print

@@ -14,7 +14,7 @@ const marginMs = 20_000;
 /**
  * Moves one directory, and removes nothing. Its name is an argument, never a part of this text; the homes are refused here too,
  * whatever was asked. What is moved is looked at again where it cannot be exchanged any more, and goes back where it is not
- * what was seen. A link is never what was seen.
+ * what was seen. `stat` tells of a link itself, whose inode is no directory's.
  */
 const throwAwayScript = `
 set -eu
@@ -27,9 +27,7 @@ esac
 from="/workdir/$1"
 trash="/workdir/${trashFolder}"
 to="$trash/$3"
-inodes() {
-  if [ -L "$1" ] || [ -L "$1/repo" ]; then echo link; else stat -c %i -- "$1" "$1/repo" 2>/dev/null | tr "\\n" ":"; fi
-}
+inodes() { stat -c %i -- "$1" "$1/repo" 2>/dev/null | tr "\\n" ":"; }
 mkdir -m 0755 -- "$trash" 2>/dev/null || true
 if [ -L "$trash" ] || [ ! -d "$trash" ]; then
   echo "${trashFolder} is there, but it is not a directory: move it away" >&2
