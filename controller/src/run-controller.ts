@@ -17,6 +17,7 @@ import { fromStore } from './api/problem-reply.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
 import { TermController } from './controller.ts';
 import { createDoctor } from './doctor/examine.ts';
+import { tellAtStart } from './doctor/tell-at-start.ts';
 import { toolsOf } from './doctor/tools.ts';
 import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
@@ -83,10 +84,11 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
     ...{ connect, workdir, hostWorkdir, classes, log },
     store: { wish: (...asked) => fromStore(store.wish(...asked)) },
   });
+  const readRedis = () => readRedisServer(config.redisUrl);
   const doctor = createDoctor({
     ...{ config, classes, installation, store, leaderStore, connect, toolsOf },
     wallClockMs: () => Date.now(),
-    readRedis: () => readRedisServer(config.redisUrl),
+    readRedis,
   });
   const api = createApi({
     ...{ store, redis, keys, classes, config, health, log, clock, metrics, tracing },
@@ -96,6 +98,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   try {
     const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
     await claimRedis(redis, installation, claim, signal);
+    void tellAtStart({ config, readRedis, log });
     const engine = startEngine({ config, installation, classes, clock, log, health, onEvent }, signal).then(
       (runtime) => {
         reached = runtime;

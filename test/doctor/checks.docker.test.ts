@@ -13,6 +13,7 @@ import { leftoversCheck } from '../../controller/src/doctor/leftovers.ts';
 import { memoryCheck } from '../../controller/src/doctor/memory.ts';
 import { redisCheck } from '../../controller/src/doctor/redis.ts';
 import { secretsCheck } from '../../controller/src/doctor/secrets.ts';
+import { tellAtStart } from '../../controller/src/doctor/tell-at-start.ts';
 import { workdirCheck } from '../../controller/src/doctor/workdir.ts';
 import { connectHostEngine } from '../../controller/src/runtime/host-engine.ts';
 import { boxImage, handsOf } from '../support/docker.ts';
@@ -70,6 +71,21 @@ describe('Redis', () => {
       await world.tell('CONFIG', 'SET', name, before);
     }
     expect(await world.run(redisCheck)).not.toContainEqual(expect.stringMatching(/^(warning|failure)/));
+  });
+
+  test('that keeps nothing, and a missing encryption key, are told in the log of a start, too', async () => {
+    const told: string[] = [];
+    const log = createLogger({ name: 'test', level: 'info', destination: { write: (line) => void told.push(line) } });
+    const { config, readRedis } = world.deps;
+    await tellAtStart({ config, readRedis, log });
+    expect(told).toEqual([]);
+    await world.tell('CONFIG', 'SET', 'appendonly', 'no');
+    await tellAtStart({ config: { ...config, encryptionKey: null }, readRedis, log });
+    await world.tell('CONFIG', 'SET', 'appendonly', 'yes');
+    expect(told.map((line) => JSON.parse(line).msg)).toEqual([
+      expect.stringMatching(/^secrets: SPOON_ENCRYPTION_KEY .* is missing/),
+      expect.stringMatching(/^Redis persistence: there is no append-only file/),
+    ]);
   });
 
   test('that throws keys away at its limit is a failure', async () => {

@@ -12,18 +12,21 @@ export const redisCheck: Check = {
   name: 'Redis',
   looksAt:
     'Redis answers and is no replica; it keeps an append-only file (`appendonly yes`, fsync every second or always) whose last write and last snapshot went well; it evicts nothing (`maxmemory-policy noeviction`); it is not nearly full.',
-  async run(deps) {
-    let server: RedisServer;
-    try {
-      server = await deps.readRedis();
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      const mend = 'start it, or check SPOON_REDIS_URL and its password; boxes and open terminals go on meanwhile';
-      return [failure('Redis', `it cannot be asked: ${why}`, mend)];
-    }
-    return [reached(server), persistence(server), eviction(server), memory(server)];
-  },
+  run: ({ readRedis }) => redisFindings(readRedis),
 };
+
+/** Never rejects: that it cannot be asked is a finding. */
+export async function redisFindings(readRedis: () => Promise<RedisServer>): Promise<readonly Finding[]> {
+  let server: RedisServer;
+  try {
+    server = await readRedis();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const mend = 'start it, or check SPOON_REDIS_URL and its password; boxes and open terminals go on meanwhile';
+    return [failure('Redis', `it cannot be asked: ${why}`, mend)];
+  }
+  return [reached(server), persistence(server), eviction(server), memory(server)];
+}
 
 function reached({ version, replicaOf }: RedisServer): Finding {
   if (replicaOf === null) return ok('Redis', `${version} answers`);

@@ -14,19 +14,22 @@ export const secretsCheck: Check = {
   looksAt:
     'The internal token, the terminal secret and the encryption key are there, are long, are no examples; the encryption key is not one of the others; the leading controller and every gateway have the same terminal secret. No secret is shown.',
   async run(deps) {
-    const { config } = deps;
-    const weak = [
-      ...weaknesses('SPOON_AGENT_WORKER_INTERNAL_TOKEN', config.internalToken),
-      // Without one of its own, it is the token.
-      ...(config.terminalSecret === config.internalToken
-        ? []
-        : weaknesses('SPOON_AGENT_TERMINAL_SECRET', config.terminalSecret)),
-      ...encryption(config),
-    ];
+    const weak = weakSecrets(deps.config);
     const found = weak.length > 0 ? weak : [ok('secrets', 'all are there, long, and no examples')];
     return [...found, ...(await sameEverywhere(deps))];
   },
 };
+
+/** None where nothing speaks against any of them. */
+export function weakSecrets(config: DoctorConfig): readonly Finding[] {
+  const { internalToken, terminalSecret } = config;
+  return [
+    ...weaknesses('SPOON_AGENT_WORKER_INTERNAL_TOKEN', internalToken),
+    // Without one of its own, it is the token.
+    ...(terminalSecret === internalToken ? [] : weaknesses('SPOON_AGENT_TERMINAL_SECRET', terminalSecret)),
+    ...encryption(config),
+  ];
+}
 
 /** Why a secret is none; null where nothing speaks against it. */
 export function weaknessOf(secret: string): { isExample: boolean; why: string } | null {
