@@ -76,10 +76,20 @@ export async function createDoctorWorld(): Promise<DoctorWorld> {
     },
     async [Symbol.asyncDispose]() {
       await port.close();
+      await appendOnlyStands(redis.url);
       await redis[Symbol.asyncDispose]();
       await docker.dispose();
     },
   };
+}
+
+/** A server that writes its first append-only file does not end when it is told to. */
+async function appendOnlyStands(url: string): Promise<void> {
+  const connection = new Redis(url);
+  while (!/aof_rewrite_in_progress:0\s+aof_rewrite_scheduled:0/.test(await connection.info('persistence'))) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  connection.disconnect();
 }
 
 export function lineOf({ verdict, check, found }: Finding): string {
