@@ -136,15 +136,17 @@ describe('containers of terminals', () => {
 describe('boxes that no installation made', () => {
   test('are handed to the reconciler to be adopted, and not touched', async () => {
     const user = named('old');
-    const id = await handsOf(world).createForeign(`spoon-box-${user}`);
+    await mkdir(at('homes', user));
+    // Where the box of before had it, whatever that was.
+    const id = await handsOf(world).createForeign(`spoon-box-${user}`, [`${at('homes', user)}:/home/ubuntu`]);
     const asListed = await mustFind(`spoon-box-${user}`);
-    expect(asListed.action).toBe('adopt');
+    expect([asListed.action, asListed.inUse]).toEqual(['adopt', null]);
     await clear(asListed);
     expect(wishes.at(-1)).toEqual([user, { wish: 'adopt', containerId: id, atOnce: false }, 'ops']);
     expect(await engine.container(id, never)).not.toBeNull();
   });
 
-  test('whose name is no user’s, or whose home is elsewhere, are left', async () => {
+  test('whose name is no user’s, or whose home is elsewhere or in the box itself, are left', async () => {
     const asked = wishes.length;
     const strange = `spoon-box-${named('a..b')}`;
     await handsOf(world).createForeign(strange);
@@ -154,15 +156,17 @@ describe('boxes that no installation made', () => {
 
     const user = named('moved');
     await mkdir(at('elsewhere'));
-    const { docker, boxImageId } = world;
-    const Labels = { 'dev.spoonbox.test': world.installation };
-    const HostConfig = { Binds: [`${at('elsewhere')}:/home/spoon`] };
-    await docker.createContainer({ name: `spoon-box-${user}`, Image: boxImageId, Cmd: ['true'], Labels, HostConfig });
+    await handsOf(world).createForeign(`spoon-box-${user}`, [`${at('elsewhere')}:/home/spoon`]);
     const moved = await mustFind(`spoon-box-${user}`);
     expect(moved.inUse).toBe(
       `its home is ${at('elsewhere')}, and its replacement would have ${at('homes', user)}: move the home there first`,
     );
     expect(await refusal(clear(moved))).toBe('leftover-in-use');
+    const homeless = `spoon-box-${named('none')}`;
+    await handsOf(world).createForeign(homeless);
+    const none = await mustFind(homeless);
+    expect(none.inUse).toBe('it has no home mounted: what was written in it would be lost with it, save it first');
+    expect(await refusal(clear(none))).toBe('leftover-in-use');
     expect(wishes).toHaveLength(asked);
   });
 });
@@ -282,6 +286,9 @@ test('checkouts whose git directory is gone are listed and never cleared; links 
   await mkdir(code('spoon', 'feature', 'of two'), { recursive: true });
   await writeFile(code('spoon', 'feature', 'of two', '.git'), 'gitdir: /home/spoon/Code/spoon/main/.git/worktrees/x\n');
   await mkdir(code('spoon', 'fine'));
+  // What only a hostile user makes: a link to a file without an end, and a name that is an option.
+  await mkdir(code('-delete', 'x'), { recursive: true });
+  await symlink('/proc/kmsg', code('-delete', 'x', '.git'));
   await writeFile(code('spoon', 'fine', '.git'), 'gitdir: /home/spoon/Code/spoon/main/.git\n');
   // Of another home, reached by a link of this one.
   await mkdir(at('homes', 'eve'), { recursive: true });

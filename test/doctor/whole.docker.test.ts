@@ -27,7 +27,7 @@ test('doctor opens a real terminal, and finds no failure in an installation that
   expect(items.filter(({ verdict }) => verdict === 'failure')).toEqual([]);
   expect(code).toBe(0);
   const oks = items.filter(({ verdict }) => verdict === 'ok').map(({ check }) => check);
-  for (const check of ['server', 'version', 'secrets', 'engine', 'work directory', 'gateway', `terminal of ${user}`]) {
+  for (const check of ['Redis and engine', 'version', 'secrets', 'engine', 'work directory', 'gateway', `terminal of ${user}`]) {
     expect(oks).toContain(check);
   }
   expect((await runCli(['cleanup', '--legacy'], reach(controller))).code).toBe(0);
@@ -37,7 +37,8 @@ test('a box of before is adopted on the same home by way of the list, and what w
   const user = installation.newUser('former');
   const hands = handsOf(installation.world.docker);
   await installation.world.makeHome(user);
-  const id = await hands.createForeign(boxNameOf(user));
+  const home = `${installation.world.docker.workdir}/homes/${user}:/home/spoon`;
+  const id = await hands.createForeign(boxNameOf(user), [home]);
   const { items } = LeftoverList.parse((await controller.ask('GET', '/v1/leftovers')).json);
   const item = items.find(({ name }) => name === boxNameOf(user));
   expect(item).toMatchObject({ kind: 'unlabelled-box', action: 'adopt', inUse: null });

@@ -53,12 +53,15 @@ function boxOf(
     return { leftover: { ...common, about: told, action: 'none', inUse: null }, target: { type: 'none' } };
   }
   const source = homeOf.source(user);
-  const home = mounts.find(({ target }) => target === homeOf.target) ?? mounts.find((mount) => mount.source === source);
-  const inUse =
-    home === undefined || home.source === source
-      ? null
-      : `its home is ${home.source}, and its replacement would have ${source}: move the home there first`;
+  const home = mounts.find((mount) => mount.source === source) ?? mounts.find(({ target }) => target === homeOf.target);
+  const inUse = home?.source === source ? null : notKept(home?.source ?? null, source);
   return { leftover: { ...common, about, action: 'adopt', inUse }, target: { type: 'box', id, user } };
+}
+
+/** Why its replacement would not have the same home. */
+function notKept(home: string | null, source: string): string {
+  if (home === null) return `it has no home mounted: what was written in it would be lost with it, save it first`;
+  return `its home is ${home}, and its replacement would have ${source}: move the home there first`;
 }
 
 function seenOfContainer({ id, name, state, createdAtS }: HostContainer): string {
