@@ -121,7 +121,11 @@ describe('a terminal from end to end', () => {
     const client = {
       terminalToken: async () => ({ token: 't', url: at(port), session: 's', expiresAt: 0 }),
     } satisfies Partial<ApiClient>;
-    const finding = await checkTerminal(client, { user: 'alice', holdMs, onStatus: () => {} }, never);
+    const finding = await checkTerminal(
+      client,
+      { user: 'alice', terminalUrl: null, holdMs, onStatus: () => {} },
+      never,
+    );
     return lineOf(finding);
   }
 

@@ -27,7 +27,15 @@ test('doctor opens a real terminal, and finds no failure in an installation that
   expect(items.filter(({ verdict }) => verdict === 'failure')).toEqual([]);
   expect(code).toBe(0);
   const oks = items.filter(({ verdict }) => verdict === 'ok').map(({ check }) => check);
-  for (const check of ['Redis and engine', 'version', 'secrets', 'engine', 'work directory', 'gateway', `terminal of ${user}`]) {
+  for (const check of [
+    'Redis and engine',
+    'version',
+    'secrets',
+    'engine',
+    'work directory',
+    'gateway',
+    `terminal of ${user}`,
+  ]) {
     expect(oks).toContain(check);
   }
   expect((await runCli(['cleanup', '--legacy'], reach(controller))).code).toBe(0);

@@ -72,7 +72,9 @@ Examples
         notChecked.push(`a terminal from end to end, and whether a proxy cuts silent ones: ${how}`);
       } else {
         const onStatus = (text: string): void => line.show(text);
-        const check = async () => [await checkTerminal(client, { user, holdMs, onStatus }, signal)];
+        const own = gateway === null ? null : terminalsAt(gateway);
+        const asked = { user, terminalUrl: own, holdMs, onStatus };
+        const check = async () => [await checkTerminal(client, asked, signal)];
         findings.push(...(await found('terminal', check)));
       }
       line.clear();

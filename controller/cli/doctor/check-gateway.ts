@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws';
 import { failure, type Finding, ok, warning } from '#shared/finding.ts';
+import { isThisMachine } from '#shared/this-machine.ts';
 import { closeTable, terminalProtocol } from '#shared/terminal-protocol.ts';
-import { isThisMachine } from './this-machine.ts';
 
 const answerWithinMs = 5_000;
 const mend =

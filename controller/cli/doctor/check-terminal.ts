@@ -20,12 +20,20 @@ const mend =
  */
 export async function checkTerminal(
   client: Pick<ApiClient, 'terminalToken'>,
-  { user, holdMs, onStatus }: { user: string; holdMs: number; onStatus: (text: string) => void },
+  asked: {
+    readonly user: string;
+    /** where terminals are opened from here; null = as the token says */
+    readonly terminalUrl: string | null;
+    readonly holdMs: number;
+    readonly onStatus: (text: string) => void;
+  },
   signal: AbortSignal,
 ): Promise<Finding> {
+  const { user, terminalUrl, holdMs, onStatus } = asked;
   const check = `terminal of ${user}`;
-  const { token, url } = await client.terminalToken(user, {}, signal);
-  const terminal = await open(url, token, onStatus, signal);
+  const given = await client.terminalToken(user, {}, signal);
+  const url = terminalUrl === null ? given.url : `${terminalUrl}?session=${encodeURIComponent(given.session)}`;
+  const terminal = await open(url, given.token, onStatus, signal);
   try {
     await terminal.answers(startWithinMs, 'the box and its shell');
     onStatus(`nothing is said for ${humanDuration(holdMs)}`);

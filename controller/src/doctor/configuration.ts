@@ -1,8 +1,8 @@
 import { type Finding, ok, warning } from '#shared/finding.ts';
+import { isThisMachine } from '#shared/this-machine.ts';
 import type { Check, DoctorConfig } from './check.ts';
 
 const check = 'configuration';
-const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 export const configurationCheck: Check = {
   name: check,
@@ -22,7 +22,7 @@ export function configurationFindings(
 
 function withoutTls(variable: string, url: string | null, wanted: string): Finding[] {
   const parsed = url === null ? null : new URL(url);
-  if (parsed === null || !['ws:', 'http:'].includes(parsed.protocol) || loopback.test(parsed.hostname)) return [];
+  if (parsed === null || !['ws:', 'http:'].includes(parsed.protocol) || isThisMachine(parsed.hostname)) return [];
   const told = `${variable} is ${parsed.origin}: tokens and what is typed pass the network as plain text`;
   return [warning(check, told, `put a proxy with a certificate before it, and use ${wanted}`)];
 }

@@ -40,9 +40,9 @@ async function ofClass(
   const words: string[] = [];
   const broken: Finding[] = [];
   for (const tool of tools) {
-    const why = await brokenTool(engine, boxClass, tool, signal);
-    if (why === null) words.push(tool.version === undefined ? tool.name : `${tool.name} ${tool.version}`);
-    else broken.push(failure(check, why, `mend the image ${image}, or what the class says in \`tools\``));
+    const proof = await triedTool(engine, boxClass, tool, signal);
+    if (proof.isThere) words.push(`${tool.name} ${proof.version}`.trimEnd());
+    else broken.push(failure(check, proof.why, `mend the image ${image}, or what the class says in \`tools\``));
   }
   const promised = words.length > 0 ? `, with ${words.join(', ')}` : '';
   return [...broken, ...(broken.length > 0 ? [] : [ok(check, `${image}${promised}`)])];
@@ -63,17 +63,20 @@ async function triedOut(
   }
 }
 
-/** null: it does what is promised */
-async function brokenTool(
+/** `version`: as it was found; '' where nobody asks for it. */
+async function triedTool(
   engine: HostEngine,
   { image, user }: BoxClass,
   { name, command, version }: Tool,
   signal: AbortSignal,
-): Promise<string | null> {
+): Promise<{ isThere: true; version: string } | { isThere: false; why: string }> {
   const typed = command.join(' ');
   const { exitCode, output } = await triedOut(engine, { image, command, user: `${user.uid}:${user.gid}` }, signal);
   const said = output.trim().replaceAll(/\s+/g, ' ').slice(0, maxShown);
-  if (exitCode !== 0) return `${name} does not run: \`${typed}\` ended with ${exitCode}: ${said}`;
-  if (version === undefined || output.includes(version)) return null;
-  return `${name} is not ${version}: \`${typed}\` says ${said}`;
+  if (exitCode !== 0)
+    return { isThere: false, why: `${name} does not run: \`${typed}\` ended with ${exitCode}: ${said}` };
+  if (version === undefined) return { isThere: true, version: '' };
+  const found = new RegExp(version, 'm').exec(output);
+  if (found === null) return { isThere: false, why: `${name} has no version /${version}/: \`${typed}\` says ${said}` };
+  return { isThere: true, version: found[1] ?? found[0] };
 }

@@ -6,7 +6,7 @@ export const Tool = z.object({
   name: z.string(),
   /** run in a new container of the image, as the class's user: exits 0 */
   command: z.array(z.string()).min(1),
-  /** is somewhere in what the command prints */
+  /** a regular expression that finds the version in what it prints: the first group, or all that matches */
   version: z.string().optional(),
 });
 export type Tool = z.infer<typeof Tool>;
