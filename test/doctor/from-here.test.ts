@@ -6,7 +6,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import type { ApiClient } from '../../controller/sdk/api-client.ts';
 import { checkCertificates } from '../../controller/cli/doctor/check-certificate.ts';
@@ -17,6 +17,7 @@ import { configurationFindings } from '../../controller/src/doctor/configuration
 import { weaknessOf } from '../../controller/src/doctor/secrets.ts';
 import { terminalPath } from '#shared/terminal-protocol.ts';
 import { createFakeExec } from '../gateway/fake-exec.ts';
+import { type Nginx, nginxProgram, startNginx } from '../gateway/behind-nginx.ts';
 import { createGatewayWorld, type GatewayWorld } from '../gateway/gateway-world.ts';
 import { lineOf } from './doctor-world.ts';
 
@@ -50,6 +51,13 @@ async function proxyOf(port: number, silentMs: number): Promise<number> {
   );
 }
 
+/** nginx of the manifests, with these mistakes, until the test ends. */
+async function nginxWith(...[ports, mistakes]: Parameters<typeof startNginx>): Promise<Nginx> {
+  const nginx = await startNginx(ports, mistakes);
+  onTestFinished(() => nginx.stop());
+  return nginx;
+}
+
 const at = (port: number): string => `ws://127.0.0.1:${port}${terminalPath}`;
 
 describe('the way to the gateway', () => {
@@ -72,6 +80,19 @@ describe('the way to the gateway', () => {
     expect([verdict, found]).toEqual(['failure', `${at(port)} answered HTTP 426 to a WebSocket, and not 101`]);
     expect(mend).toContain('Upgrade and Connection headers');
   });
+
+  test.skipIf(nginxProgram === undefined)(
+    'leads through nginx as it is documented, and not without its headers',
+    async () => {
+      const { port } = await world.gateway();
+      const right = await nginxWith([port]);
+      expect(lineOf(await checkGateway(at(right.port), never))).toMatch(/^ok gateway: /);
+      const wrong = await nginxWith([port], [['proxy_set_header Upgrade $http_upgrade;', '']]);
+      expect(lineOf(await checkGateway(at(wrong.port), never))).toMatch(
+        /^failure gateway: .* answered HTTP 4\d\d to a/,
+      );
+    },
+  );
 
   test('fails where something else takes WebSockets there', async () => {
     const other = createHttpServer();
@@ -137,6 +158,13 @@ describe('a terminal from end to end', () => {
     const proxy = await proxyOf(await shell(), 200);
     expect(await checked(proxy, 60_000)).toMatch(
       /^failure terminal of alice: after \d+ s of silence it was closed with 1006/,
+    );
+  });
+
+  test.skipIf(nginxProgram === undefined)('is a failure where nginx does not let a silent one live', async () => {
+    const nginx = await nginxWith([await shell()], [['proxy_read_timeout 75s;', 'proxy_read_timeout 1s;']]);
+    expect(await checked(nginx.port, 60_000)).toMatch(
+      /^failure terminal of alice: after \d+ s of silence it was closed/,
     );
   });
 
