@@ -28,6 +28,8 @@ import {
   StatsList,
   WhoAmI,
 } from '#shared/operator-schemas.ts';
+import { DoctorReport } from '#shared/finding.ts';
+import { type ClearBody, ClearReply, LeftoverList } from '#shared/leftover.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
 import { Problem } from '#shared/problem.ts';
 import { ApiRefusal, InvalidName, SpoonboxError, Unreachable } from './errors.ts';
@@ -87,6 +89,10 @@ export interface ApiClient {
   stats(user: string | null, signal: AbortSignal): Promise<BoxStats[]>;
   reconciler(signal: AbortSignal): Promise<ReconcilerView>;
   setMode(body: ModeBody, signal: AbortSignal): Promise<ReconcilerView>;
+  /** What the controller that is asked finds where it runs. */
+  doctor(signal: AbortSignal): Promise<DoctorReport>;
+  leftovers(signal: AbortSignal): Promise<LeftoverList>;
+  clearLeftover(body: ClearBody, signal: AbortSignal): Promise<ClearReply>;
   machine(signal: AbortSignal): Promise<MachineView>;
   reasons(signal: AbortSignal): Promise<z.infer<typeof ReasonList>['items']>;
   tokens(signal: AbortSignal): Promise<z.infer<typeof ApiTokenList>['items']>;
@@ -251,6 +257,9 @@ export function createApiClient({ server, token }: ApiAddress, clock: Clock = sy
     },
     reconciler: (signal) => ask(ReconcilerView, 'GET', '/v1/reconciler', undefined, signal),
     setMode: (body, signal) => ask(ReconcilerView, 'PUT', '/v1/reconciler/mode', body, signal),
+    doctor: (signal) => ask(DoctorReport, 'GET', '/v1/doctor', undefined, signal),
+    leftovers: (signal) => ask(LeftoverList, 'GET', '/v1/leftovers', undefined, signal),
+    clearLeftover: (body, signal) => ask(ClearReply, 'POST', '/v1/leftovers/clear', body, signal),
     machine: (signal) => ask(MachineView, 'GET', '/v1/machine', undefined, signal),
     async reasons(signal) {
       return (await ask(ReasonList, 'GET', '/v1/reasons', undefined, signal)).items;

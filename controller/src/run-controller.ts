@@ -6,6 +6,7 @@ import { keysOf } from '#shared/identity.ts';
 import { claimRedis, readInstallation } from '#shared/installation.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
+import { readRedisServer } from '#shared/redis-server.ts';
 import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain } from '#shared/run-process.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
@@ -15,14 +16,19 @@ import { createApi } from './api/api.ts';
 import { fromStore } from './api/problem-reply.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
 import { TermController } from './controller.ts';
+import { createDoctor } from './doctor/examine.ts';
+import { tellAtStart } from './doctor/tell-at-start.ts';
+import { toolsOf } from './doctor/tools.ts';
 import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
 import { Leader } from './leader.ts';
+import { createLeftovers } from './leftovers/leftovers.ts';
 import { createPlanner } from './reconcile/planner.ts';
 import { standIn, unreachedEngine } from './reconcile/stand-in.ts';
 import type { OnLoopEvent } from './loop-events.ts';
 import { traceLoop } from './loop-traces.ts';
 import { createControllerMetrics } from './metrics/controller-metrics.ts';
+import { connectHostEngine } from './runtime/host-engine.ts';
 import type { BoxRuntime } from './runtime/port.ts';
 import { createLeaderStore } from './store/leader-store.ts';
 import { StatsCollector } from './stats/collector.ts';
@@ -72,14 +78,27 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   });
   const leading = { leads: () => term !== null, report: () => leaderStore.report() };
   const stats = new StatsCollector({ runtime: () => reached ?? unreachedEngine, installation, clock, signal });
+  const { dockerHost, workdir, hostWorkdir } = config;
+  const connect = () => connectHostEngine({ dockerHost, installation, workdir, hostWorkdir, log });
+  const leftovers = createLeftovers({
+    ...{ connect, workdir, hostWorkdir, classes, log },
+    store: { wish: (...asked) => fromStore(store.wish(...asked)) },
+  });
+  const readRedis = () => readRedisServer(config.redisUrl);
+  const doctor = createDoctor({
+    ...{ config, classes, installation, store, leaderStore, connect, toolsOf },
+    wallClockMs: () => Date.now(),
+    readRedis,
+  });
   const api = createApi({
     ...{ store, redis, keys, classes, config, health, log, clock, metrics, tracing },
-    ...{ planner, leader: leading, stats },
+    ...{ planner, leader: leading, stats, doctor, leftovers },
   });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {
     const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
     await claimRedis(redis, installation, claim, signal);
+    void tellAtStart({ config, readRedis, log });
     const engine = startEngine({ config, installation, classes, clock, log, health, onEvent }, signal).then(
       (runtime) => {
         reached = runtime;

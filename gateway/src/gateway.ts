@@ -8,6 +8,7 @@ import { secretFingerprint } from '#shared/terminal-token.ts';
 import { createTokenCheck } from '#shared/token-check.ts';
 import { tracedStore } from '#shared/traced-store.ts';
 import { noTracing, type Tracing } from '#shared/tracing.ts';
+import { version } from '#shared/version.ts';
 import { Admission } from './admission.ts';
 import { ConnectRate } from './connect-rate.ts';
 import { endedBy } from './ending.ts';
@@ -141,6 +142,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       id,
       address: options.publicUrl ?? `ws://${options.bind}:${port}`,
       fingerprint: secretFingerprint(options.secret),
+      version,
     },
   });
   await registration.start();

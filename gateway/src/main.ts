@@ -14,6 +14,7 @@ import { connectRedis } from '#shared/redis.ts';
 import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain, runProcess } from '#shared/run-process.ts';
 import { openTracing } from '#shared/tracing.ts';
+import { recordingsFolder } from '#shared/workdir.ts';
 import { createDockerCommands } from './exec/command-docker.ts';
 import { createDockerExec } from './exec/docker-exec.ts';
 import { startGateway } from './gateway.ts';
@@ -43,7 +44,7 @@ await runProcess('gateway', async (signal) => {
     defaultClass: defaultClassName,
   });
   const connect = (): ReturnType<typeof connectDocker> => connectDocker(config.dockerHost);
-  const dir = join(config.workdir, 'recordings');
+  const dir = join(config.workdir, recordingsFolder);
   const recordings = new Recordings({ dir, clock, log, limits: defaultRecordingLimits });
   const tracing = await openTracing({ url: config.otlpUrl, service: 'spoonbox-gateway', log });
   const meter = new GatewayMeter();

@@ -12,9 +12,12 @@ import { problemMediaType, problems } from '#shared/problem.ts';
 import { closeTable, refusalTable, terminalLimits, terminalPath } from '#shared/terminal-protocol.ts';
 import { execPath, execProtocols, execRefusals } from '#shared/exec-protocol.ts';
 import { grafanaDashboard } from '../deploy/grafana/dashboard.ts';
+import { trashFolder } from '#shared/workdir.ts';
 import { reasonTexts } from '#shared/reasons.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { createApi } from '../../controller/src/api/api.ts';
+import { checks } from '../../controller/src/doctor/checks.ts';
+import { checksAround, checksHere } from '../../controller/cli/doctor/here.ts';
 import { commandGroups } from '../../controller/cli/commands.ts';
 import { exitCodesHelp } from '../../controller/cli/command.ts';
 import { limitRows } from './limits.ts';
@@ -47,6 +50,7 @@ export function generatedFiles(): GeneratedFile[] {
     { path: 'manifests/deploy/grafana/spoonbox.json', text: `${JSON.stringify(grafanaDashboard(), null, 2)}\n` },
     { path: 'manifests/docs/openapi.json', text: `${JSON.stringify(openApi(), null, 2)}\n` },
     { path: 'manifests/docs/cli.md', text: cliCommands() },
+    { path: 'manifests/docs/doctor.md', text: doctorChecks() },
   ];
 }
 
@@ -70,6 +74,8 @@ function openApi(): object {
     planner: { plan: unused, planAll: unused },
     leader: { leads: () => false, report: unused },
     stats: { all: unused, of: unused },
+    doctor: { examine: unused },
+    leftovers: { list: unused, clear: unused },
     health: { ready: () => ({ ok: false, reasons: [] }), leader: () => ({}) },
     log: createLogger({ name: 'generate', level: 'silent' }),
     clock: systemClock,
@@ -238,6 +244,44 @@ function cliCommands(): string {
 ${table(['for', 'command', 'what it does'], rows)}
 ${fenced(exitCodesHelp)}
 ${helps.join('\n')}`,
+  );
+}
+
+function doctorChecks(): string {
+  const rows = (of: readonly { name: string; looksAt: string }[]): string[][] =>
+    of.map(({ name, looksAt }) => [code(name), looksAt]);
+  const head = ['check', 'what is looked at'];
+  return page(
+    'Doctor and cleanup',
+    `\`npx spoonbox doctor\` checks an installation; each line is \`ok\`, a \`warning\` or a \`failure\`, the latter two with what to do. It exits
+with 1 where there is a failure. With \`-o json\` it answers \`{items: [{check, verdict, found, mend}], notChecked: [text]}\`. It changes
+nothing; one-shot helper containers run meanwhile. No secret is ever shown.
+
+## From where the command runs
+
+${table(head, rows([checksAround.server, ...checksHere, checksAround.terminal]))}
+The gateway says something on every open terminal each ${terminalLimits.pingEveryMs / 1_000} s, so a proxy must let a connection live that is silent for longer than
+that ([nginx](../deploy/nginx/terminals.conf): 75 s). Only \`--terminal\` tries that out.
+
+## From where the controller runs
+
+Asked with a token of role admin (\`GET /v1/doctor\`); the controller that answers is the one that looks. Each check has its own time, and
+what it needs and is not there is told once.
+
+${table(head, rows(checks))}
+## What an earlier worker left
+
+\`npx spoonbox cleanup --legacy\` lists, and changes nothing. With \`--apply\` it asks, and clears exactly what it listed: each thing is looked at
+again by the controller, and left where it is not the same any more (\`leftover-changed\`) or somebody uses it (\`leftover-in-use\`, but for
+\`--force\`). It is not the reconciler's work, so it is done in every mode; adoptions wait for a mode that allows them.
+
+| kind | what it is | what happens to it |
+|---|---|---|
+| \`terminal-container\` | \`spoon-agent-term-*\` without the label of any installation | removed by its id, never by force and not with volumes; one that runs is stopped first, with \`--force\` only |
+| \`unlabelled-box\` | \`spoon-box-{user}\` without such a label | adopted: the reconciler replaces it on the same home once no command runs in it, with \`--force\` at once. One that has another home mounted than \`homes/{user}\`, or none, is left but for \`--force\` |
+| \`job-directory\` | directly below the work directory, with a checkout in \`repo\`; no link, not the homes, not the recordings | moved to \`${trashFolder}\` in one step and removed from there by a container that sees nothing else. With \`--force\` only: written to within the hour, or mounted by a container that runs |
+| \`dead-checkout\` | below \`homes/{user}/Code\`, and the git directory that it names is gone | nothing: it is its user's, and only listed |
+`,
   );
 }
 

@@ -82,6 +82,8 @@ export interface GatewayRecord {
   readonly address: string;
   /** fingerprint of its terminal secret: two that differ are found at start-up */
   readonly fingerprint: string;
+  /** of Spoonbox; none: one that is older than this field */
+  readonly version?: string | undefined;
 }
 
 export type SessionClaim =
@@ -326,7 +328,13 @@ const ClaimReply = z.union([
   z.object({ ending: z.literal(true) }),
   z.object({ before: z.string() }),
 ]);
-const Gateway = z.object({ id: z.string(), address: z.string(), fingerprint: z.string(), expiresAt: z.number() });
+const Gateway = z.object({
+  id: z.string(),
+  address: z.string(),
+  fingerprint: z.string(),
+  version: z.string().optional(),
+  expiresAt: z.number(),
+});
 const RegisterReply = z.object({ fingerprint: z.string() });
 const ModeReply = z.object({ now: z.number(), mode: ModeView });
 const SetModeReply = ModeReply.extend({ set: z.boolean() });

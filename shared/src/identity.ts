@@ -47,6 +47,16 @@ export function userOfBoxName(containerName: string): UserName | null {
   return parsed.success ? parsed.data : null;
 }
 
+/** Whatever follows: also what is no user's. */
+export function isBoxName(containerName: string): boolean {
+  return containerName.startsWith(boxNamePrefix);
+}
+
+/** The containers in which the worker of before Spoonbox ran one terminal of one job each. */
+export function isFormerTerminalName(containerName: string): boolean {
+  return containerName.startsWith('spoon-agent-term-');
+}
+
 export function networkNameOf(installation: InstallationId): string {
   return `spoonbox-${installation}`;
 }

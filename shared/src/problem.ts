@@ -25,6 +25,8 @@ export const problems = {
   'ttl-refused': { status: 422, title: 'The time to live is out of bounds' },
   'class-unknown': { status: 422, title: 'There is no such class' },
   'box-unknown': { status: 404, title: 'Nothing is known of this user' },
+  'leftover-changed': { status: 409, title: 'What was listed to be cleared has changed, or is gone' },
+  'leftover-in-use': { status: 409, title: 'Somebody uses what was to be cleared' },
   'lease-unknown': { status: 404, title: 'There is no such lease' },
   'lease-ended': { status: 410, title: 'The lease has ended' },
   'lease-mismatch': { status: 409, title: 'The lease belongs to another holder or is of another kind' },

@@ -33,6 +33,13 @@ const table: Readonly<Record<string, Entry>> = {
   'GET /v1/reasons': { role: 'viewer', answers: [200] },
   'GET /v1/reconciler': { role: 'viewer', answers: [200] },
   'PUT /v1/reconciler/mode': { role: 'admin', body: { mode: 'run' }, answers: [200] },
+  'GET /v1/doctor': { role: 'admin', answers: [200] },
+  'GET /v1/leftovers': { role: 'admin', answers: [200] },
+  'POST /v1/leftovers/clear': {
+    role: 'admin',
+    body: { kind: 'job-directory', name: 'j', seen: 's' },
+    answers: [409],
+  },
   'GET /v1/plan': { role: 'viewer', answers: [200] },
   'GET /v1/stats': { role: 'viewer', answers: [200] },
   'GET /v1/boxes/:user/plan': { role: 'viewer', answers: [200, 404] },

@@ -16,8 +16,14 @@ export interface Nginx {
   stop(): Promise<void>;
 }
 
-/** nginx with the file of the manifests as it stands, but for the address, its certificate, and where the gateways are. */
-export async function startNginx(gatewayPorts: readonly number[]): Promise<Nginx> {
+/**
+ * nginx with the file of the manifests as it stands, but for the address, its certificate, and where the gateways are. `mistakes`: a
+ * line, and what somebody wrote instead.
+ */
+export async function startNginx(
+  gatewayPorts: readonly number[],
+  mistakes: readonly (readonly [line: string, instead: string])[] = [],
+): Promise<Nginx> {
   if (nginxProgram === undefined) throw new Error(`none of ${programs.join(', ')} is here: install nginx-light`);
   const port = await freePort();
   const dir = mkdtempSync(join(tmpdir(), 'nginx-'));
@@ -28,6 +34,7 @@ export async function startNginx(gatewayPorts: readonly number[]): Promise<Nginx
     [/ssl_certificate \s*\S+;/, ''],
     [/ssl_certificate_key \s*\S+;/, ''],
     [/^ {2}server 127\.0\.0\.1:3921 .*;$/gm, gateways],
+    ...mistakes,
   ] as const) {
     const changed = terminals.replace(line, instead);
     if (changed === terminals) throw new Error(`${file.pathname} has no ${line} any more`);

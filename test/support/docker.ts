@@ -76,15 +76,15 @@ export function handsOf({ docker, installation, workdir, boxImageId }: DockerWor
     async removeByForce(id: string): Promise<void> {
       await docker.getContainer(id).remove({ force: true });
     },
-    /** A container of somebody else's, not started. */
-    async createForeign(name: string): Promise<string> {
+    /** A container of somebody else's, not started. `binds`: `source:target`. */
+    async createForeign(name: string, binds: readonly string[] = []): Promise<string> {
       const container = await docker.createContainer({
         name,
         Image: boxImageId,
         Cmd: ['sleep', '60'],
         Labels: marked,
         // Without an init it would hear no TERM.
-        HostConfig: { Init: true },
+        HostConfig: { Init: true, Binds: [...binds] },
       });
       return container.id;
     },

@@ -2,6 +2,8 @@ import type { BoxClasses } from '#shared/box-class.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
 import type { InstallationId } from '#shared/identity.ts';
+import { ProblemError } from '#shared/problem.ts';
+import { version } from '#shared/version.ts';
 import type { ApiParts } from '../../controller/src/api/api.ts';
 import { fromStore } from '../../controller/src/api/problem-reply.ts';
 import { createPlanner } from '../../controller/src/reconcile/planner.ts';
@@ -17,7 +19,7 @@ export function onlookingParts(options: {
   runtime: BoxRuntime;
   classes: BoxClasses;
   installation: InstallationId;
-}): Pick<ApiParts, 'planner' | 'leader' | 'stats'> {
+}): Pick<ApiParts, 'planner' | 'leader' | 'stats' | 'doctor' | 'leftovers'> {
   const { store, leaderStore, runtime, classes, installation } = options;
   const sources = { classes, installation, homesDir: '/homes' };
   const { signal } = new AbortController();
@@ -28,5 +30,14 @@ export function onlookingParts(options: {
     }),
     leader: { leads: () => false, report: () => leaderStore.report() },
     stats: new StatsCollector({ runtime: () => runtime, installation, clock: systemClock, signal }),
+    doctor: {
+      examine: async () => ({ version, consoleOrigin: 'http://127.0.0.1:3922', items: [] }),
+    },
+    leftovers: {
+      list: async () => ({ digest: '', items: [], notLooked: [] }),
+      clear: async () => {
+        throw new ProblemError('leftover-changed', 'nothing is left');
+      },
+    },
   };
 }

@@ -86,6 +86,7 @@ function contend(options: { termEndsLate?: Promise<void>; termFails?: boolean } 
     mark: (token, runId) => real.mark(token, runId),
     runId: () => real.runId(),
     trusted: () => real.trusted(),
+    secretOfLeader: () => real.secretOfLeader(),
     report: () => real.report(),
   };
   let terms = 0;

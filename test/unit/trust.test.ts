@@ -43,6 +43,7 @@ class FakeRedis {
     };
     return {
       ...{ look: notAsked, renew: notAsked, take: notAsked, release: notAsked, trusted: notAsked, report: notAsked },
+      secretOfLeader: notAsked,
       runId: async () => this.runId,
       mark: async (token, runId) => {
         await this.beforeMark();

@@ -3,7 +3,7 @@ import { relativeTime } from '#shared/human-time.ts';
 import type { ApiClient } from '../../sdk/api-client.ts';
 import { printable } from '../output.ts';
 import type { Settings } from '../../sdk/settings.ts';
-import { failure, type Finding, ok, warning } from './finding.ts';
+import { failure, type Finding, ok, warning } from '#shared/finding.ts';
 
 const answerWithinMs = 5_000;
 const slowMs = 500;

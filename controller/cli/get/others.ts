@@ -1,5 +1,6 @@
 import { humanDuration, utcTime } from '#shared/human-time.ts';
-import { humanBytes, printable } from '../output.ts';
+import { humanBytes } from '#shared/human-bytes.ts';
+import { printable } from '../output.ts';
 import { eventRow } from './event-row.ts';
 import type { Kind } from './kind.ts';
 

@@ -2,6 +2,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CliError } from '../command.ts';
+import { recordingsFolder } from '#shared/workdir.ts';
 
 export interface Recording {
   readonly path: string;
@@ -15,7 +16,7 @@ const fileName = /^(.+)-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d\.\d{3})Z\.cast$/;
 
 /** `{workdir}/recordings`, where the gateway of this machine keeps them. */
 export function recordingsDirectory(environment: Readonly<Record<string, string | undefined>>): string {
-  return join(resolve(environment.SPOON_AGENT_WORKDIR || join(project, '.spoonbox', 'work')), 'recordings');
+  return join(resolve(environment.SPOON_AGENT_WORKDIR || join(project, '.spoonbox', 'work')), recordingsFolder);
 }
 
 /** Oldest first; none where there is no such directory. */

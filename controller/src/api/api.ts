@@ -17,12 +17,15 @@ import type { Logger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { type Access, addAccess, type ApiRoute } from './access.ts';
+import type { Doctor } from '../doctor/examine.ts';
+import type { Leftovers } from '../leftovers/leftovers.ts';
 import type { Planner } from '../reconcile/planner.ts';
 import type { Tracing } from '#shared/tracing.ts';
 import { createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
 import { addConsoleRoutes } from './console-routes.ts';
+import { addDoctorRoutes } from './doctor-routes.ts';
 import { endRevoked } from './end-revoked.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addLoginRoutes } from './login-routes.ts';
@@ -77,6 +80,8 @@ export interface ApiParts {
   readonly planner: Planner;
   readonly leader: LeaderPort;
   readonly stats: StatsPort;
+  readonly doctor: Doctor;
+  readonly leftovers: Leftovers;
   readonly watchLimits?: WatchLimits;
   /** what `/metrics` shows beside the API's own; without it, nothing */
   readonly metrics?: ControllerMetrics;
@@ -178,6 +183,7 @@ export function createApi(parts: ApiParts): RunningApi {
   addConsoleRoutes(api);
   addReconcilerRoutes(api);
   addStatsRoutes(api);
+  addDoctorRoutes(api);
   addOpenApiRoute(app, openApi);
 
   function untilGone(reply: FastifyReply): AbortSignal {

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponseObject } from 'zod-openapi';
 import * as boxSchemas from '#shared/api-schemas.ts';
+import * as findingSchemas from '#shared/finding.ts';
+import * as leftoverSchemas from '#shared/leftover.ts';
 import * as operatorSchemas from '#shared/operator-schemas.ts';
 import { Problem, type ProblemCode, problemMediaType, problems } from '#shared/problem.ts';
 import type { DeclaredRoute } from './route-schema.ts';
 
-for (const exported of [boxSchemas, operatorSchemas, { Problem }]) name(exported);
+for (const exported of [boxSchemas, findingSchemas, leftoverSchemas, operatorSchemas, { Problem }]) name(exported);
 
 type Document = ReturnType<typeof createDocument>;
 

@@ -5,11 +5,11 @@ import { EngineError } from '#shared/faults.ts';
 import { type InstallationId, label } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { anyAnswer, type Engine } from './engine.ts';
-import { createOutputTail } from './output.ts';
+import { createFrameReader, createOutputTail } from './output.ts';
 
 /** A helper that is older than this was left behind by a crash: it could not live so long otherwise. */
 const leftAfterS = 600;
-/** Lines of a helper's output that are read. */
+/** Lines of a helper's output that are read, unless it says more. */
 const outputLines = 20;
 
 export interface Helper {
@@ -19,6 +19,19 @@ export interface Helper {
   readonly command: readonly string[];
   readonly mounts: readonly object[];
   readonly capabilities: readonly string[];
+  /** `uid:gid`; root, where it is not said */
+  readonly user?: string;
+  readonly environment?: readonly string[];
+  /** of its output, the last of which are read */
+  readonly lines?: number;
+}
+
+export interface HelperEnd {
+  readonly exitCode: number;
+  /** the last line that is not empty, of its errors where there are any */
+  readonly lastLine: string;
+  /** the last lines of both its streams, as they came */
+  readonly output: string;
 }
 
 export interface HelperRun {
@@ -28,31 +41,34 @@ export interface HelperRun {
 }
 
 /**
- * Runs a one-shot container as root, without a network and with the named capabilities only, and answers its exit code and
- * the last line that it printed. It is removed here and not by the engine (AutoRemove), which would race with the reading
+ * Runs a one-shot container, without a network and with the named capabilities only, and answers its exit code and
+ * what it printed last. It is removed here and not by the engine (AutoRemove), which would race with the reading
  * of both; what a crash leaves is found by `removeLeftHelpers`.
  */
 export async function runHelper(
   { engine, installation, log }: HelperRun,
   helper: Helper,
   signal: AbortSignal,
-): Promise<{ exitCode: number; lastLine: string }> {
+): Promise<HelperEnd> {
   const { changeMs, readMs, helperMs } = engine.timeouts;
   const { operation } = helper;
   const name = `spoonbox-helper-${randomBytes(8).toString('hex')}`;
   const path = `/containers/${name}`;
 
-  async function run(limit: AbortSignal): Promise<{ exitCode: number; lastLine: string }> {
+  async function run(limit: AbortSignal): Promise<HelperEnd> {
     const body = helperBody(installation, helper);
     const creation = { method: 'POST', path: '/containers/create', query: { name }, body } as const;
     await engine.ask(operation, creation, anyAnswer, changeMs, limit);
     await engine.ask(operation, { method: 'POST', path: `${path}/start` }, anyAnswer, changeMs, limit);
     const end = await engine.ask(operation, { method: 'POST', path: `${path}/wait` }, WaitAnswer, helperMs, limit);
-    const query = { stdout: true, stderr: true, tail: outputLines };
+    const query = { stdout: true, stderr: true, tail: helper.lines ?? outputLines };
     const logs = { method: 'GET', path: `${path}/logs`, query } as const;
+    const printed = await engine.ask(operation, logs, z.instanceof(Buffer), readMs, limit);
     const output = createOutputTail();
-    output.push(await engine.ask(operation, logs, z.instanceof(Buffer), readMs, limit));
-    return { exitCode: end.StatusCode, lastLine: output.lastLine() };
+    output.push(printed);
+    const parts: Buffer[] = [];
+    createFrameReader((part) => parts.push(part))(printed);
+    return { exitCode: end.StatusCode, lastLine: output.lastLine(), output: Buffer.concat(parts).toString('utf8') };
   }
 
   try {
@@ -63,6 +79,12 @@ export async function runHelper(
       log.warn({ error, container: name }, 'a helper container could not be removed; it is tried again later');
     });
   }
+}
+
+/** Of a helper that should have ended with 0. */
+export function helperFault(operation: string, { exitCode, lastLine }: HelperEnd): EngineError {
+  const message = lastLine || `the helper container ended with exit code ${exitCode} and no word`;
+  return new EngineError({ operation, kind: 'failed', status: null, message });
 }
 
 /** Ages are told by the engine's own clock, which may be another machine's. */
@@ -102,7 +124,8 @@ function helperBody(installation: InstallationId, helper: Helper): object {
     Image: helper.image,
     Entrypoint: helper.command,
     Cmd: [],
-    User: '0:0',
+    User: helper.user ?? '0:0',
+    Env: helper.environment ?? [],
     WorkingDir: '/',
     Healthcheck: { Test: ['NONE'] },
     Labels: { [label.installation]: installation, [label.role]: 'helper' },

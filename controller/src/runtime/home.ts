@@ -1,9 +1,8 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import { bindMount } from './create-body.ts';
-import { type HelperRun, runHelper } from './helper.ts';
+import { helperFault, type HelperRun, runHelper } from './helper.ts';
 import type { HomeView } from './port.ts';
 
 /** Where homes live below the work directory, on both sides. */
@@ -60,10 +59,8 @@ export async function ensureHome(
     // DAC_OVERRIDE: the folder of the homes may belong to somebody else.
     capabilities: ['CHOWN', 'DAC_OVERRIDE'],
   };
-  const { exitCode, lastLine } = await runHelper(run, helper, signal);
-  if (exitCode === 0) return;
-  const message = lastLine || `the helper container ended with exit code ${exitCode} and no word`;
-  throw new EngineError({ operation, kind: 'failed', status: null, message });
+  const end = await runHelper(run, helper, signal);
+  if (end.exitCode !== 0) throw helperFault(operation, end);
 }
 
 function codeOf(error: unknown): unknown {

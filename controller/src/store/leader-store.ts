@@ -43,6 +43,8 @@ export interface LeaderStore {
   runId(): Promise<string>;
   /** Redis carries the mark of this very server: a leader that began now would trust it. */
   trusted(): Promise<boolean>;
+  /** Fingerprint of the terminal secret of whoever led last; '' = nobody ever did. */
+  secretOfLeader(): Promise<string>;
   /** Who leads, and how its loop does; any process may ask. `lastBeatAt` is Redis TIME in ms; null = nobody ever led. */
   report(): Promise<LeaderReport>;
 }
@@ -80,6 +82,9 @@ export function createLeaderStore(redis: RedisPort, keys: Keys): LeaderStore {
     async trusted() {
       const { marker } = await lead('look', onlooker, '');
       return marker !== '' && marker === (await redis.runId());
+    },
+    async secretOfLeader() {
+      return (await lead('look', onlooker, '')).fingerprint;
     },
     async report() {
       const reply = await redis.run('lead', leadKeys, ['report', '', 0, '', '', '', '']);

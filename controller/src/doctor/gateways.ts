@@ -1,0 +1,24 @@
+import { failure, type Finding, ok, warning } from '#shared/finding.ts';
+import { version } from '#shared/version.ts';
+import type { Check } from './check.ts';
+
+const check = 'gateways';
+
+export const gatewaysCheck: Check = {
+  name: check,
+  looksAt: 'At least one gateway is registered in Redis, and all are of the version of this controller.',
+  async run({ store }) {
+    const { now, gateways } = await store.gateways();
+    const live = gateways.filter(({ expiresAt }) => expiresAt > now);
+    if (live.length === 0) {
+      return [failure(check, 'none is registered: nobody can open a terminal', 'start one, on the same Redis')];
+    }
+    const others: Finding[] = live
+      .filter((gateway) => gateway.version !== version)
+      .map(({ address, version: its = 'unknown, older' }) =>
+        warning(check, `${address} is of version ${its}, this controller of ${version}`, 'upgrade whichever is older'),
+      );
+    if (others.length > 0) return others;
+    return [ok(check, `${live.map(({ address }) => address).join(', ')}, version ${version}`)];
+  },
+};

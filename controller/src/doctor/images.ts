@@ -1,0 +1,82 @@
+import type { BoxClass } from '#shared/box-class.ts';
+import { EngineError } from '#shared/faults.ts';
+import { failure, type Finding, ok, warning } from '#shared/finding.ts';
+import type { HostEngine } from '../runtime/host-port.ts';
+import type { Check, CheckDeps } from './check.ts';
+import type { Tool } from './tools.ts';
+
+/** Of what a program printed, as much is told. */
+const maxShown = 120;
+/** As shells have it. */
+const notFoundExit = 127;
+
+export const imagesCheck: Check = {
+  name: 'image',
+  looksAt:
+    "The image of each class is there, and each tool that the class promises runs in it, as the class's user, and has the promised version.",
+  async run(deps, signal) {
+    const engine = await deps.engine();
+    const found: Finding[] = [];
+    // One after the other: each tool is a container of its own.
+    for (const boxClass of deps.classes.values()) found.push(...(await ofClass(engine, deps, boxClass, signal)));
+    return found;
+  },
+};
+
+async function ofClass(
+  engine: HostEngine,
+  deps: CheckDeps,
+  boxClass: BoxClass,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const check = `image of class ${boxClass.name}`;
+  const { image, pullPolicy } = boxClass;
+  if ((await engine.image(image, signal)).state === 'absent') {
+    const mend = `\`docker pull ${image}\`, or build it on the Docker host`;
+    if (pullPolicy === 'Never') return [failure(check, `${image} is not there, and is never pulled`, mend)];
+    return [warning(check, `${image} is not there: the first box waits until it is pulled`, mend)];
+  }
+  const tools = deps.toolsOf(boxClass);
+  const words: string[] = [];
+  const broken: Finding[] = [];
+  for (const tool of tools) {
+    const proof = await triedTool(engine, boxClass, tool, signal);
+    if (proof.isThere) words.push(`${tool.name} ${proof.version}`.trimEnd());
+    else broken.push(failure(check, proof.why, `mend the image ${image}, or what the class says in \`tools\``));
+  }
+  const promised = words.length > 0 ? `, with ${words.join(', ')}` : '';
+  return [...broken, ...(broken.length > 0 ? [] : [ok(check, `${image}${promised}`)])];
+}
+
+/** A program that is not there at all is refused by the engine, in words of its own. */
+async function triedOut(
+  engine: HostEngine,
+  tried: Parameters<HostEngine['tryOut']>[0],
+  signal: AbortSignal,
+): Promise<{ exitCode: number; output: string }> {
+  try {
+    return await engine.tryOut(tried, signal);
+  } catch (error) {
+    const kind = error instanceof EngineError ? error.fault.kind : null;
+    if (!(error instanceof EngineError) || kind === 'unreachable' || kind === 'timeout') throw error;
+    return { exitCode: notFoundExit, output: error.fault.message };
+  }
+}
+
+/** `version`: as it was found; '' where nobody asks for it. */
+async function triedTool(
+  engine: HostEngine,
+  { image, user }: BoxClass,
+  { name, command, version }: Tool,
+  signal: AbortSignal,
+): Promise<{ isThere: true; version: string } | { isThere: false; why: string }> {
+  const typed = command.join(' ');
+  const { exitCode, output } = await triedOut(engine, { image, command, user: `${user.uid}:${user.gid}` }, signal);
+  const said = output.trim().replaceAll(/\s+/g, ' ').slice(0, maxShown);
+  if (exitCode !== 0)
+    return { isThere: false, why: `${name} does not run: \`${typed}\` ended with ${exitCode}: ${said}` };
+  if (version === undefined) return { isThere: true, version: '' };
+  const found = new RegExp(version, 'm').exec(output);
+  if (found === null) return { isThere: false, why: `${name} has no version /${version}/: \`${typed}\` says ${said}` };
+  return { isThere: true, version: found[1] ?? found[0] };
+}

@@ -1,0 +1,62 @@
+import type { Stats } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { recordingsFolder, trashFolder } from '#shared/workdir.ts';
+import { homesFolder } from '../runtime/home.ts';
+
+/** A directory directly below the work directory in which the earlier worker had the checkout of one job. */
+export interface JobDirectory {
+  readonly name: string;
+  /** its inode and that of its `repo`, in the form that `HostEngine.throwAway` compares */
+  readonly inode: string;
+  /** when something in its first three levels was changed last, ms since 1970 by the disk */
+  readonly changedAtMs: number;
+}
+
+/** Plain names only. A user may be called `repo`, and then the folders of all homes look like a job with a checkout. */
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
+const ours: ReadonlySet<string> = new Set([homesFolder, recordingsFolder]);
+
+/**
+ * Directories with a checkout in `repo`, and nothing else: no link at any level, no folder of ours. Nothing is read but what
+ * they are. `onUnreadable`: that one cannot be told.
+ */
+export async function jobDirectories(
+  workdir: string,
+  onUnreadable: (name: string, why: string) => void,
+): Promise<JobDirectory[]> {
+  const names = (await readdir(workdir)).filter((name) => namePattern.test(name) && !ours.has(name)).toSorted();
+  const found: JobDirectory[] = [];
+  for (const name of names) {
+    try {
+      const directory = await lstat(join(workdir, name));
+      if (!directory.isDirectory()) continue;
+      const repo = await looked(join(workdir, name, 'repo'));
+      if (repo === null || !repo.isDirectory()) continue;
+      const git = await looked(join(workdir, name, 'repo', '.git'));
+      if (git === null || git.isSymbolicLink()) continue;
+      const changedAtMs = Math.max(directory.mtimeMs, repo.mtimeMs, git.mtimeMs);
+      found.push({ name, inode: `${directory.ino}:${repo.ino}:`, changedAtMs });
+    } catch (error) {
+      onUnreadable(name, error instanceof Error ? error.message : String(error));
+    }
+  }
+  return found;
+}
+
+/** Names in the trash: what was thrown away and not removed to its end. */
+export async function namesInTrash(workdir: string): Promise<string[]> {
+  const trash = join(workdir, trashFolder);
+  const found = await looked(trash);
+  return found?.isDirectory() ? (await readdir(trash)).toSorted() : [];
+}
+
+/** null: nothing is there */
+async function looked(path: string): Promise<Stats | null> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import type { BoxClass } from '#shared/box-class.ts';
+import { EngineError } from '#shared/faults.ts';
+import { humanDuration } from '#shared/human-time.ts';
+import { trashFolder } from '#shared/workdir.ts';
+import { homesFolder } from '../runtime/home.ts';
+import type { HostContainer, HostEngine } from '../runtime/host-port.ts';
+import { formerContainers, isLiveState } from './former-containers.ts';
+import { type FoundLeftover, type FoundLeftovers, seenOf } from './found.ts';
+import { type JobDirectory, jobDirectories, namesInTrash } from './job-directories.ts';
+
+/** A checkout in which something was written so lately may be somebody's work. */
+const freshForMs = 3_600_000;
+
+export interface LookAt {
+  readonly engine: HostEngine;
+  /** as this process sees it, and as the engine does */
+  readonly workdir: string;
+  readonly hostWorkdir: string;
+  /** the default one: helpers run from its image, and its home is where homes are mounted */
+  readonly boxClass: Pick<BoxClass, 'image' | 'user'>;
+  /** looking through all homes takes its time: not for a summary */
+  readonly withCheckouts: boolean;
+}
+
+/** All leftovers, by kind and name. Changes nothing. Rejects with an EngineError where the engine does not tell its containers. */
+export async function findLeftovers(at: LookAt, signal: AbortSignal): Promise<FoundLeftovers> {
+  const { engine, workdir, hostWorkdir, boxClass } = at;
+  const notLooked: string[] = [];
+  const containers = await engine.containers(signal);
+  const homeSource = (user: string): string => join(hostWorkdir, homesFolder, user);
+  const boxes = formerContainers(containers, { source: homeSource, target: boxClass.user.home });
+  const directories = await jobDirectories(workdir, (name, why) => notLooked.push(`${name}: ${why}`));
+  const thrown = (await namesInTrash(workdir)).map(ofTrash);
+  const checkouts = at.withCheckouts ? await checkoutsOf(at, notLooked, signal) : [];
+  const used = (name: string): string | null => usersOf(join(hostWorkdir, name), containers);
+  const items = [...boxes, ...directories.map((one) => ofDirectory(one, used(one.name))), ...thrown, ...checkouts];
+  items.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
+  return { items, notLooked };
+}
+
+function orderOf({ leftover: { kind, name } }: FoundLeftover): string {
+  return `${kind} ${name}`;
+}
+
+function ofDirectory({ name, inode, changedAtMs }: JobDirectory, mountedBy: string | null): FoundLeftover {
+  const ageMs = Date.now() - changedAtMs;
+  const fresh = ageMs < freshForMs ? `something was written there ${humanDuration(ageMs)} ago` : null;
+  return {
+    leftover: {
+      kind: 'job-directory',
+      name,
+      seen: seenOf([name, inode, changedAtMs]),
+      about: `checkout of a job of before, last written ${humanDuration(ageMs)} ago`,
+      action: 'remove',
+      inUse: mountedBy ?? fresh,
+    },
+    target: { type: 'directory', name, inode },
+  };
+}
+
+function ofTrash(as: string): FoundLeftover {
+  return {
+    leftover: {
+      kind: 'job-directory',
+      name: `${trashFolder}/${as}`,
+      seen: seenOf([as]),
+      about: 'thrown away before, and not removed to its end',
+      action: 'remove',
+      inUse: null,
+    },
+    target: { type: 'trash', as },
+  };
+}
+
+/** null: nothing that runs has it, or something below it, mounted by itself. */
+function usersOf(source: string, containers: readonly HostContainer[]): string | null {
+  const user = containers.find(
+    ({ state, mounts }) =>
+      isLiveState(state) && mounts.some((mount) => mount.source === source || mount.source.startsWith(`${source}/`)),
+  );
+  return user === undefined ? null : `the container ${user.name} runs, and has it mounted`;
+}
+
+async function checkoutsOf(
+  { engine, boxClass }: LookAt,
+  notLooked: string[],
+  signal: AbortSignal,
+): Promise<FoundLeftover[]> {
+  try {
+    const found = await engine.deadCheckouts({ image: boxClass.image, homeTarget: boxClass.user.home }, signal);
+    return found.map((path) => ({
+      leftover: {
+        kind: 'dead-checkout',
+        name: `${homesFolder}/${path}`,
+        seen: seenOf([path]),
+        about: 'the git directory that it names is gone; what is in it is its user’s: they decide, in their box',
+        action: 'none',
+        inUse: null,
+      },
+      target: { type: 'none' },
+    }));
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    notLooked.push(`checkouts in the homes: ${error.fault.message}`);
+    return [];
+  }
+}

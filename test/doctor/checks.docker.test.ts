@@ -1,0 +1,245 @@
+import { createServer } from 'node:http';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createLogger } from '#shared/log.ts';
+import { clocksCheck } from '../../controller/src/doctor/clocks.ts';
+import { engineCheck } from '../../controller/src/doctor/engine.ts';
+import { createDoctor } from '../../controller/src/doctor/examine.ts';
+import { gatewaysCheck } from '../../controller/src/doctor/gateways.ts';
+import { imagesCheck } from '../../controller/src/doctor/images.ts';
+import { leftoversCheck } from '../../controller/src/doctor/leftovers.ts';
+import { memoryCheck } from '../../controller/src/doctor/memory.ts';
+import { redisCheck } from '../../controller/src/doctor/redis.ts';
+import { secretsCheck } from '../../controller/src/doctor/secrets.ts';
+import { tellAtStart } from '../../controller/src/doctor/tell-at-start.ts';
+import { workdirCheck } from '../../controller/src/doctor/workdir.ts';
+import { connectHostEngine } from '../../controller/src/runtime/host-engine.ts';
+import { boxImage, handsOf } from '../support/docker.ts';
+import { portOf } from '../support/registry.ts';
+import { classesWith, createDoctorWorld, type DoctorWorld, lineOf, never } from './doctor-world.ts';
+
+let world: DoctorWorld;
+beforeAll(async () => {
+  world = await createDoctorWorld();
+});
+afterAll(() => world?.[Symbol.asyncDispose]());
+
+/** On the world's engine, with another work directory or socket. */
+function connectWith(changes: { dockerHost?: string; hostWorkdir?: string }) {
+  const { installation, workdir } = world.docker;
+  const log = createLogger({ name: 'test', level: 'silent' });
+  const dockerHost = process.env.DOCKER_HOST ?? null;
+  return () => connectHostEngine({ dockerHost, installation, workdir, hostWorkdir: workdir, log, ...changes });
+}
+
+test('an installation with which nothing is wrong has no failure, and every check says something', async () => {
+  await world.gateway();
+  const report = await createDoctor(world.deps).examine(never);
+  expect(report.items.filter(({ verdict }) => verdict === 'failure')).toEqual([]);
+  const said = report.items.map(({ check }) => check);
+  for (const check of [
+    ...['configuration', 'secrets', 'terminal secret', 'Redis', 'Redis persistence', 'Redis eviction', 'Redis memory'],
+    ...['engine', 'work directory', 'image of class default', 'gateways', 'clock of Redis', 'clock of the engine'],
+    ...['disk of homes', 'disk of the engine', 'memory'],
+  ]) {
+    expect(said).toContain(check);
+  }
+  expect(report.items.filter(({ verdict, mend }) => (verdict === 'ok') !== (mend === ''))).toEqual([]);
+});
+
+describe('Redis', () => {
+  test('is told as it is where all is well', async () => {
+    const [reached, persistence, eviction, memory] = await world.run(redisCheck);
+    expect(reached).toMatch(/^ok Redis: \d+\.\d+\.\d+ answers$/);
+    expect(persistence).toBe('ok Redis persistence: append-only file, fsync everysec');
+    expect(eviction).toBe('ok Redis eviction: noeviction');
+    expect(memory).toMatch(/^ok Redis memory: .*, without a limit of its own$/);
+  });
+
+  test.each([
+    [['appendonly', 'no'], ['appendonly', 'yes'], /^failure Redis persistence: there is no append-only file/],
+    [['appendfsync', 'no'], ['appendfsync', 'everysec'], /^warning Redis persistence: .* a power cut loses/],
+    [['maxmemory-policy', 'allkeys-lru'], ['maxmemory-policy', 'noeviction'], /^warning Redis eviction: allkeys-lru/],
+    [['maxmemory', '1100000'], ['maxmemory', '0'], /^(failure|warning) Redis memory: .* of 1\.0 MiB$/],
+  ])('%j is found', async ([name = '', value = ''], [, before = ''], line) => {
+    await world.tell('CONFIG', 'SET', name, value);
+    try {
+      expect(await world.run(redisCheck)).toContainEqual(expect.stringMatching(line));
+    } finally {
+      await world.tell('CONFIG', 'SET', name, before);
+    }
+    expect(await world.run(redisCheck)).not.toContainEqual(expect.stringMatching(/^(warning|failure)/));
+  });
+
+  test('that keeps nothing, and a missing encryption key, are told in the log of a start, too', async () => {
+    const told: string[] = [];
+    const log = createLogger({ name: 'test', level: 'info', destination: { write: (line) => void told.push(line) } });
+    const { config, readRedis } = world.deps;
+    await tellAtStart({ config, readRedis, log });
+    expect(told).toEqual([]);
+    await world.tell('CONFIG', 'SET', 'appendonly', 'no');
+    await tellAtStart({ config: { ...config, encryptionKey: null }, readRedis, log });
+    await world.tell('CONFIG', 'SET', 'appendonly', 'yes');
+    expect(told.map((line) => JSON.parse(line).msg)).toEqual([
+      expect.stringMatching(/^secrets: SPOON_ENCRYPTION_KEY .* is missing/),
+      expect.stringMatching(/^Redis persistence: there is no append-only file/),
+    ]);
+  });
+
+  test('that throws keys away at its limit is a failure', async () => {
+    await world.tell('CONFIG', 'SET', 'maxmemory-policy', 'volatile-lru', 'maxmemory', '1000000000');
+    expect(await world.run(redisCheck)).toContainEqual(expect.stringMatching(/^failure Redis eviction: volatile-lru/));
+    await world.tell('CONFIG', 'SET', 'maxmemory-policy', 'noeviction', 'maxmemory', '0');
+  });
+
+  test('that copies another one is a failure: it takes no writes', async () => {
+    await world.tell('REPLICAOF', '127.0.0.1', '1');
+    expect(await world.run(redisCheck)).toContain('failure Redis: it is a replica of 127.0.0.1:1');
+    await world.tell('REPLICAOF', 'NO', 'ONE');
+  });
+
+  test('that is not there is one failure', async () => {
+    const readRedis = () => Promise.reject(new Error('connect ECONNREFUSED'));
+    expect(await world.run(redisCheck, { readRedis })).toEqual([
+      'failure Redis: it cannot be asked: connect ECONNREFUSED',
+    ]);
+  });
+});
+
+describe('the engine', () => {
+  test('that is not there is one failure, and what needs it says that it was not checked', async () => {
+    const connect = connectWith({ dockerHost: 'unix:///nowhere/docker.sock' });
+    const { items } = await createDoctor({ ...world.deps, connect }).examine(never);
+    const lines = items.map(lineOf);
+    expect(lines).toContainEqual(expect.stringMatching(/^failure engine: No Docker engine answers at .*ENOENT/));
+    for (const check of ['work directory', 'image', 'memory', 'left-overs']) {
+      expect(lines).toContain(`warning ${check}: not checked: the engine cannot be used`);
+    }
+  });
+
+  test('that says nothing holds nobody up: each check has its time, and those that do not need it are told', async () => {
+    const silent = new Promise<never>(() => {});
+    const { items } = await createDoctor({ ...world.deps, connect: () => silent }, 300).examine(never);
+    const lines = items.map(lineOf);
+    for (const check of ['engine', 'work directory', 'memory']) {
+      expect(lines).toContainEqual(expect.stringMatching(`^failure ${check}: the check did not end within`));
+    }
+    expect(lines).toContainEqual(expect.stringMatching(/^ok configuration/));
+  });
+
+  test('that is too old is refused with its version and the mend', async () => {
+    // No engine so old can be had: one that says it is.
+    const old = createServer((_request, response) => response.end('{"ApiVersion":"1.40","MinAPIVersion":"1.12"}'));
+    await new Promise<void>((resolve) => old.listen(0, '127.0.0.1', resolve));
+    const connect = connectWith({ dockerHost: `tcp://127.0.0.1:${portOf(old)}` });
+    const [line] = await world.run(engineCheck, { connect });
+    old.closeAllConnections();
+    old.close();
+    expect(line).toMatch(
+      /^failure engine: .*speaks API 1\.40; Spoonbox needs 1\.41 or newer: upgrade it to Docker 20\.10/,
+    );
+  });
+});
+
+describe('the work directory', () => {
+  test('that the engine sees elsewhere is a failure, found from inside a container', async () => {
+    const elsewhere = await mkdtemp(join(tmpdir(), 'spoonbox-elsewhere-'));
+    const [line] = await world.run(workdirCheck, { connect: connectWith({ hostWorkdir: elsewhere }) });
+    await rm(elsewhere, { recursive: true });
+    expect(line).toMatch(/^failure work directory: SPOON_AGENT_HOST_WORKDIR .* a file written here is not there/);
+  });
+
+  test('that the engine does not have is one too', async () => {
+    const [line] = await world.run(workdirCheck, { connect: connectWith({ hostWorkdir: '/nowhere/at/all' }) });
+    expect(line).toMatch(/^failure work directory: SPOON_AGENT_HOST_WORKDIR \(\/nowhere\/at\/all\)/);
+  });
+});
+
+describe('images', () => {
+  const missing = 'spoonbox/is-nowhere:1';
+  test('that are not there are a warning, or a failure where they are never pulled', async () => {
+    const waits = { classes: classesWith(world.classes, { image: missing, pullPolicy: 'IfNotPresent' }) };
+    expect(await world.run(imagesCheck, waits)).toEqual([
+      `warning image of class default: ${missing} is not there: the first box waits until it is pulled`,
+    ]);
+    const refused = { classes: classesWith(world.classes, { image: missing, pullPolicy: 'Never' }) };
+    expect(await world.run(imagesCheck, refused)).toEqual([
+      `failure image of class default: ${missing} is not there, and is never pulled`,
+    ]);
+  });
+
+  test("run the tools that their class promises, as the class's user", async () => {
+    const tools = [
+      { name: 'bash', command: ['bash', '--version'], version: 'version (5\\.\\d)' },
+      { name: 'user', command: ['sh', '-c', 'id -u; id -g'], version: '^1000$' },
+    ];
+    expect(await world.run(imagesCheck, { toolsOf: () => tools })).toEqual([
+      `ok image of class default: ${boxImage}, with bash 5.2, user 1000`,
+    ]);
+  });
+
+  test('whose tools are missing, end with an error, or have another version are failures', async () => {
+    const tools = [
+      { name: 'codex', command: ['sh', '-c', 'echo no codex here >&2; exit 127'] },
+      { name: 'eza', command: ['echo', 'eza v0.1'], version: 'v0\\.18' },
+      { name: 'zoxide', command: ['zoxide-is-nowhere', '--version'] },
+    ];
+    const lines = await world.run(imagesCheck, { toolsOf: () => tools });
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toContain(
+      'codex does not run: `sh -c echo no codex here >&2; exit 127` ended with 127: no codex here',
+    );
+    expect(lines[1]).toContain('eza has no version /v0\\.18/: `echo eza v0.1` says eza v0.1');
+    expect(lines[2]).toMatch(/^failure .*zoxide does not run/);
+  });
+});
+
+test('processes with another terminal secret are found: gateways that live, and the leader', async () => {
+  await world.gateway({ secret: 'another-one' });
+  const [, differs] = await world.run(secretsCheck);
+  expect(differs).toBe(
+    'failure terminal secret: the gateway ws://127.0.0.1:3921 has another one: terminals are refused',
+  );
+  await world.gateway();
+  expect(await world.run(secretsCheck)).toContain('ok terminal secret: the same in all processes that are known');
+  const leader = { token: 't', ttlMs: 60_000, holder: 'h', fingerprint: 'f' };
+  await world.leaderStore.take(leader, 0);
+  expect((await world.run(secretsCheck))[1]).toMatch(/^failure terminal secret: the leading controller has/);
+  await world.tell('FLUSHALL');
+});
+
+test('no gateway is a failure, one of another version a warning', async () => {
+  await world.gateway({ ttlMs: 0 });
+  expect(await world.run(gatewaysCheck)).toEqual(['failure gateways: none is registered: nobody can open a terminal']);
+  await world.gateway({ version: '0.0.1' });
+  expect((await world.run(gatewaysCheck))[0]).toMatch(/^warning gateways: .* is of version 0\.0\.1/);
+  await world.tell('FLUSHALL');
+});
+
+test('clocks of Redis and of the engine that differ from the one here are failures', async () => {
+  expect(await world.run(clocksCheck)).toEqual([
+    "ok clock of Redis: as the controller's",
+    "ok clock of the engine: as the controller's",
+  ]);
+  const late = await world.run(clocksCheck, { wallClockMs: () => Date.now() - 60_000 });
+  expect(late).toEqual([
+    expect.stringMatching(/^failure clock of Redis: (59|60)\.\d s ahead of the controller's$/),
+    expect.stringMatching(/^failure clock of the engine: (59|60)\.\d s ahead of the controller's$/),
+  ]);
+});
+
+test('a class whose one box may use more memory than there is, is a warning', async () => {
+  const limits = { memory: 2 ** 50, cpus: 1, pids: 100 };
+  const [line] = await world.run(memoryCheck, { classes: classesWith(world.classes, { limits }) });
+  expect(line).toMatch(/^warning memory: one box of class default may use 1024 TiB, and the machine has/);
+});
+
+test('what an earlier worker left is summed up, with the way to the list', async () => {
+  const name = `spoon-agent-term-${world.docker.installation}`;
+  await handsOf(world.docker).createForeign(name);
+  await mkdir(join(world.docker.workdir, 'job1', 'repo', '.git'), { recursive: true });
+  const [line] = await world.run(leftoversCheck);
+  expect(line).toMatch(/^warning left-overs: .*\d+ directories of jobs, \d+ terminal containers/);
+});
