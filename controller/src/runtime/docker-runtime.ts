@@ -38,13 +38,15 @@ export interface DockerRuntimeOptions {
   readonly hostWorkdir: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** folder of the `config.json` that `docker login` writes; without it, registries are asked as nobody */
+  readonly dockerConfig?: string;
   readonly timeouts?: Partial<EngineTimeouts>;
   readonly onCall?: OnEngineCall;
 }
 
 /** The engine of one Docker host. Makes the folder of the homes where it is missing. */
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<BoxRuntime> {
-  const { installation, workdir, hostWorkdir, clock, log } = options;
+  const { installation, workdir, hostWorkdir, clock, log, dockerConfig = null } = options;
   const engine = createEngine(options.docker, { ...defaultTimeouts, ...options.timeouts }, options.onCall);
   const { readMs, changeMs, stopMarginMs } = engine.timeouts;
   const images = createImages(engine);
@@ -131,7 +133,7 @@ export async function createDockerRuntime(options: DockerRuntimeOptions): Promis
     },
 
     async pull(reference, onProgress, signal) {
-      await pullImage(engine, clock, reference, onProgress, signal);
+      await pullImage({ engine, clock, dockerConfig }, reference, onProgress, signal);
       images.forget();
     },
     ensureHome: (user, owner, signal) => ensureHome(helperRun, hostWorkdir, user, owner, signal),
