@@ -25,11 +25,13 @@ import {
   PlanView,
   ReasonList,
   ReconcilerView,
+  RolloutPause,
   StatsList,
   WhoAmI,
 } from '#shared/operator-schemas.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
 import { Problem } from '#shared/problem.ts';
+import { PullsAsked, type RolloutPauseBody, RolloutView } from '#shared/rollout.ts';
 import { ApiRefusal, InvalidName, SpoonboxError, Unreachable } from './errors.ts';
 import { readEvents } from './server-events.ts';
 
@@ -87,6 +89,10 @@ export interface ApiClient {
   stats(user: string | null, signal: AbortSignal): Promise<BoxStats[]>;
   reconciler(signal: AbortSignal): Promise<ReconcilerView>;
   setMode(body: ModeBody, signal: AbortSignal): Promise<ReconcilerView>;
+  rollout(signal: AbortSignal): Promise<RolloutView>;
+  pauseRollout(body: RolloutPauseBody, signal: AbortSignal): Promise<RolloutPause>;
+  /** Has the images of all classes pulled again; answers at once, with when the round was asked for. */
+  pullImages(signal: AbortSignal): Promise<number>;
   machine(signal: AbortSignal): Promise<MachineView>;
   reasons(signal: AbortSignal): Promise<z.infer<typeof ReasonList>['items']>;
   tokens(signal: AbortSignal): Promise<z.infer<typeof ApiTokenList>['items']>;
@@ -251,6 +257,11 @@ export function createApiClient({ server, token }: ApiAddress, clock: Clock = sy
     },
     reconciler: (signal) => ask(ReconcilerView, 'GET', '/v1/reconciler', undefined, signal),
     setMode: (body, signal) => ask(ReconcilerView, 'PUT', '/v1/reconciler/mode', body, signal),
+    rollout: (signal) => ask(RolloutView, 'GET', '/v1/rollout', undefined, signal),
+    pauseRollout: (body, signal) => ask(RolloutPause, 'PUT', '/v1/rollout/pause', body, signal),
+    async pullImages(signal) {
+      return (await ask(PullsAsked, 'POST', '/v1/rollout/pulls', undefined, signal)).askedAt;
+    },
     machine: (signal) => ask(MachineView, 'GET', '/v1/machine', undefined, signal),
     async reasons(signal) {
       return (await ask(ReasonList, 'GET', '/v1/reasons', undefined, signal)).items;

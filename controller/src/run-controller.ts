@@ -8,6 +8,7 @@ import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain } from '#shared/run-process.ts';
+import { createRolloutStore } from '#shared/rollout-store.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { tracedStore } from '#shared/traced-store.ts';
 import { openTracing } from '#shared/tracing.ts';
@@ -61,6 +62,8 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
     traces?.(event);
   };
 
+  const rolloutStore = createRolloutStore(redis, keys);
+  const pulled = new Set<string>();
   let term: TermController | null = null;
   let reached: BoxRuntime | null = null;
   const homesDir = `${config.hostWorkdir}/homes`;
@@ -103,6 +106,8 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             store,
             statusStore: seams.statusStore(createStatusStore({ redis, keys, policies })),
             leaderStore,
+            rolloutStore,
+            pulled,
             runtime,
             classes,
             installation,

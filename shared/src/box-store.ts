@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type ClassName, everybody, type Keys, type LeaseId, UserName } from './identity.ts';
 import { parseJson } from './json.ts';
 import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Session } from './lease.ts';
-import { type ModeBody, ModeView } from './operator-schemas.ts';
+import { type ModeBody, ModeView, RolloutPause } from './operator-schemas.ts';
 import type { RedisPort, ScriptName } from './redis-port.ts';
 import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
 
@@ -157,8 +157,14 @@ export function createBoxStore(options: {
     return user === null ? keys.events : keys.user(user).events;
   }
 
-  async function runFor(user: UserName, script: ScriptName, args: (string | number)[]): Promise<unknown> {
-    return await redis.run(script, userScriptKeys(keys, user), [user, keys.wakeChannel, keys.statusChannel, ...args]);
+  async function runFor(
+    user: UserName,
+    script: ScriptName,
+    args: (string | number)[],
+    more: readonly string[] = [],
+  ): Promise<unknown> {
+    const scriptKeys = [...userScriptKeys(keys, user), ...more];
+    return await redis.run(script, scriptKeys, [user, keys.wakeChannel, keys.statusChannel, ...args]);
   }
 
   return {
@@ -180,7 +186,7 @@ export function createBoxStore(options: {
       return 'released' in reply ? reply.released : null;
     },
     async read(user) {
-      return recordOf(user, await runFor(user, 'read-box', [policies]));
+      return recordOf(user, await runFor(user, 'read-box', [policies], [keys.rollout]));
     },
     async users() {
       // An entry that is no name is nobody's: it must not hide the others.
@@ -341,7 +347,18 @@ const Moment = z
   .transform(Number);
 const GatewaysReply = z.tuple([Moment, z.array(z.string())]);
 const ModeLine = z.string().transform(fromJson).pipe(ModeView);
-const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment, ModeLine]);
+const RolloutLine = z.string().transform(fromJson).pipe(RolloutPause);
+const ReadReply = z.tuple([
+  Moment,
+  flatHash,
+  jsonLines,
+  flatHash,
+  z.array(z.string()),
+  jsonLines,
+  Moment,
+  ModeLine,
+  RolloutLine,
+]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);
 const StatusFields = z.object({
@@ -355,7 +372,7 @@ const StatusFields = z.object({
 });
 
 function recordOf(user: UserName, reply: unknown): BoxRecord {
-  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode] = ReadReply.parse(reply);
+  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, rollout] = ReadReply.parse(reply);
   const leases = Leases.parse(leaseLines);
   return {
     user,
@@ -368,6 +385,7 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     holds: Holds.parse(holds),
     wantedUntil,
     mode,
+    rollout,
   };
 }
 

@@ -11,7 +11,7 @@ import { type OnLoopEvent, unheard } from '../loop-events.ts';
 import type { TokenBucket } from '../queue/token-bucket.ts';
 import type { StatusStore } from '../store/status-store.ts';
 import { commitOf } from './commit.ts';
-import { type Decision, decide, isIdleReap } from './decide.ts';
+import { type Decision, decide, needsPlace } from './decide.ts';
 import type { Executor } from './executor.ts';
 import type { PassState, Sources } from './gather.ts';
 import type { Outcome } from './operations.ts';
@@ -136,9 +136,9 @@ export class Reconciler {
     const { user } = record;
     const { facts, plan } = decision;
     const { command } = plan;
-    const isPacedReap = isIdleReap(record, decision);
-    const place = isPacedReap ? this.pacer.tryTake() : null;
-    if (isPacedReap && place === null) return { requeueAfterMs: 1 }; // others took the last places: the next pass says so
+    const mustTake = needsPlace(record, decision);
+    const place = mustTake ? this.pacer.tryTake() : null;
+    if (mustTake && place === null) return { requeueAfterMs: 1 }; // others took the last places: the next pass says so
     // Before the commit, because a command must follow its commit at once.
     if (command.type !== 'none') await this.bucket.take(this.signal);
     const committedAtMs = this.clock.monotonicMs();
