@@ -20,14 +20,17 @@ export const registryUser = { username: 'spoon', password: 'let-me-in' } as cons
 /** The same as `htpasswd -nbB` writes it: the registry takes nothing but bcrypt. */
 const htpasswd = 'spoon:$2y$05$QAms6Oa9BtRq/zRwy4UJtufhKzANSrt/GWiAOpG5LJD8r9mDM4v7S\n';
 
+/** A line of its access log. */
+const asksForTag = /"HEAD [^"]*\/manifests\/[^:"]+" 200/;
+
 const startWithinMs = 20_000;
 const lookMs = 50;
 
 export interface DockerRegistry {
   /** `127.0.0.1:41234` */
   readonly address: string;
-  /** So many requests for a manifest were answered so far: each pull asks for one at least. */
-  manifestsServed(): number;
+  /** How often it was asked so far what a tag stands for: once by each pull. */
+  tagRequests(): number;
   close(): Promise<void>;
 }
 
@@ -58,8 +61,7 @@ export async function startDockerRegistry(options: { isPrivate: boolean }): Prom
   }
   return {
     address,
-    manifestsServed: () =>
-      log.split('\n').filter((line) => /"(GET|HEAD) [^"]*\/manifests\/[^"]*" 200/.test(line)).length,
+    tagRequests: () => log.split('\n').filter((line) => asksForTag.test(line)).length,
     async close() {
       child.kill();
       await ended;
