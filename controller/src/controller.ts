@@ -4,6 +4,7 @@ import { type Clock, sleep } from '#shared/clock.ts';
 import type { InstallationId, UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { RolloutStore } from '#shared/rollout-store.ts';
+import type { ToolStore } from '#shared/tools.ts';
 import type { LoopHealth } from '#shared/operator-schemas.ts';
 import type { Term } from './leader.ts';
 import type { OnLoopEvent } from './loop-events.ts';
@@ -16,6 +17,7 @@ import { Pacer } from './reconcile/pacer.ts';
 import type { Sources } from './reconcile/gather.ts';
 import type { Vantage } from './reconcile/planner.ts';
 import { Reconciler } from './reconcile/reconcile.ts';
+import { ToolProofs } from './reconcile/tool-proofs.ts';
 import { Trust } from './reconcile/trust.ts';
 import type { BoxRuntime } from './runtime/port.ts';
 import { PullRounds } from './source/pull-rounds.ts';
@@ -29,6 +31,7 @@ export interface ControllerOptions {
   readonly statusStore: StatusStore;
   readonly leaderStore: LeaderStore;
   readonly rolloutStore: RolloutStore;
+  readonly toolStore: ToolStore;
   readonly runtime: BoxRuntime;
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
@@ -102,7 +105,9 @@ export class TermController {
     });
     const { classes, installation, homesDir } = options;
     this.sources = { runtime, operations, classes, installation, homesDir };
+    const tools = new ToolProofs({ runtime, store: options.toolStore, clock, log, token, signal });
     this.reconciler = new Reconciler({
+      onReady: (boxClass, box) => tools.look(boxClass, box),
       store,
       statusStore: options.statusStore,
       sources: this.sources,

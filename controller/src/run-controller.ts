@@ -11,6 +11,7 @@ import { boundDrain } from '#shared/run-process.ts';
 import { createRolloutStore } from '#shared/rollout-store.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { tracedStore } from '#shared/traced-store.ts';
+import { createToolStore } from '#shared/tools.ts';
 import { openTracing } from '#shared/tracing.ts';
 import { createApi } from './api/api.ts';
 import { fromStore } from './api/problem-reply.ts';
@@ -63,6 +64,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   };
 
   const rolloutStore = createRolloutStore(redis, keys);
+  const toolStore = createToolStore(redis, keys);
   const pulled = new Set<string>();
   let term: TermController | null = null;
   let reached: BoxRuntime | null = null;
@@ -107,6 +109,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             statusStore: seams.statusStore(createStatusStore({ redis, keys, policies })),
             leaderStore,
             rolloutStore,
+            toolStore,
             pulled,
             runtime,
             classes,

@@ -91,6 +91,8 @@ export interface Keys {
   readonly rollout: string;
   /** the last round of image pulls that an operator asked for */
   readonly pullRound: string;
+  /** hash: class → which of the tools that it promises are in its image */
+  readonly tools: string;
   /** what happened to all boxes; each user's own events are kept beside it */
   readonly events: string;
   /** channel: payload is the user whose desired state changed, or `everybody` */
@@ -118,6 +120,7 @@ export function keysOf(installation: InstallationId): Keys {
     mode: `${prefix}mode`,
     rollout: `${prefix}rollout`,
     pullRound: `${prefix}pull-round`,
+    tools: `${prefix}tools`,
     events: `${prefix}events`,
     wakeChannel: `${prefix}wake`,
     statusChannel: `${prefix}status`,

@@ -15,6 +15,7 @@ export type ScriptName =
   | 'pause-rollout'
   | 'ask-pulls'
   | 'report-pulls'
+  | 'report-tools'
   | 'lead'
   | 'set-marker'
   | 'use-token'

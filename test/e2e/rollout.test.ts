@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { BoxView } from '#shared/api-schemas.ts';
+import { type BoxView, ClassList } from '#shared/api-schemas.ts';
 import type { UserName } from '#shared/identity.ts';
 import { type ClassRollout, PullsAsked, type PullRound, RolloutView } from '#shared/rollout.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
@@ -13,7 +13,7 @@ import {
   startDockerRegistry,
   whyNoRegistry,
 } from '../support/docker-registry.ts';
-import { condition, releaseLease, seen } from './fault-world.ts';
+import { classesFolder, condition, releaseLease, seen } from './fault-world.ts';
 import { createInstallation, type Installation, lease, until } from './installation.ts';
 import { smallImage } from './small-image.ts';
 
@@ -41,7 +41,13 @@ describe.skipIf(whyNoRegistry !== undefined)('a tag that moves in a private regi
     await login(registryUser.password);
     await publishAnother();
     [alice, bob] = [installation.newUser('alice'), installation.newUser('bob')];
-    const classes = await installation.classes({ default: { image, pullPolicy: 'Always' } });
+    const tools = [
+      { name: 'bash', command: ['bash', '--version'], version: 'version (\\d+)' },
+      { name: 'codex', command: ['codex', '--version'] },
+    ];
+    const classes = await classesFolder(join(installation.world.docker.workdir, 'classes'), {
+      default: { image, pullPolicy: 'Always', tools },
+    });
     controller = await installation.controller({ SPOON_CLASSES: classes, DOCKER_CONFIG: folder });
   });
   afterAll(async () => {
@@ -85,6 +91,17 @@ describe.skipIf(whyNoRegistry !== undefined)('a tag that moves in a private regi
     const boxes = await Promise.all([lease(controller, user(alice)), lease(controller, user(bob))]);
     expect(await Promise.all(boxes.map(imageOf))).toEqual([ids[0], ids[0]]);
     expect(registry.tagRequests() - before).toBe(1);
+  });
+
+  test('is proved to have the tools that the class promises, and not to have the others', async () => {
+    const [bash, codex] = await until('its tools are proved', async () => {
+      const { items } = ClassList.parse((await controller.ask('GET', '/v1/classes')).json);
+      const tools = items[0]?.tools ?? [];
+      return tools.every(({ state }) => state !== 'unproved') ? tools : null;
+    });
+    expect(bash).toEqual({ name: 'bash', state: 'present', version: '5', message: '' });
+    expect(codex).toMatchObject({ name: 'codex', state: 'missing', version: '' });
+    expect(codex?.message).toMatch(/codex/);
   });
 
   test('reaches the box of whoever lets go, and leaves the one that is held as it is', async () => {

@@ -4,6 +4,7 @@ import type { InstallationId, Keys } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { createRolloutStore } from '#shared/rollout-store.ts';
+import { createToolStore } from '#shared/tools.ts';
 import { TermController } from '../../controller/src/controller.ts';
 import { Leader } from '../../controller/src/leader.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
@@ -46,6 +47,7 @@ export function startSimController(options: {
         statusStore,
         leaderStore: createLeaderStore(redis, keys),
         rolloutStore: createRolloutStore(redis, keys),
+        toolStore: createToolStore(redis, keys),
         pulled,
         runtime,
         classes,

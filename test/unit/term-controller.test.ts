@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { BoxStore } from '#shared/box-store.ts';
 import { sleep } from '#shared/clock.ts';
 import type { RolloutStore } from '#shared/rollout-store.ts';
+import type { ToolStore } from '#shared/tools.ts';
 import { createLogger } from '#shared/log.ts';
 import type { UserName } from '#shared/identity.ts';
 import { TermController } from '../../controller/src/controller.ts';
@@ -56,6 +57,7 @@ function termOf() {
       rolloutStore: fakePort<RolloutStore>({
         read: async () => ({ now, pause: rolloutsOn, round: null }),
       }),
+      toolStore: fakePort<ToolStore>({}),
       pulled: new Set(),
       runtime: fakeRuntime({
         ensureNetwork: async () => {},

@@ -18,7 +18,7 @@ import {
   type OnEngineCall,
 } from './engine.ts';
 import { followEvents } from './events.ts';
-import { countExecs, probe } from './exec.ts';
+import { countExecs, probe, runTool } from './exec.ts';
 import { removeLeftHelpers } from './helper.ts';
 import { ensureHome, homesFolder, lookAtHome } from './home.ts';
 import { createImages } from './images.ts';
@@ -119,6 +119,7 @@ export async function createDockerRuntime(options: DockerRuntimeOptions): Promis
     rename: (id, name, signal) =>
       change('rename', { method: 'POST', path: `/containers/${id}/rename`, query: { name } }, changeMs, signal),
     probe: (id, readiness, signal) => probe(engine, clock, id, readiness, signal),
+    runTool: (id, tool, signal) => runTool(engine, clock, id, tool, signal),
     stop(id, graceMs, signal) {
       const request = {
         method: 'POST',

@@ -3,6 +3,7 @@ import { createBoxStore } from '#shared/box-store.ts';
 import { boxNameOf, InstallationId, keysOf, networkNameOf, type UserName } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 import { createRolloutStore } from '#shared/rollout-store.ts';
+import { createToolStore } from '#shared/tools.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { createApi } from '../../../controller/src/api/api.ts';
 import { specOf } from '../../../controller/src/box/spec.ts';
@@ -130,6 +131,7 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
         statusStore,
         leaderStore,
         rolloutStore,
+        toolStore: createToolStore(redis, keys),
         pulled: new Set<string>(),
         classes: benchClasses,
       };
