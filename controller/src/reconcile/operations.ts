@@ -19,7 +19,7 @@ interface Pull {
   progress: PullProgress | null;
   readonly waiting: Set<UserName>;
   /** how it ended */
-  readonly ended: Promise<Fault | null>;
+  ended: Promise<Fault | null>;
 }
 
 /**
@@ -87,6 +87,8 @@ export class Operations {
   }
 
   private begin(image: string, users: readonly UserName[]): Pull {
+    const pull: Pull = { progress: null, waiting: new Set(users), ended: Promise.resolve(null) };
+    this.pulls.set(image, pull);
     const beganAtMs = this.nowMs();
     let toldAt = Number.NEGATIVE_INFINITY;
     const onProgress = (progress: PullProgress): void => {
@@ -95,14 +97,12 @@ export class Operations {
       toldAt = this.nowMs();
       for (const waiter of pull.waiting) this.onProgress(waiter);
     };
-    const ended = this.settle(() => this.runtime.pull(image, onProgress, this.signal), 'pull').then((fault) => {
+    pull.ended = this.settle(() => this.runtime.pull(image, onProgress, this.signal), 'pull').then((fault) => {
       this.pulls.delete(image);
       if (fault === null) this.pulled.add(image);
       for (const waiter of pull.waiting) this.end(waiter, { command: 'pull', containerId: '', fault }, beganAtMs);
       return fault;
     });
-    const pull: Pull = { progress: null, waiting: new Set(users), ended };
-    this.pulls.set(image, pull);
     return pull;
   }
 
