@@ -19,6 +19,7 @@ import { reap } from './commands/reap.ts';
 import { recreate } from './commands/recreate.ts';
 import { release } from './commands/release.ts';
 import { replay } from './commands/replay.ts';
+import { rollout } from './commands/rollout.ts';
 import { run } from './commands/run.ts';
 import { status } from './commands/status.ts';
 import { token } from './commands/token.ts';
@@ -33,7 +34,10 @@ export const commandGroups: readonly { readonly title: string; readonly commands
   { title: 'Look', commands: [get, describe, why, events, top] },
   { title: 'Hold', commands: [lease, pin, release, token] },
   { title: 'Operate', commands: [reap, recreate, deleteBox, adopt] },
-  { title: 'The installation', commands: [status, plan, drain, resume, doctor, cleanup, apiToken, consoleLink] },
+  {
+    title: 'The installation',
+    commands: [status, plan, rollout, drain, resume, doctor, cleanup, apiToken, consoleLink],
+  },
   { title: 'This command', commands: [completion, version] },
 ];
 

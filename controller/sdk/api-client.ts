@@ -25,6 +25,7 @@ import {
   PlanView,
   ReasonList,
   ReconcilerView,
+  RolloutPause,
   StatsList,
   WhoAmI,
 } from '#shared/operator-schemas.ts';
@@ -32,6 +33,7 @@ import { DoctorReport } from '#shared/finding.ts';
 import { type ClearBody, ClearReply, LeftoverList } from '#shared/leftover.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
 import { Problem } from '#shared/problem.ts';
+import { PullsAsked, type RolloutPauseBody, RolloutView } from '#shared/rollout.ts';
 import { ApiRefusal, InvalidName, SpoonboxError, Unreachable } from './errors.ts';
 import { readEvents } from './server-events.ts';
 
@@ -93,6 +95,10 @@ export interface ApiClient {
   doctor(signal: AbortSignal): Promise<DoctorReport>;
   leftovers(signal: AbortSignal): Promise<LeftoverList>;
   clearLeftover(body: ClearBody, signal: AbortSignal): Promise<ClearReply>;
+  rollout(signal: AbortSignal): Promise<RolloutView>;
+  pauseRollout(body: RolloutPauseBody, signal: AbortSignal): Promise<RolloutPause>;
+  /** Has the images of all classes pulled again; answers at once, with when the round was asked for. */
+  pullImages(signal: AbortSignal): Promise<number>;
   machine(signal: AbortSignal): Promise<MachineView>;
   reasons(signal: AbortSignal): Promise<z.infer<typeof ReasonList>['items']>;
   tokens(signal: AbortSignal): Promise<z.infer<typeof ApiTokenList>['items']>;
@@ -260,6 +266,11 @@ export function createApiClient({ server, token }: ApiAddress, clock: Clock = sy
     doctor: (signal) => ask(DoctorReport, 'GET', '/v1/doctor', undefined, signal),
     leftovers: (signal) => ask(LeftoverList, 'GET', '/v1/leftovers', undefined, signal),
     clearLeftover: (body, signal) => ask(ClearReply, 'POST', '/v1/leftovers/clear', body, signal),
+    rollout: (signal) => ask(RolloutView, 'GET', '/v1/rollout', undefined, signal),
+    pauseRollout: (body, signal) => ask(RolloutPause, 'PUT', '/v1/rollout/pause', body, signal),
+    async pullImages(signal) {
+      return (await ask(PullsAsked, 'POST', '/v1/rollout/pulls', undefined, signal)).askedAt;
+    },
     machine: (signal) => ask(MachineView, 'GET', '/v1/machine', undefined, signal),
     async reasons(signal) {
       return (await ask(ReasonList, 'GET', '/v1/reasons', undefined, signal)).items;

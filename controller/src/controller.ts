@@ -3,6 +3,8 @@ import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
 import type { InstallationId, UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
+import type { RolloutStore } from '#shared/rollout-store.ts';
+import type { ToolStore } from '#shared/tools.ts';
 import type { LoopHealth } from '#shared/operator-schemas.ts';
 import type { Term } from './leader.ts';
 import type { OnLoopEvent } from './loop-events.ts';
@@ -15,8 +17,10 @@ import { Pacer } from './reconcile/pacer.ts';
 import type { Sources } from './reconcile/gather.ts';
 import type { Vantage } from './reconcile/planner.ts';
 import { Reconciler } from './reconcile/reconcile.ts';
+import { ToolProofs } from './reconcile/tool-proofs.ts';
 import { Trust } from './reconcile/trust.ts';
 import type { BoxRuntime } from './runtime/port.ts';
+import { PullRounds } from './source/pull-rounds.ts';
 import { Resync } from './source/resync.ts';
 import { Sweep } from './sweep/sweep.ts';
 import type { LeaderStore, LeadReply } from './store/leader-store.ts';
@@ -26,6 +30,8 @@ export interface ControllerOptions {
   readonly store: BoxStore;
   readonly statusStore: StatusStore;
   readonly leaderStore: LeaderStore;
+  readonly rolloutStore: RolloutStore;
+  readonly toolStore: ToolStore;
   readonly runtime: BoxRuntime;
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
@@ -38,6 +44,8 @@ export interface ControllerOptions {
   readonly resyncMs: number;
   /** how long gateways keep a session that nobody is attached to */
   readonly terminalGraceMs: number;
+  /** images that this process pulled, in any of its terms */
+  readonly pulled: Set<string>;
   /** the token is refused as the leader's */
   readonly onNotLeader: (reason: string) => void;
   /** what the loop tells of itself; without it, nobody listens */
@@ -58,6 +66,7 @@ export class TermController {
   private readonly queue: WorkQueue<UserName>;
   private readonly trust: Trust;
   private readonly resync: Resync;
+  private readonly rounds: PullRounds;
   private readonly sweep: Sweep;
   private readonly pacer: Pacer;
   private readonly watch: LoopWatch;
@@ -92,10 +101,13 @@ export class TermController {
         this.queue.add(user, 'person');
       },
       onEvent,
+      pulled: options.pulled,
     });
     const { classes, installation, homesDir } = options;
     this.sources = { runtime, operations, classes, installation, homesDir };
+    const tools = new ToolProofs({ runtime, store: options.toolStore, clock, log, token, signal });
     this.reconciler = new Reconciler({
+      onReady: (boxClass, box) => tools.look(boxClass, box),
       store,
       statusStore: options.statusStore,
       sources: this.sources,
@@ -124,6 +136,10 @@ export class TermController {
       trustedForMs: () => this.trust.trustedForMs(),
       graceMs: options.terminalGraceMs,
     });
+    this.rounds = new PullRounds({
+      ...{ store: options.rolloutStore, operations, classes, clock, log, token, signal },
+      onEnd: () => this.resync.soon(),
+    });
     this.resync = new Resync({
       runtime,
       store,
@@ -136,6 +152,7 @@ export class TermController {
       reconciler: this.reconciler,
       queue: this.queue,
       onRunning: (boxes) => this.sweep.listed(boxes),
+      onMode: (mode) => this.rounds.look(mode),
       onEvent,
     });
   }

@@ -33,12 +33,13 @@ export async function startEngine(
 ): Promise<BoxRuntime> {
   const { config, installation, classes, clock, log, health, onEvent } = options;
   const onCall: OnEngineCall = (call, tookMs, fault) => onEvent({ type: 'engine-called', call, tookMs, fault });
-  const { workdir, hostWorkdir } = config;
+  const { workdir, hostWorkdir, dockerConfig } = config;
+  const ours = { installation, workdir, hostWorkdir, dockerConfig };
   let told = '';
   for (;;) {
     try {
       const docker = await connectDocker(config.dockerHost);
-      const runtime = await createDockerRuntime({ docker, installation, workdir, hostWorkdir, clock, log, onCall });
+      const runtime = await createDockerRuntime({ docker, ...ours, clock, log, onCall });
       const image = classes.get(defaultClassName)?.image ?? '';
       if ((await runtime.image(image, signal)).state === 'present') {
         await verifyWorkdir({ docker, installation, workdir, hostWorkdir, image, log }, signal);

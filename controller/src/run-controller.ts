@@ -9,8 +9,10 @@ import { connectRedis } from '#shared/redis.ts';
 import { readRedisServer } from '#shared/redis-server.ts';
 import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain } from '#shared/run-process.ts';
+import { createRolloutStore } from '#shared/rollout-store.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { tracedStore } from '#shared/traced-store.ts';
+import { createToolStore } from '#shared/tools.ts';
 import { openTracing } from '#shared/tracing.ts';
 import { createApi } from './api/api.ts';
 import { fromStore } from './api/problem-reply.ts';
@@ -67,6 +69,9 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
     traces?.(event);
   };
 
+  const rolloutStore = createRolloutStore(redis, keys);
+  const toolStore = createToolStore(redis, keys);
+  const pulled = new Set<string>();
   let term: TermController | null = null;
   let reached: BoxRuntime | null = null;
   const homesDir = `${config.hostWorkdir}/homes`;
@@ -122,6 +127,9 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             store,
             statusStore: seams.statusStore(createStatusStore({ redis, keys, policies })),
             leaderStore,
+            rolloutStore,
+            toolStore,
+            pulled,
             runtime,
             classes,
             installation,

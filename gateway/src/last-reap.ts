@@ -15,6 +15,7 @@ const whatHappened: Record<DrainCause, string | null> = {
   adopt: 'was replaced: an operator allowed it',
   stopped: null,
   duplicate: null,
+  rollout: 'was replaced by a newer one while nobody held it',
 };
 
 /**

@@ -71,7 +71,7 @@ function openApi(): object {
       ...{ internalToken: '', terminalSecret: '', publicWsUrl: null, gatewayPort: 0 },
       ...{ publicUrl: 'http://127.0.0.1:3922', apiRequestsPerS: 1 },
     },
-    planner: { plan: unused, planAll: unused },
+    planner: { plan: unused, planAll: unused, rollout: unused },
     leader: { leads: () => false, report: unused },
     stats: { all: unused, of: unused },
     doctor: { examine: unused },

@@ -1,4 +1,5 @@
 -- The one way a status changes, and the one permission to change a container.
+-- KEYS 13 rollout
 -- ARGV 4 leader token  5 version that the pass read (0 = none)
 --      6 status as JSON {phase, containerId, containerGeneration, keepUntil, keepCause, body}  ('' or 0 = none)
 --      7 intent as JSON {kind: none|drain|forget, cause, containerId}   8 policies as JSON   9 events as JSON [{reason, message, edge: {from, to, rule} or none}]
@@ -8,12 +9,15 @@
 --   idle        nobody holds the box (terminals that were idle too long are ended here, in this same commit), and this is the
 --               very Redis that the leader trusts: the mark is its run id
 --   reap, recreate, deleted   an operator's wish is newer than the container
+--   rollout     its image or class changed, rollouts are not paused, this is the very Redis that the leader trusts, and nobody
+--               holds the box: no lease, no grant of time, no terminal whose user may come back
 --   adopt       the operator named this very container, by its id or by the beginning that people are shown
 --   stopped, duplicate        the container does not run, or is a second one of ours: leader and version suffice
 -- forget: after a delete, with no container and no newer lease, the user's state goes (vault and home stay).
 -- Returns JSON {version, now} or {refused: not-leader | stale | still-wanted | untrusted, detail}
 -- @include _box
 -- @include _mode
+-- @include _rollout
 
 local SHORT_ID_LENGTH = 12
 
@@ -45,14 +49,37 @@ end
 local desired = load_desired(now)
 local live = load_leases(desired, now)
 
+-- Redis is the very server that the leader trusts: nobody's leases were lost with another one.
+local function is_trusted()
+  return first_call('GET', MARKER) == string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+end
+
+-- Who holds the box although no lease may be live, for people; nil = nobody.
+local function holder_of(container_id)
+  if #live > 0 then
+    return 'a ' .. live[1].kind .. ' lease of ' .. live[1].holder
+  end
+  for _, hold in ipairs(holds_of(desired, live, stored, now, cjson.decode(ARGV[8]))) do
+    if hold.by == 'keep' and now < hold.untilMs then
+      return hold.holder
+    end
+  end
+  for _, line in ipairs(first_call('HVALS', SESSIONS)) do
+    local session = decoded(line)
+    if session and session.containerId == container_id then
+      return 'a terminal whose user may come back'
+    end
+  end
+  return nil
+end
+
 local begun = stored ~= nil and stored.drainedId == intent.containerId
 
 if intent.kind == 'drain' and not begun then
   local generation = tonumber(status.containerGeneration) or 0
   local wish = desired or {}
   if intent.cause == 'idle' then
-    local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-    if first_call('GET', MARKER) ~= run_id then
+    if not is_trusted() then
       return refuse('untrusted', 'Redis was restarted or emptied and is not trusted yet')
     end
     local wanted_until = latest(holds_of(desired, live, stored, now, cjson.decode(ARGV[8])))
@@ -67,6 +94,20 @@ if intent.kind == 'drain' and not begun then
   elseif intent.cause == 'recreate' then
     if generation >= (number(wish.recreateGeneration) or 0) then
       return refuse('still-wanted', 'no recreate is asked for')
+    end
+  elseif intent.cause == 'rollout' then
+    if not is_trusted() then
+      return refuse('untrusted', 'Redis was restarted or emptied and is not trusted yet')
+    end
+    if load_rollout(KEYS[13], now).paused then
+      return refuse('still-wanted', 'rollouts are paused')
+    end
+    if desired == nil then
+      return refuse('still-wanted', 'its desired state was lost')
+    end
+    local holder = holder_of(intent.containerId)
+    if holder then
+      return refuse('still-wanted', 'held by ' .. holder)
     end
   elseif intent.cause == 'adopt' then
     local named = wish.adoptContainerId or ''

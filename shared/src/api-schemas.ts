@@ -177,7 +177,19 @@ export const ClassView = z.object({
   limits: z.object({ memoryBytes: z.number(), cpus: z.number(), pids: z.number() }),
   idle: z.object({ detachedMs: z.number(), attachedMs: z.number() }),
   stopGraceMs: z.number(),
+  /** what the class promises of its image; `unproved` until a box of the newest image was ready */
+  tools: z.array(
+    z.object({
+      name: z.string(),
+      state: z.enum(['present', 'missing', 'unproved']),
+      /** as the tool told it; '' = not asked for */
+      version: z.string(),
+      /** why it is missing; '' otherwise */
+      message: z.string(),
+    }),
+  ),
 });
+export type ClassView = z.infer<typeof ClassView>;
 export const ClassList = z.object({ items: z.array(ClassView) });
 
 /**

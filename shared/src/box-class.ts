@@ -43,6 +43,15 @@ function unitOf<Units extends Record<string, number>>(text: string, units: Units
 
 const absolutePath = z.string().regex(/^\/[^\0]*$/, { error: 'an absolute path inside the box' });
 const command = z.array(z.string()).min(1);
+const regex = z.string().max(200).refine(isRegex, { error: 'is a regular expression' });
+
+function isRegex(text: string): boolean {
+  try {
+    return new RegExp(text).source !== '';
+  } catch {
+    return false;
+  }
+}
 
 /**
  * A class: the recipe for boxes, one YAML file each under `manifests/classes/`.
@@ -97,6 +106,19 @@ export const BoxClass = z
         timeout: duration('1h'),
       })
       .describe('run once in a new box before anybody is let in'),
+    tools: z
+      .array(
+        z.strictObject({
+          name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$/, { error: 'is the name of a program' }),
+          command: command.describe('exits 0 where the tool is there: codex --version'),
+          version: regex
+            .optional()
+            .describe('finds the version in what it prints: the first group, or all that matches'),
+        }),
+      )
+      .max(50)
+      .default([])
+      .describe('what the image promises; proved once for each image, in the first box of it that is ready'),
   })
   .describe('A Spoonbox box class');
 export type BoxClass = z.infer<typeof BoxClass>;

@@ -3,7 +3,7 @@ import type { Checkout } from './checkout.ts';
 import { type ClassName, everybody, type Keys, type LeaseId, UserName } from './identity.ts';
 import { parseJson } from './json.ts';
 import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Recorded, Session } from './lease.ts';
-import { type ModeBody, ModeView } from './operator-schemas.ts';
+import { type ModeBody, ModeView, RolloutPause } from './operator-schemas.ts';
 import type { RedisPort, ScriptName } from './redis-port.ts';
 import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
 
@@ -166,8 +166,14 @@ export function createBoxStore(options: {
     return user === null ? keys.events : keys.user(user).events;
   }
 
-  async function runFor(user: UserName, script: ScriptName, args: (string | number)[]): Promise<unknown> {
-    return await redis.run(script, userScriptKeys(keys, user), [user, keys.wakeChannel, keys.statusChannel, ...args]);
+  async function runFor(
+    user: UserName,
+    script: ScriptName,
+    args: (string | number)[],
+    more: readonly string[] = [],
+  ): Promise<unknown> {
+    const scriptKeys = [...userScriptKeys(keys, user), ...more];
+    return await redis.run(script, scriptKeys, [user, keys.wakeChannel, keys.statusChannel, ...args]);
   }
 
   return {
@@ -191,7 +197,7 @@ export function createBoxStore(options: {
       return 'released' in reply ? reply.released : null;
     },
     async read(user) {
-      return recordOf(user, await runFor(user, 'read-box', [policies]));
+      return recordOf(user, await runFor(user, 'read-box', [policies], [keys.rollout]));
     },
     async users() {
       // An entry that is no name is nobody's: it must not hide the others.
@@ -359,7 +365,18 @@ const Moment = z
   .transform(Number);
 const GatewaysReply = z.tuple([Moment, z.array(z.string())]);
 const ModeLine = z.string().transform(fromJson).pipe(ModeView);
-const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment, ModeLine]);
+const RolloutLine = z.string().transform(fromJson).pipe(RolloutPause);
+const ReadReply = z.tuple([
+  Moment,
+  flatHash,
+  jsonLines,
+  flatHash,
+  z.array(z.string()),
+  jsonLines,
+  Moment,
+  ModeLine,
+  RolloutLine,
+]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);
 const StatusFields = z.object({
@@ -373,7 +390,7 @@ const StatusFields = z.object({
 });
 
 function recordOf(user: UserName, reply: unknown): BoxRecord {
-  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode] = ReadReply.parse(reply);
+  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, rollout] = ReadReply.parse(reply);
   const leases = Leases.parse(leaseLines);
   return {
     user,
@@ -386,6 +403,7 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     holds: Holds.parse(holds),
     wantedUntil,
     mode,
+    rollout,
   };
 }
 

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { exitConfig, StartError } from './faults.ts';
 
@@ -43,6 +44,7 @@ const fields = {
   SPOON_AGENT_WORKDIR: z.string().default('./.spoonbox/work').describe('homes live in {workdir}/homes/{user}'),
   SPOON_AGENT_HOST_WORKDIR: z.string().optional().describe('the same directory as the Docker host sees it'),
   DOCKER_HOST: z.string().optional().describe('Docker engine: unix:///… or tcp://…; default /var/run/docker.sock'),
+  DOCKER_CONFIG: z.string().optional().describe('folder of the logins for private registries; default ~/.docker'),
   SPOON_BOX_IMAGE: z.string().optional().describe("replaces the default class's image"),
   SPOON_AGENT_BOX_IDLE_MS: durationMs.optional().describe('replaces `idle.detached` of every class, in ms'),
   SPOON_AGENT_TERMINAL_IDLE_MS: z.string().optional().describe('legacy, without effect: box idle governs'),
@@ -97,6 +99,8 @@ export interface Config {
   /** absolute, as the Docker host sees it */
   readonly hostWorkdir: string;
   readonly dockerHost: string | null;
+  /** folder of Docker's `config.json` */
+  readonly dockerConfig: string;
   readonly boxImage: string | null;
   readonly boxIdleMs: number | null;
   readonly classesDir: string;
@@ -153,6 +157,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     workdir,
     hostWorkdir: values.SPOON_AGENT_HOST_WORKDIR ?? workdir,
     dockerHost: values.DOCKER_HOST ?? null,
+    dockerConfig: values.DOCKER_CONFIG ?? join(homedir(), '.docker'),
     boxImage: values.SPOON_BOX_IMAGE ?? null,
     boxIdleMs: values.SPOON_AGENT_BOX_IDLE_MS ?? null,
     classesDir: values.SPOON_CLASSES ?? new URL('../../manifests/classes', import.meta.url).pathname,

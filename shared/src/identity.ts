@@ -97,6 +97,12 @@ export interface Keys {
   readonly gateways: string;
   /** the reconciler's mode */
   readonly mode: string;
+  /** whether rollouts are paused */
+  readonly rollout: string;
+  /** the last round of image pulls that an operator asked for */
+  readonly pullRound: string;
+  /** hash: class → which of the tools that it promises are in its image */
+  readonly tools: string;
   /** what happened to all boxes; each user's own events are kept beside it */
   readonly events: string;
   /** channel: payload is the user whose desired state changed, or `everybody` */
@@ -122,6 +128,9 @@ export function keysOf(installation: InstallationId): Keys {
     marker: `${prefix}marker`,
     gateways: `${prefix}gateways`,
     mode: `${prefix}mode`,
+    rollout: `${prefix}rollout`,
+    pullRound: `${prefix}pull-round`,
+    tools: `${prefix}tools`,
     events: `${prefix}events`,
     wakeChannel: `${prefix}wake`,
     statusChannel: `${prefix}status`,

@@ -87,6 +87,16 @@ export const ModeView = z.object({
 });
 export type ModeView = z.infer<typeof ModeView>;
 
+/** While paused, no box is replaced because its image or class changed; new boxes are made as ever. */
+export const RolloutPause = z.object({
+  paused: z.boolean(),
+  reason: z.string(),
+  /** '' = nobody ever paused one */
+  by: z.string(),
+  since: z.number(),
+});
+export type RolloutPause = z.infer<typeof RolloutPause>;
+
 /** How the leader's loop does. */
 export const LoopHealth = z.object({
   /** keys in the queue, being passed, and with a deadline */

@@ -114,7 +114,8 @@ export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
   SpecCurrent: { means: 'The box is as it would be made now.', whatToDo: '' },
   SpecDrift: {
     means: 'The class or the image changed since the box was made; the message names the fields.',
-    whatToDo: 'The next box has it. `spoonbox recreate USER` makes one now.',
+    whatToDo:
+      'It is replaced once nobody holds it, unless rollouts are paused (`spoonbox rollout`). `spoonbox recreate USER` does it now.',
   },
   StartFailed: {
     means: "The container could not be started; the message has the engine's words.",

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Desired, Hold, Lease, Session } from './lease.ts';
 import type { UserName } from './identity.ts';
-import type { ModeView } from './operator-schemas.ts';
+import type { ModeView, RolloutPause } from './operator-schemas.ts';
 
 /** Phases of a box, as the machine of `controller/src/box` concludes them. */
 export const Phase = z.enum(['absent', 'provisioning', 'ready', 'reaping', 'failed']);
@@ -81,7 +81,7 @@ export const Condition = z.object({
 export type Condition = z.infer<typeof Condition>;
 
 /** Why a container was, or is being, stopped and removed. */
-export const DrainCause = z.enum(['idle', 'reap', 'recreate', 'deleted', 'adopt', 'stopped', 'duplicate']);
+export const DrainCause = z.enum(['idle', 'reap', 'recreate', 'deleted', 'adopt', 'stopped', 'duplicate', 'rollout']);
 export type DrainCause = z.infer<typeof DrainCause>;
 
 /** Progress of an image pull; the bytes are of the layers that the registry has named so far. */
@@ -150,4 +150,6 @@ export interface BoxRecord {
   readonly wantedUntil: number;
   /** what the reconciler may do now, for any user */
   readonly mode: ModeView;
+  /** whether boxes may be replaced now because their image or class changed, for any user */
+  readonly rollout: RolloutPause;
 }

@@ -4,7 +4,7 @@ import type { Lease } from '#shared/lease.ts';
 import type { BoxRecord, BoxStatus } from '#shared/status.ts';
 import { humanDuration, relativeTime, utcTime } from '#shared/human-time.ts';
 import { whyOf } from '../../controller/src/api/why.ts';
-import { runMode } from '../support/box-facts.ts';
+import { rolloutsOn, runMode } from '../support/box-facts.ts';
 
 const now = Date.parse('2026-11-23T12:00:00Z');
 const minute = 60_000;
@@ -40,6 +40,7 @@ const status = (fields: Partial<BoxStatus>): BoxStatus => ({
 
 const record = (fields: Partial<BoxRecord>): BoxRecord => ({
   mode: runMode,
+  rollout: rolloutsOn,
   user: UserName.parse('ann'),
   now,
   desired: {

@@ -9,6 +9,7 @@ import { sessionContract } from './box-store-sessions.ts';
 import { wishContract } from './box-store-wishes.ts';
 import { createWorld, type RedisHarness, type World } from './box-store-world.ts';
 import { modeContract } from './box-store-mode.ts';
+import { rolloutContract } from './box-store-rollout.ts';
 
 /** What the state in Redis promises, whatever runs the scripts: the real server, or the simulated one. */
 export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHarness>): void {
@@ -39,6 +40,7 @@ export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHar
       () => harness,
     );
     modeContract(() => world);
+    rolloutContract(() => world);
     damageContract(
       () => world,
       () => harness,

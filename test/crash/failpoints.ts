@@ -73,6 +73,7 @@ export function runtimeWithFailpoints(inner: BoxRuntime, passed: Passed): BoxRun
     ensureNetwork: (signal) => change('ensureNetwork', null, () => inner.ensureNetwork(signal)),
     removeLeftHelpers: (signal) => change('removeLeftHelpers', null, () => inner.removeLeftHelpers(signal)),
     sessionMarks: (id, signal) => inner.sessionMarks(id, signal),
+    runTool: (id, tool, signal) => inner.runTool(id, tool, signal),
     endSession: (id, session, signal) => inner.endSession(id, session, signal),
     follow: (on, signal) => inner.follow(on, signal),
   };

@@ -7,8 +7,11 @@ import { type Scenario, scenarios } from './scenarios.ts';
 export const silent = ['home', 'forgetImages', 'follow', 'stats'] as const;
 type Silent = (typeof silent)[number];
 
-/** The sweep's, which begins a minute after the term: what a death leaves of it, the next leader's finds; and it is no part of a box's life. */
-export const swept = ['sessionMarks', 'endSession'] as const;
+/**
+ * The sweep's, which begins a minute after the term, and the proof of tools: what a death leaves of them, the next leader's finds;
+ * and they are no part of a box's life.
+ */
+export const swept = ['sessionMarks', 'endSession', 'runTool'] as const;
 type Swept = (typeof swept)[number];
 
 /** Every other call of the engine's port, each with the story that dies at it soonest: a new call without one does not compile. */

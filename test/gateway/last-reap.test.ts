@@ -45,7 +45,7 @@ describe('what is said of the box before this one', () => {
     const told = DrainCause.options.filter((cause) =>
       lastReapNotice({ status: statusWith({ lastReap: reaped(cause) }) }, now),
     );
-    expect(told).toEqual(['idle', 'reap', 'recreate', 'deleted', 'adopt']);
+    expect(told).toEqual(['idle', 'reap', 'recreate', 'deleted', 'adopt', 'rollout']);
   });
 
   test('nothing where there was none, and nothing of a box that has long been there', () => {

@@ -34,6 +34,14 @@ export function isPermitted({ value, context, facts }: Given, command: Command):
       return desired?.adoptContainerId === command.id;
     case 'stopped':
       return !isLive(container);
+    case 'rollout':
+      return (
+        !facts.hasLease &&
+        desired !== null &&
+        !facts.rollout.paused &&
+        !facts.sessionsIn.includes(command.id) &&
+        facts.now >= Math.max(facts.keptUntil, context.keepUntil)
+      );
     case 'duplicate':
       return extras.some((extra) => extra.id === command.id);
   }

@@ -5,7 +5,20 @@ import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { type Plan, planNext } from '../../controller/src/box/plan.ts';
 import type { StateValue } from '../../controller/src/box/snapshot.ts';
 import { containerOf, drainMode, now, pauseMode, spec } from '../support/box-facts.ts';
-import { amnesties, besides, boxes, contextOf, contexts, desires, drifted, homes, images, values } from './worlds.ts';
+import {
+  amnesties,
+  besides,
+  boxes,
+  contextOf,
+  contexts,
+  desires,
+  drifted,
+  homes,
+  images,
+  outdated,
+  rollouts,
+  values,
+} from './worlds.ts';
 import { type Beside, outcomes, worldOf } from './worlds.ts';
 
 /**
@@ -99,6 +112,15 @@ const sections: Readonly<Record<string, () => Row[]>> = {
   'what waits': () => [
     ...everyHolder.map((holder) => row(running, holder, 'paced', { rest: { pacedUntil: now + 9_000 } })),
     ...everyHolder.map((holder) => row(running, holder, 'a stop is under way', { rest: { stopping: ['box-1'] } })),
+  ],
+
+  'what is rolled out': () => [
+    ...everyHolder.map((holder) => row(outdated, holder, 'outdated')),
+    ...rollouts.slice(1).map((rest) => row(outdated, 'kept', `outdated, ${Object.keys(rest).join(' ')}`, { rest })),
+    row(outdated, 'kept', 'outdated, paced', { rest: { pacedUntil: now + 9_000 } }),
+    row(outdated, 'kept', 'outdated, drain', drain),
+    row(outdated, 'kept', 'outdated, desired state lost', { desired: null }),
+    row(outdated, 'kept', 'outdated, image not there', { rest: { image: { state: 'wanted' } } }),
   ],
 
   'what it is made from': () => [

@@ -46,7 +46,10 @@ export function brokenRules(world: Given): string[] {
   if (facts.mode.mode === 'drain') {
     must(!makesBoxes.some((type) => type === command.type), 'no box is made while the installation is drained');
     const asUsual = planNext({ value, context }, { ...facts, mode: { ...facts.mode, mode: 'run' } });
-    must(mayBeMade(facts) || isDeepStrictEqual(plan, asUsual), 'a drain concerns nobody but who has no box and asks');
+    must(
+      mayBeMade(facts) || isRollout(asUsual) || isDeepStrictEqual(plan, asUsual),
+      'a drain concerns nobody but who has no box and asks, and rollouts, which wait',
+    );
   }
   if ('cause' in command) {
     must(isPermitted(given, command), `${command.type}: the commit permits ${command.cause}`);
@@ -66,6 +69,15 @@ export function brokenRules(world: Given): string[] {
     must(facts.pacedUntil === null, 'no idle drain out of turn');
     must(facts.desired !== null || context.keepUntil > 0, 'no idle drain of a box nobody knows, before its time');
   }
+  if (isRollout(plan) && !wasBegun(given, plan.context.drainId)) {
+    must(!facts.hasLease, 'no rollout while somebody holds the box');
+    must(!facts.rollout.paused && facts.mode.mode === 'run', 'no rollout while an operator holds it up');
+    must(facts.pacedUntil === null, 'no rollout out of turn');
+    must(facts.amnesty === null || facts.amnesty.id === context.amnestyId, 'no rollout before the amnesty is granted');
+    must(facts.desired !== null, 'no rollout of a box nobody knows');
+    must(facts.spec !== null && box?.state === 'running', 'a rollout is of what runs, to what can be made');
+    must(!isDeepStrictEqual(box?.spec, facts.spec), 'no rollout of a box that is as it would be made now');
+  }
   if (command.type === 'remove') {
     const target = [box, ...extras, foreign].find((container) => container?.id === command.id);
     must(target !== undefined && target !== null && !isLive(target), 'remove: only what does not run');
@@ -79,6 +91,10 @@ export function brokenRules(world: Given): string[] {
   }
   if (plan.requeueAfterMs === 0 && command.type === 'none') must(comesToRest(given, plan), 'it comes to rest');
   return broken;
+}
+
+function isRollout({ command }: Plan): boolean {
+  return 'cause' in command && command.cause === 'rollout';
 }
 
 function mayBeMade({ hasLease, ownership }: Facts): boolean {

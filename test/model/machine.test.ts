@@ -21,11 +21,13 @@ import {
   images,
   modes,
   outcomes,
+  outdated,
   product,
+  rollouts,
   values,
   worldOf,
 } from './worlds.ts';
-import { containerOf, imageId, now, runMode } from '../support/box-facts.ts';
+import { containerOf, drainMode, imageId, now, rolloutsOn, rolloutsPaused, runMode } from '../support/box-facts.ts';
 
 const leasedOrNot = [holders[0] ?? {}, holders[2] ?? {}];
 /** Of the largest products one in a few is taken; the step shares no divisor with them, so every pair of values is met. */
@@ -122,6 +124,29 @@ describe('whatever the state and the world, every plan keeps the rules', () => {
     );
   });
 
+  test('of rollouts, and of what may keep a box from one', () => {
+    expectAllHold(
+      (function* () {
+        for (const [value, memory, box, desired, held, kept, mode, pacedUntil] of product(
+          values,
+          contexts,
+          [outdated, drifted, containerOf()],
+          [null, {}, { generation: 9, reapGeneration: 9 }],
+          holders,
+          rollouts,
+          [runMode, drainMode],
+          [null, now + 9_000],
+        ))
+          if (cycle++ % 7 === 0)
+            yield {
+              value,
+              context: contextOf(memory),
+              facts: worldOf({ box, desired, rest: { ...held, ...kept, mode, pacedUntil } }),
+            };
+      })(),
+    );
+  });
+
   test('of what an operator lets the reconciler do', () => {
     expectAllHold(
       (function* () {
@@ -150,7 +175,7 @@ describe('whatever the state and the world, every plan keeps the rules', () => {
       .record({
         value: from(values),
         memory: from(contexts),
-        box: from([...boxes, drifted]),
+        box: from([...boxes, drifted, outdated]),
         beside: from(besides),
         desired: from(desires),
         held: from(holders),
@@ -163,6 +188,9 @@ describe('whatever the state and the world, every plan keeps the rules', () => {
           amnesty: from(amnesties),
           pacedUntil: from([null, now + 9_000]),
           mode: from([runMode, ...modes]),
+          rollout: from([rolloutsOn, rolloutsPaused]),
+          sessionsIn: from([[], ['box-1']]),
+          keptUntil: from([0, now + 30_000]),
           stopping: from([[], ['box-1'], ['extra-1', 'foreign-1']]),
         }),
       })

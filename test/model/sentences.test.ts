@@ -14,9 +14,10 @@ import {
   imageId,
   now,
   pauseMode,
+  rolloutsPaused,
   spec,
 } from '../support/box-facts.ts';
-import { contextOf } from './worlds.ts';
+import { contextOf, outdated } from './worlds.ts';
 
 /**
  * What people read of a box, in every situation that has words of its own. Renew `sentences.txt` with
@@ -68,6 +69,26 @@ const situations: Readonly<Record<string, [StateValue, Partial<BoxContext>, Part
     { ready: 'idle' },
     ready,
     { ...kept, ownership: alone, pacedUntil: now + 5_000 },
+  ],
+  'it is in use, and its image or class changed': [
+    { ready: 'active' },
+    ready,
+    { ownership: { ...alone, box: outdated } },
+  ],
+  'nobody holds it, and its image or class changed: it goes': [
+    { ready: 'idle' },
+    ready,
+    { ...kept, ownership: { ...alone, box: outdated } },
+  ],
+  'nobody holds it, its image or class changed, and the pacer is full': [
+    { ready: 'idle' },
+    ready,
+    { ...kept, ownership: { ...alone, box: outdated }, pacedUntil: now + 5_000 },
+  ],
+  'nobody holds it, its image or class changed, and rollouts are paused': [
+    { ready: 'idle' },
+    ready,
+    { ...kept, ownership: { ...alone, box: outdated }, rollout: rolloutsPaused },
   ],
   'it is leased, and the pacer is full': [{ ready: 'idle' }, ready, { ownership: alone, pacedUntil: now + 5_000 }],
   'it is in use under a pause': [{ ready: 'active' }, ready, { ownership: alone, mode: pauseMode }],
@@ -219,7 +240,7 @@ const situations: Readonly<Record<string, [StateValue, Partial<BoxContext>, Part
     { ...idle, desired: desiredOf({ generation: 9, reapGeneration: 9, deletedAt: now }) },
   ],
   ...Object.fromEntries(
-    (['idle', 'reap', 'recreate', 'deleted', 'adopt', 'stopped', 'duplicate'] as const).map((drainCause) => [
+    (['idle', 'reap', 'recreate', 'deleted', 'adopt', 'stopped', 'duplicate', 'rollout'] as const).map((drainCause) => [
       `it is gone after ${drainCause}`,
       [{ reaping: 'removing' }, { ...draining, drainCause }, idle],
     ]),

@@ -15,6 +15,8 @@ import {
   imageId,
   now,
   pauseMode,
+  rolloutsOn,
+  rolloutsPaused,
   runMode,
   spec,
 } from '../support/box-facts.ts';
@@ -62,6 +64,16 @@ export const boxes: readonly (ContainerView | null)[] = [
   containerOf({ state: 'running', spec: null }),
 ];
 export const drifted: ContainerView = containerOf({ state: 'exited', spec: { ...spec, cpus: 7 } });
+/** It runs, and would be made another way now. */
+export const outdated: ContainerView = containerOf({ spec: { ...spec, cpus: 7 } });
+/** What may keep it from being replaced although no lease is live. */
+export const rollouts: readonly Partial<Facts>[] = [
+  {},
+  { rollout: rolloutsPaused },
+  { sessionsIn: ['box-1'] },
+  { sessionsIn: ['another'] },
+  { keptUntil: now + 30_000 },
+];
 
 /** What is beside the box, and what an operator said to it. */
 export interface Beside {
@@ -162,6 +174,8 @@ export function worldOf(parts: {
     desired: desired === null ? null : desiredOf({ ...desired, ...beside.consent }),
     hasLease: true,
     wantedUntil: now + 60_000,
+    keptUntil: 0,
+    sessionsIn: [],
     nextLeaseExpiry: now + 20_000,
     engineDown: null,
     ownership: { box, misnamed: false, extras: [], foreign: null, ...beside.ownership },
@@ -175,6 +189,7 @@ export function worldOf(parts: {
     amnesty: null,
     orphanGraceMs: 1_800_000,
     mode: runMode,
+    rollout: rolloutsOn,
     pacedUntil: null,
     ...rest,
   };

@@ -125,6 +125,13 @@ export class Ledger {
     return leftMs > 0 ? `the last activity was ${now - last} ms ago, of ${idleMs} ms` : null;
   }
 
+  /** Who holds the user's box at virtual time `now` by a lease; null = nobody. */
+  holder(user: string, now: number): string | null {
+    this.settle(now);
+    const held = [...this.leases.values()].find((lease) => lease.user === user);
+    return held === undefined ? null : `a ${held.kind} lease is live for ${held.expiresAt - now} ms more`;
+  }
+
   /** An idle reap that was rightly committed ends the terminals that were idle too long. */
   reaped(user: string): void {
     this.endAll(user);

@@ -3,6 +3,8 @@ import { createBoxStore, type IdlePolicies } from '#shared/box-store.ts';
 import type { InstallationId, Keys } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
+import { createRolloutStore } from '#shared/rollout-store.ts';
+import { createToolStore } from '#shared/tools.ts';
 import { TermController } from '../../controller/src/controller.ts';
 import { Leader } from '../../controller/src/leader.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
@@ -28,6 +30,7 @@ export function startSimController(options: {
   const { clock } = process;
   const store = createBoxStore({ redis, keys, policies, defaultClass: 'default' });
   const ending = new AbortController();
+  const pulled = new Set<string>();
   let term: TermController | null = null;
   const leader: Leader = new Leader({
     able: Promise.resolve(),
@@ -43,6 +46,9 @@ export function startSimController(options: {
         store,
         statusStore,
         leaderStore: createLeaderStore(redis, keys),
+        rolloutStore: createRolloutStore(redis, keys),
+        toolStore: createToolStore(redis, keys),
+        pulled,
         runtime,
         classes,
         installation,

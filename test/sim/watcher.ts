@@ -62,6 +62,7 @@ export class Watcher {
   private readonly consents = new Set<string>();
   private begunBefore = false;
   private needBefore: string | null = null;
+  private holderBefore: string | null = null;
   /** what ran when Redis was lost or its clock jumped, and when that was */
   private distrust: { readonly at: number; readonly running: ReadonlySet<string> } = { at: 0, running: new Set() };
   /** token ids that passed since Redis was lost last */
@@ -195,6 +196,7 @@ export class Watcher {
     const status = this.redis.hash(this.keyOf(user, 'status'));
     this.begunBefore = status.get('phase') === 'reaping' && status.get('containerId') === intent.containerId;
     this.needBefore = this.ledger.need(user, this.now());
+    this.holderBefore = this.ledger.holder(user, this.now());
   }
 
   private token(key: string, reply: Reply): void {
@@ -235,13 +237,16 @@ export class Watcher {
     if (intent.kind === 'drain' && !this.begunBefore && !this.ledger.wasAsked(user, intent.cause ?? '')) {
       this.violated(`2: a reap of ${user} was committed because of "${intent.cause}", and nobody asked for it`);
     }
-    if (intent.kind !== 'drain' || intent.cause !== 'idle' || this.begunBefore) return;
-    if (this.needBefore !== null) this.violated(`2: an idle reap of ${user} was committed while ${this.needBefore}`);
+    const isIdle = intent.cause === 'idle';
+    if (intent.kind !== 'drain' || (!isIdle && intent.cause !== 'rollout') || this.begunBefore) return;
+    const what = isIdle ? 'an idle reap' : 'a rollout';
+    const need = isIdle ? this.needBefore : this.holderBefore;
+    if (need !== null) this.violated(`2: ${what} of ${user} was committed while ${need}`);
     const { at, running } = this.distrust;
     if (running.has(intent.containerId ?? '') && this.now() < at + grantedMs) {
-      this.violated(`10: an idle reap of ${user} was committed ${this.now() - at} ms after Redis was lost`);
+      this.violated(`10: ${what} of ${user} was committed ${this.now() - at} ms after Redis was lost`);
     }
-    this.ledger.reaped(user);
+    if (isIdle) this.ledger.reaped(user);
   }
 
   private changes(process: string, operation: string, container: SimContainer | undefined): void {

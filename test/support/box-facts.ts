@@ -1,7 +1,7 @@
 import { BoxClass } from '#shared/box-class.ts';
 import { InstallationId, networkNameOf, UserName } from '#shared/identity.ts';
 import type { Desired } from '#shared/lease.ts';
-import type { ModeView } from '#shared/operator-schemas.ts';
+import type { ModeView, RolloutPause } from '#shared/operator-schemas.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
 import type { BoxSpec, ContainerView } from '../../controller/src/box/observed.ts';
 import { specOf } from '../../controller/src/box/spec.ts';
@@ -29,6 +29,9 @@ export const boxClass: BoxClass = BoxClass.parse({
 /** Nobody ever set another. */
 export const runMode: ModeView = { mode: 'run', reason: '', by: '', since: 0 };
 export const drainMode: ModeView = { mode: 'drain', reason: 'the disk is changed', by: 'ops', since: now - 5_000 };
+/** Nobody ever paused one. */
+export const rolloutsOn: RolloutPause = { paused: false, reason: '', by: '', since: 0 };
+export const rolloutsPaused: RolloutPause = { paused: true, reason: 'a release', by: 'ops', since: now - 5_000 };
 export const pauseMode: ModeView = { ...drainMode, mode: 'pause' };
 
 const network = networkNameOf(installation);
@@ -81,6 +84,8 @@ export function factsOf(changes: Partial<Facts> = {}): Facts {
     desired: desiredOf(),
     hasLease,
     wantedUntil: now + 1_800_000,
+    keptUntil: 0,
+    sessionsIn: [],
     nextLeaseExpiry: hasLease ? now + 30_000 : null,
     engineDown: null,
     ownership: { box: null, misnamed: false, extras: [], foreign: null },
@@ -94,6 +99,7 @@ export function factsOf(changes: Partial<Facts> = {}): Facts {
     amnesty: null,
     orphanGraceMs: 1_800_000,
     mode: runMode,
+    rollout: rolloutsOn,
     pacedUntil: null,
     ...changes,
   };

@@ -14,7 +14,7 @@ import { Trust } from '../../controller/src/reconcile/trust.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
 import type { LeaderStore } from '../../controller/src/store/leader-store.ts';
 import type { Commit, CommitResult, StatusStore } from '../../controller/src/store/status-store.ts';
-import { alice, boxClass, desiredOf, imageId, installation, now, runMode } from './box-facts.ts';
+import { alice, boxClass, desiredOf, imageId, installation, now, rolloutsOn, runMode } from './box-facts.ts';
 import { FakeClock } from './fake-clock.ts';
 import { fakePort } from './fake-port.ts';
 import { fakeRuntime } from './fake-runtime.ts';
@@ -63,6 +63,7 @@ export class PassWorld {
     holds: [],
     wantedUntil: now + 60_000,
     mode: runMode,
+    rollout: rolloutsOn,
   };
   /** what the commit script answers, when it is not `ok` */
   refuses: (CommitResult & { ok: false }) | Error | null = null;

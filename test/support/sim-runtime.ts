@@ -46,7 +46,7 @@ export function createSimRuntime(options: {
   const calls: SimCalls = {
     ...{ list: 0, observe: 0, stats: 0, countExecs: 0, image: 0, create: 0, start: 0, unpause: 0, rename: 0, probe: 0 },
     ...{ stop: 0, remove: 0, pull: 0, ensureHome: 0, ensureNetwork: 0, removeLeftHelpers: 0 },
-    ...{ sessionMarks: 0, endSession: 0 },
+    ...{ sessionMarks: 0, endSession: 0, runTool: 0 },
   };
 
   /** Nothing is answered in the caller's own turn, as over a socket. */
@@ -156,6 +156,11 @@ export function createSimRuntime(options: {
       if (readiness.command[0] !== simProbes.fails) return;
       const message = 'the readiness command ended with exit code 4: not ready';
       throw new EngineError({ ...fault, kind: 'failed', message });
+    },
+    async runTool(id, _tool, signal) {
+      await called('runTool', id, signal);
+      engine.runsFor('runTool', id);
+      return { exitCode: 0, output: '' };
     },
     async stop(id, graceMs, signal) {
       await called('stop', id, signal);

@@ -67,6 +67,7 @@ test('a class is read, with sizes in bytes, times in ms, and a default for every
     stopGrace: 1_500,
     terminal: { persist: 'none', record: 'off' },
     readiness: { command: ['/bin/true'], timeout: 10_000 },
+    tools: [],
   });
 });
 

@@ -18,6 +18,7 @@ import {
   installation,
   now,
   spec,
+  rolloutsOn,
   runMode,
 } from '../support/box-facts.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
@@ -54,7 +55,7 @@ function worldOf(methods: Partial<BoxRuntime> = {}, classes: readonly BoxClass[]
   };
   const record: BoxRecord = {
     ...{ user: alice, now, desired: desiredOf(), leases: [lease('job-1', now + 30_000)], ended: [], sessions: [] },
-    ...{ status: null, holds: [], wantedUntil: now + 60_000, mode: runMode },
+    ...{ status: null, holds: [], wantedUntil: now + 60_000, mode: runMode, rollout: rolloutsOn },
   };
   const state: PassState = { listed: null, thorough: false, last: null, amnesty: null, pacedMs: 0 };
   const gather = (recordChanges: Partial<BoxRecord> = {}, stateChanges: Partial<PassState> = {}): Promise<Facts> =>
@@ -70,6 +71,7 @@ test('everything is known of a world in order', async () => {
   const { gather, looks } = worldOf();
   expect(await gather()).toEqual({
     ...{ now, user: alice, desired: desiredOf(), hasLease: true, wantedUntil: now + 60_000 },
+    ...{ keptUntil: 0, sessionsIn: [], rollout: rolloutsOn },
     ...{ nextLeaseExpiry: now + 30_000, engineDown: null, foreignExecs: null, boxClass, spec, last: null },
     ownership: { box: null, misnamed: false, extras: [], foreign: null },
     image: { state: 'present', id: imageId },
@@ -198,7 +200,7 @@ describe('the image', () => {
 
   test('that is being pulled is a fact, with how far it is, and who waits is told more', async () => {
     let progressed = (_bytes: number): void => {};
-    const { gather, operations, told, time } = withPolicy('Never', 'present', (_image, onProgress) => {
+    const { gather, operations, told, time } = withPolicy('IfNotPresent', 'absent', (_image, onProgress) => {
       progressed = (doneBytes) => onProgress({ image, doneBytes, totalBytes: 9, layersDone: 0, layers: 1 });
       return new Promise(() => {});
     });
@@ -217,6 +219,21 @@ describe('the image', () => {
     expect(told).toEqual([alice, alice, 'bob']);
     expect((await gather()).image).toMatchObject({ state: 'pulling', progress: { doneBytes: 2 } });
   });
+
+  test.each(['IfNotPresent', 'Always'] as const)(
+    'that an operator has pulled again is there all the while, with the policy %s',
+    async (policy) => {
+      let pulls = 0;
+      const { gather, operations } = withPolicy(policy, 'present', () => {
+        pulls += 1;
+        return pulls === 1 ? Promise.resolve() : new Promise(() => {});
+      });
+      await operations.refresh(image);
+      void operations.refresh(image);
+      expect(operations.pullOf(image, null)).not.toBeNull();
+      expect((await gather()).image).toEqual({ state: 'present', id: imageId });
+    },
+  );
 });
 
 describe('the home', () => {

@@ -8,7 +8,7 @@ import type { ModeView } from '#shared/operator-schemas.ts';
 import { markLimits } from '../../controller/src/sweep/marks.ts';
 import { staleSessions, type SweepFacts } from '../../controller/src/sweep/stale.ts';
 import { Sweep, sweepLimits } from '../../controller/src/sweep/sweep.ts';
-import { alice, pauseMode, runMode } from '../support/box-facts.ts';
+import { alice, pauseMode, rolloutsOn, runMode } from '../support/box-facts.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { fakePort } from '../support/fake-port.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
@@ -106,7 +106,15 @@ describe('the sweep', () => {
       },
       read: async (user) => {
         const own = sessions.filter((session) => session.user === user);
-        const none = { desired: null, ended: tombstones, status: null, holds: [], wantedUntil: 0, mode };
+        const none = {
+          desired: null,
+          ended: tombstones,
+          status: null,
+          holds: [],
+          wantedUntil: 0,
+          mode,
+          rollout: rolloutsOn,
+        };
         return { ...none, user, now: redisNow(), leases, sessions: own };
       },
       mode: async () => ({ now: redisNow(), mode }),

@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
 import type { BoxStore } from '#shared/box-store.ts';
 import { sleep } from '#shared/clock.ts';
+import type { RolloutStore } from '#shared/rollout-store.ts';
+import type { ToolStore } from '#shared/tools.ts';
 import { createLogger } from '#shared/log.ts';
 import type { UserName } from '#shared/identity.ts';
 import { TermController } from '../../controller/src/controller.ts';
 import type { LeaderStore, LeadReply } from '../../controller/src/store/leader-store.ts';
 import type { StatusStore } from '../../controller/src/store/status-store.ts';
-import { alice, boxClass, installation, now, runMode } from '../support/box-facts.ts';
+import { alice, boxClass, installation, now, rolloutsOn, runMode } from '../support/box-facts.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
 import { fakePort } from '../support/fake-port.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
@@ -52,6 +54,11 @@ function termOf() {
             answer = resolve;
           }),
       }),
+      rolloutStore: fakePort<RolloutStore>({
+        read: async () => ({ now, pause: rolloutsOn, round: null }),
+      }),
+      toolStore: fakePort<ToolStore>({}),
+      pulled: new Set(),
       runtime: fakeRuntime({
         ensureNetwork: async () => {},
         removeLeftHelpers: async () => {},

@@ -1,3 +1,4 @@
+import type { ClassView } from '#shared/api-schemas.ts';
 import { humanDuration, utcTime } from '#shared/human-time.ts';
 import { humanBytes } from '#shared/human-bytes.ts';
 import { printable } from '../output.ts';
@@ -8,7 +9,10 @@ const eventsShown = 50;
 
 export const classes: Kind = {
   names: ['classes', 'class', 'cl'],
-  header: { cells: ['CLASS', 'IMAGE', 'MEMORY', 'CPUS', 'PIDS', 'IDLE'], wide: ['ATTACHED IDLE', 'DESCRIPTION'] },
+  header: {
+    cells: ['CLASS', 'IMAGE', 'MEMORY', 'CPUS', 'PIDS', 'IDLE'],
+    wide: ['ATTACHED IDLE', 'TOOLS', 'DESCRIPTION'],
+  },
   ofUsers: false,
   none: 'no classes are configured',
   async list(client, _wanted, signal) {
@@ -19,7 +23,7 @@ export const classes: Kind = {
         name: `class/${name}`,
         row: {
           cells: [name, image, humanBytes(memoryBytes), String(cpus), String(pids), humanDuration(idle.detachedMs)],
-          wide: [humanDuration(idle.attachedMs), printable(description)],
+          wide: [humanDuration(idle.attachedMs), toolsOf(boxClass), printable(description)],
         },
         value: boxClass,
       };
@@ -65,3 +69,11 @@ export const tokens: Kind = {
     }));
   },
 };
+
+/** `codex 0.142, eza missing, git ?`: what its image was found to have of what the class promises. */
+function toolsOf({ tools }: ClassView): string {
+  const found = { present: '', missing: ' missing', unproved: ' ?' } as const;
+  return (
+    tools.map(({ name, state, version }) => printable(`${name} ${version}`.trim()) + found[state]).join(', ') || '-'
+  );
+}

@@ -37,6 +37,7 @@ import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
 import { addTokenRoutes } from './token-routes.ts';
 import { addReconcilerRoutes, type LeaderPort } from './reconciler-routes.ts';
+import { addRolloutRoutes } from './rollout-routes.ts';
 import { addStatsRoutes, type StatsPort } from './stats-routes.ts';
 import { addExplainRoutes } from './explain-routes.ts';
 import { addEventRoutes } from './event-routes.ts';
@@ -182,6 +183,7 @@ export function createApi(parts: ApiParts): RunningApi {
   addLoginRoutes(api);
   addConsoleRoutes(api);
   addReconcilerRoutes(api);
+  addRolloutRoutes(api);
   addStatsRoutes(api);
   addDoctorRoutes(api);
   addOpenApiRoute(app, openApi);

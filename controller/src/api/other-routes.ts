@@ -1,18 +1,27 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { BoxParams, ClassList, NoQuery, TerminalTokenBody, TerminalTokenReply } from '#shared/api-schemas.ts';
+import {
+  BoxParams,
+  ClassList,
+  type ClassView,
+  NoQuery,
+  TerminalTokenBody,
+  TerminalTokenReply,
+} from '#shared/api-schemas.ts';
 import type { BoxClass } from '#shared/box-class.ts';
 import { ProblemError } from '#shared/problem.ts';
+import { createToolStore, type ToolReport, wantedOf } from '#shared/tools.ts';
 import { terminalPath } from '#shared/terminal-protocol.ts';
 import { signTerminalToken } from '#shared/terminal-token.ts';
 import type { Api, ApiConfig } from './api.ts';
+import { fromStore } from './problem-reply.ts';
 
 const Healthy = z.object({ ok: z.literal(true) });
 /** `leader`: who leads, as far as this process knows. */
 const Ready = z.object({ ok: z.literal(true), leader: z.looseObject({}) });
 
-/** Terminal tokens, classes, health. None of them needs Redis. */
-export function addOtherRoutes({ app, classes, config, health }: Api): void {
+/** Terminal tokens, classes, health. None of them needs Redis, but for the tools of classes that promise some. */
+export function addOtherRoutes({ app, classes, config, health, redis, keys }: Api): void {
   const terminalUrl = terminalUrlOf(config);
 
   app.post(
@@ -44,7 +53,13 @@ export function addOtherRoutes({ app, classes, config, health }: Api): void {
       config: { role: 'viewer' },
       schema: { summary: 'The classes that a box may have', querystring: NoQuery, response: { 200: ClassList } },
     },
-    async () => ({ items: [...classes.values()].map(classView) }),
+    async () => {
+      const all = [...classes.values()];
+      // Where no class promises anything, nothing is asked.
+      const isAsked = all.some(({ tools }) => tools.length > 0);
+      const reports = isAsked ? await fromStore(createToolStore(redis, keys).read()) : [];
+      return { items: all.map((boxClass) => classView(boxClass, reports)) };
+    },
   );
 
   const liveness = { summary: 'The process lives', response: { 200: Healthy } };
@@ -70,8 +85,9 @@ export function terminalUrlOf({ publicWsUrl, gatewayPort }: Pick<ApiConfig, 'pub
   return trimmed.endsWith(terminalPath) ? trimmed : trimmed + terminalPath;
 }
 
-function classView(boxClass: BoxClass) {
-  const { name, description, image, limits, idle, stopGrace } = boxClass;
+function classView(boxClass: BoxClass, reports: readonly ToolReport[]) {
+  const { name, description, image, limits, idle, stopGrace, tools } = boxClass;
+  const report = reports.find((one) => one.class === name && one.wanted === wantedOf(tools));
   return {
     name,
     description,
@@ -80,5 +96,13 @@ function classView(boxClass: BoxClass) {
     limits: { memoryBytes: limits.memory, cpus: limits.cpus, pids: limits.pids },
     idle: { detachedMs: idle.detached, attachedMs: idle.attached },
     stopGraceMs: stopGrace,
+    tools: tools.map((tool) => toolView(tool.name, report)),
   };
+}
+
+function toolView(name: string, report: ToolReport | undefined): ClassView['tools'][number] {
+  const proof = report?.tools.find((tool) => tool.name === name);
+  if (proof === undefined) return { name, state: 'unproved', version: '', message: '' };
+  const { isThere, version, message } = proof;
+  return { name, state: isThere ? 'present' : 'missing', version, message };
 }

@@ -16,6 +16,7 @@ const drained: Record<DrainCause, string> = {
   adopt: 'an operator allowed to replace it',
   stopped: 'it did not run any more',
   duplicate: 'it was a second box of the same user',
+  rollout: 'its image or class changed while nobody held it',
 };
 
 /** The context is the machine's; of it, only the time of the next try is told. */

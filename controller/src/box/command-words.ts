@@ -13,6 +13,7 @@ const because: Readonly<Record<DrainCause, string>> = {
   adopt: 'an operator allowed its replacement',
   stopped: 'it does not run',
   duplicate: 'it is a second container of one user',
+  rollout: 'its image or class changed, and nobody holds it',
 };
 
 /** What a command does, and to what: `create spoon-box-alice from debian:12`; '' where it is none. */

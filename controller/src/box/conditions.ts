@@ -2,8 +2,8 @@ import { type Condition, ConditionType, type Phase, type Reason, type StatusBody
 import { consentedForeign, foreignMessage } from './adopting.ts';
 import type { BoxContext } from './context.ts';
 import type { Facts } from './facts.ts';
-import { driftOf, isIdleDue } from './holding.ts';
-import { drainedMessage, isPaused, pausedMessage, waitsForDrain } from './modes.ts';
+import { driftOf, isIdleDue, isRolloutDue } from './holding.ts';
+import { drainedMessage, isPaused, pausedMessage, rolloutPausedMessage, waitsForDrain } from './modes.ts';
 import type { Plan } from './plan.ts';
 
 type Verdict = readonly [status: Condition['status'], reason: Reason, message: string];
@@ -56,6 +56,8 @@ function stateMessage(plan: Plan, facts: Facts): string {
       if (step === 'active') return 'in use';
       // Were it its turn, it would not be ready any more.
       if (isIdleDue(context, facts)) return 'nobody needs it; its reap waits for its turn';
+      if (isRolloutDue(context, facts))
+        return 'nobody holds it, and its image or class changed; it goes when its turn comes';
       return 'nobody holds it; it is kept for a while';
     case 'reaping':
       if (context.retryAt > facts.now) return `${step} it failed and is tried again: ${context.message}`;
@@ -187,7 +189,8 @@ function driftVerdict(facts: Facts): Verdict {
   if (facts.ownership.box === null || facts.spec === null) return ['Unknown', 'NotChecked', 'nothing to compare'];
   const fields = driftOf(facts);
   if (fields.length === 0) return ['True', 'SpecCurrent', 'it is as it would be made now'];
-  return ['False', 'SpecDrift', `differs in ${fields.join(', ')}; the next box has it, \`recreate\` makes one now`];
+  const when = facts.rollout.paused ? rolloutPausedMessage(facts) : 'it is replaced once nobody holds it';
+  return ['False', 'SpecDrift', `differs in ${fields.join(', ')}; ${when}; \`recreate\` makes a new one now`];
 }
 
 function idleVerdict(plan: Plan, facts: Facts): Verdict {

@@ -14,6 +14,13 @@ const defaultGraceMs = 10_000;
 /** The user's own box has to go. A drain that has begun is never undone. */
 export const drains: readonly Rule[] = [
   {
+    name: 'its image or class changed, and nobody holds it: stop it, the next one is new',
+    when: (context, facts) => drainOf(context, facts) === 'rollout',
+    to: 'reaping.stopping',
+    context: beginDrain,
+    command: (_context, facts) => stopCommand(facts.ownership.box, 'rollout', facts),
+  },
+  {
     name: 'nobody needs the box, or an operator wants it gone: stop it',
     when: (context, facts) => drainOf(context, facts) !== null && isLiveContainer(facts.ownership.box),
     to: 'reaping.stopping',
@@ -113,4 +120,5 @@ const reapMessages = {
   adopt: 'a container that was not ours was replaced on request',
   stopped: 'it did not run any more',
   duplicate: 'it was a second container of one user',
+  rollout: 'its image or class changed while nobody held it',
 } as const;

@@ -2,7 +2,7 @@ import type { BoxClass } from '#shared/box-class.ts';
 import type { Fault } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Desired } from '#shared/lease.ts';
-import type { ModeView } from '#shared/operator-schemas.ts';
+import type { ModeView, RolloutPause } from '#shared/operator-schemas.ts';
 import type { PullProgress } from '#shared/status.ts';
 import type { BoxSpec } from './observed.ts';
 import type { Ownership } from './ownership.ts';
@@ -35,6 +35,10 @@ export interface Facts {
   readonly hasLease: boolean;
   /** a running box is kept while `now < wantedUntil`; 0 = nothing holds it */
   readonly wantedUntil: number;
+  /** granted, or kept for leases that Redis lost, until then; 0 = not */
+  readonly keptUntil: number;
+  /** containers with a terminal whose user is there, or may come back */
+  readonly sessionsIn: readonly string[];
   /** when the next live lease ends unless renewed; null = none */
   readonly nextLeaseExpiry: number | null;
   /** null = the engine answers; else why we know nothing about containers */
@@ -58,7 +62,9 @@ export interface Facts {
   readonly orphanGraceMs: number;
   /** what an operator lets the reconciler do */
   readonly mode: ModeView;
-  /** null = an idle reap may be committed now; else when the pacer allows the next (Redis TIME) */
+  /** whether boxes may be replaced because their image or class changed */
+  readonly rollout: RolloutPause;
+  /** null = an idle reap may be committed now; else when the pacer allows the next; rollouts take turns with them */
   readonly pacedUntil: number | null;
 }
 

@@ -54,16 +54,31 @@ export function drainOf(context: BoxContext, facts: Facts): DrainCause | null {
   if (box === null) return null;
   const wish = wishOver(box, facts);
   if (wish !== null) return wish;
-  if (isLive(box)) return isIdleDue(context, facts) && facts.pacedUntil === null ? 'idle' : null;
+  if (isLive(box)) {
+    if (facts.pacedUntil !== null) return null;
+    if (isIdleDue(context, facts)) return 'idle';
+    return isRolloutDue(context, facts) ? 'rollout' : null;
+  }
   if (!facts.hasLease) return 'stopped';
   if (context.failingId === box.id && context.attempts >= faultsBeforeReplacement) return 'stopped';
   return driftOf(facts).length > 0 ? 'stopped' : null;
 }
 
 /**
- * Fields in which the box differs from what would be made now. A running box is never replaced for them: it takes the new
- * spec when it is made the next time, or when an operator says `recreate`.
+ * The box runs, is not as it would be made now, and nobody holds it: no lease, no grant of time, no terminal whose user may come
+ * back. It goes before its idle time is over, so that its user finds a current one; the pacer may still make it wait. Who uses a
+ * box keeps it as it is: it takes the new spec when it is made the next time, or when an operator says `recreate`.
  */
+export function isRolloutDue(context: BoxContext, facts: Facts): boolean {
+  const { desired, hasLease, keptUntil, mode, now, ownership, rollout, sessionsIn } = facts;
+  const { box } = ownership;
+  if (box?.state !== 'running' || desired === null || hasLease) return false;
+  // Under a drain there would be no new one.
+  if (rollout.paused || mode.mode !== 'run' || sessionsIn.includes(box.id)) return false;
+  return now >= Math.max(keptUntil, keepOf(context, facts).keepUntil) && driftOf(facts).length > 0;
+}
+
+/** Fields in which the box differs from what would be made now. */
 export function driftOf(facts: Facts): string[] {
   const { box } = facts.ownership;
   if (box === null || facts.spec === null) return [];

@@ -34,6 +34,10 @@ export function drainedMessage(facts: Facts): string {
   return `no new boxes are made: drained by ${whoAndWhy(facts.mode)}`;
 }
 
-function whoAndWhy({ by, reason }: ModeView): string {
+export function rolloutPausedMessage({ rollout }: Facts): string {
+  return `rollouts are paused by ${whoAndWhy(rollout)}`;
+}
+
+function whoAndWhy({ by, reason }: Pick<ModeView, 'by' | 'reason'>): string {
   return reason === '' ? by : `${by} (${reason})`;
 }

@@ -4,7 +4,7 @@ import { adoptable, consentedForeign } from './adopting.ts';
 import { type Command, noCommand } from './command.ts';
 import type { BoxContext } from './context.ts';
 import type { Facts } from './facts.ts';
-import { isIdleDue, wantedUntilOf } from './holding.ts';
+import { isIdleDue, isRolloutDue, wantedUntilOf } from './holding.ts';
 import { boxMachine } from './machine.ts';
 import { isPaused, waitsForDrain } from './modes.ts';
 import { isLive } from './ownership.ts';
@@ -94,12 +94,13 @@ function requeueOf(phase: Phase, step: Step | null, context: BoxContext, facts: 
   }
 }
 
-/** When a live box becomes due for an idle reap; where it is due and waits for its turn, when that comes. */
+/** When a live box becomes due for an idle reap; where that, or a rollout, is due and waits for its turn, when that comes. */
 function idleLooks(context: BoxContext, facts: Facts): number[] {
   const { box } = facts.ownership;
   if (box === null || !isLive(box)) return [];
-  if (!isIdleDue(context, facts)) return [wantedUntilOf(context, facts)];
-  return facts.pacedUntil === null ? [] : [facts.pacedUntil];
+  const turn = facts.pacedUntil === null ? [] : [facts.pacedUntil];
+  if (isIdleDue(context, facts)) return turn;
+  return [wantedUntilOf(context, facts), ...(isRolloutDue(context, facts) ? turn : [])];
 }
 
 function soonest(now: number, times: readonly number[]): number | null {

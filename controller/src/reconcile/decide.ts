@@ -51,9 +51,10 @@ export function decideOn(record: BoxRecord, facts: Facts): Decision {
   };
 }
 
-/** It begins a reap for which the pacer has to give a place; one that was begun has had its own. */
-export function isIdleReap({ status }: BoxRecord, { plan: { command } }: Decision): boolean {
-  return 'cause' in command && command.cause === 'idle' && status?.phase !== 'reaping';
+/** It begins an idle reap or a rollout, for which the pacer has to give a place; one that was begun has had its own. */
+export function needsPlace({ status }: BoxRecord, { plan: { command } }: Decision): boolean {
+  const isPaced = 'cause' in command && (command.cause === 'idle' || command.cause === 'rollout');
+  return isPaced && status?.phase !== 'reaping';
 }
 
 function isUnchanged(status: BoxStatus | null, plan: Plan, facts: Facts, body: StatusBody): boolean {

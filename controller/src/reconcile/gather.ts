@@ -82,6 +82,8 @@ function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass |
     desired: record.desired,
     hasLease: record.leases.length > 0,
     wantedUntil: record.wantedUntil,
+    keptUntil: Math.max(0, ...record.holds.filter(({ by }) => by === 'keep').map(({ untilMs }) => untilMs)),
+    sessionsIn: record.sessions.map(({ containerId }) => containerId),
     nextLeaseExpiry: expiries.length > 0 ? Math.min(...expiries) : null,
     engineDown: null,
     ownership: nothingThere,
@@ -95,6 +97,7 @@ function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass |
     amnesty: state.amnesty === null ? null : { ...state.amnesty, graceMs: orphanGraceMs },
     orphanGraceMs,
     mode: record.mode,
+    rollout: record.rollout,
     pacedUntil: state.pacedMs > 0 ? record.now + state.pacedMs : null,
   };
 }
@@ -123,11 +126,12 @@ async function imageOf(
   const { image, pullPolicy } = boxClass;
   // Only who waits for the image is told how far it is: idle boxes of the class have nothing to do with it.
   const waits = record.leases.length > 0 && record.status?.phase !== 'ready';
+  // Pulled again on an operator's word, it is there all the while: nobody waits for that.
+  const isFresh = pullPolicy !== 'Always' || sources.operations.wasPulled(image);
+  const view = isFresh ? await sources.runtime.image(image, signal) : null;
+  if (view?.state === 'present') return view;
   const pull = sources.operations.pullOf(image, waits ? record.user : null);
   if (pull !== null) return { state: 'pulling', progress: pull.progress };
-  if (pullPolicy === 'Always' && !sources.operations.wasPulled(image)) return { state: 'wanted' };
-  const view = await sources.runtime.image(image, signal);
-  if (view.state === 'present') return view;
   return pullPolicy === 'Never' ? { state: 'forbidden' } : { state: 'wanted' };
 }
 

@@ -18,6 +18,8 @@ export interface Outcome {
 interface Pull {
   progress: PullProgress | null;
   readonly waiting: Set<UserName>;
+  /** how it ended */
+  ended: Promise<Fault | null>;
 }
 
 /**
@@ -37,8 +39,7 @@ export class Operations {
   private readonly onEvent: OnLoopEvent;
   private readonly pulls = new Map<string, Pull>();
   private readonly stops = new Set<string>();
-  /** images that this process pulled: what `pullPolicy: Always` means is once per process */
-  private readonly pulled = new Set<string>();
+  private readonly pulled: Set<string>;
 
   constructor(options: {
     runtime: BoxRuntime;
@@ -47,7 +48,10 @@ export class Operations {
     onProgress: (user: UserName) => void;
     onEnd: (user: UserName, outcome: Outcome) => void;
     onEvent?: OnLoopEvent;
+    /** images that this process pulled, in this term or an earlier one: what `pullPolicy: Always` means is once per process */
+    pulled?: Set<string>;
   }) {
+    this.pulled = options.pulled ?? new Set();
     this.runtime = options.runtime;
     this.signal = options.signal;
     this.nowMs = options.nowMs;
@@ -73,11 +77,17 @@ export class Operations {
 
   pull(image: string, user: UserName): void {
     const running = this.pulls.get(image);
-    if (running) {
-      running.waiting.add(user);
-      return;
-    }
-    const pull: Pull = { progress: null, waiting: new Set([user]) };
+    if (running) running.waiting.add(user);
+    else this.begin(image, [user]);
+  }
+
+  /** Pulls an image whether it is there or not, or joins the pull that is under way; null = it is there. */
+  async refresh(image: string): Promise<Fault | null> {
+    return await (this.pulls.get(image) ?? this.begin(image, [])).ended;
+  }
+
+  private begin(image: string, users: readonly UserName[]): Pull {
+    const pull: Pull = { progress: null, waiting: new Set(users), ended: Promise.resolve(null) };
     this.pulls.set(image, pull);
     const beganAtMs = this.nowMs();
     let toldAt = Number.NEGATIVE_INFINITY;
@@ -87,11 +97,13 @@ export class Operations {
       toldAt = this.nowMs();
       for (const waiter of pull.waiting) this.onProgress(waiter);
     };
-    void this.settle(() => this.runtime.pull(image, onProgress, this.signal), 'pull').then((fault) => {
+    pull.ended = this.settle(() => this.runtime.pull(image, onProgress, this.signal), 'pull').then((fault) => {
       this.pulls.delete(image);
       if (fault === null) this.pulled.add(image);
       for (const waiter of pull.waiting) this.end(waiter, { command: 'pull', containerId: '', fault }, beganAtMs);
+      return fault;
     });
+    return pull;
   }
 
   stop(id: string, graceMs: number, user: UserName): void {

@@ -2,15 +2,17 @@ import type { BoxStore } from '#shared/box-store.ts';
 import { EngineError } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { PlanView } from '#shared/operator-schemas.ts';
+import type { ClassRollout } from '#shared/rollout.ts';
 import type { BoxRecord } from '#shared/status.ts';
 import { commandWords } from '../box/command-words.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { containersByUser } from '../source/by-user.ts';
 import { eachAtOnce } from '../sweep/each.ts';
-import { type Decision, decide, decideOn, isIdleReap } from './decide.ts';
+import { type Decision, decide, decideOn, needsPlace } from './decide.ts';
 import { endsLater } from './executor.ts';
 import type { PassState, Sources } from './gather.ts';
 import { type PacerStats, windowMs } from './pacer.ts';
+import { surveyRollout } from './rollout-survey.ts';
 
 /** Users who are looked at at once, each with a read of Redis and a look at the engine. */
 const plansAtOnce = 8;
@@ -35,6 +37,8 @@ export interface Planner {
   plan(user: UserName, signal: AbortSignal): Promise<PlanView | null>;
   /** Of everybody who is known or has a box of ours, by name. */
   planAll(signal: AbortSignal): Promise<PlanView[]>;
+  /** How far newer images and classes have reached the boxes of each class. Rejects where the engine does not answer. */
+  rollout(signal: AbortSignal): Promise<ClassRollout[]>;
 }
 
 export function createPlanner(options: {
@@ -78,6 +82,9 @@ export function createPlanner(options: {
       planned.sort((a, b) => (a.record.user < b.record.user ? -1 : 1));
       return paced(planned, vantage.pacer).map(planView);
     },
+    async rollout(signal) {
+      return await surveyRollout((await options.vantage()).sources, store, signal);
+    },
   };
 }
 
@@ -86,7 +93,7 @@ function paced(planned: readonly Planned[], { mostPerMinute, lastMinute }: Pacer
   let free = mostPerMinute - lastMinute;
   return planned.map((one) => {
     const { record, decision } = one;
-    if (!isIdleReap(record, decision)) return one;
+    if (!needsPlace(record, decision)) return one;
     free -= 1;
     if (free >= 0) return one;
     return { record, decision: decideOn(record, { ...decision.facts, pacedUntil: record.now + windowMs }) };

@@ -1,3 +1,4 @@
+import type { BoxClass } from '#shared/box-class.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
@@ -11,7 +12,7 @@ import { type OnLoopEvent, unheard } from '../loop-events.ts';
 import type { TokenBucket } from '../queue/token-bucket.ts';
 import type { StatusStore } from '../store/status-store.ts';
 import { commitOf } from './commit.ts';
-import { type Decision, decide, isIdleReap } from './decide.ts';
+import { type Decision, decide, needsPlace } from './decide.ts';
 import type { Executor } from './executor.ts';
 import type { PassState, Sources } from './gather.ts';
 import type { Outcome } from './operations.ts';
@@ -43,6 +44,7 @@ export class Reconciler {
   private readonly token: string;
   private readonly signal: AbortSignal;
   private readonly onNotLeader: (reason: string) => void;
+  private readonly onReady: (boxClass: BoxClass, box: ContainerView) => void;
   private readonly onEvent: OnLoopEvent;
   /** what a list showed, for the next pass of a user of whom nothing was heard since the list began */
   private readonly listed = new Map<UserName, readonly ContainerView[]>();
@@ -65,6 +67,8 @@ export class Reconciler {
     token: string;
     signal: AbortSignal;
     onNotLeader: (reason: string) => void;
+    /** each time that a box is found ready, of the image that its class stands for now */
+    onReady?: (boxClass: BoxClass, box: ContainerView) => void;
     onEvent?: OnLoopEvent;
   }) {
     this.store = options.store;
@@ -79,6 +83,7 @@ export class Reconciler {
     this.token = options.token;
     this.signal = options.signal;
     this.onNotLeader = options.onNotLeader;
+    this.onReady = options.onReady ?? (() => {});
     this.onEvent = options.onEvent ?? unheard;
   }
 
@@ -136,9 +141,9 @@ export class Reconciler {
     const { user } = record;
     const { facts, plan } = decision;
     const { command } = plan;
-    const isPacedReap = isIdleReap(record, decision);
-    const place = isPacedReap ? this.pacer.tryTake() : null;
-    if (isPacedReap && place === null) return { requeueAfterMs: 1 }; // others took the last places: the next pass says so
+    const mustTake = needsPlace(record, decision);
+    const place = mustTake ? this.pacer.tryTake() : null;
+    if (mustTake && place === null) return { requeueAfterMs: 1 }; // others took the last places: the next pass says so
     // Before the commit, because a command must follow its commit at once.
     if (command.type !== 'none') await this.bucket.take(this.signal);
     const committedAtMs = this.clock.monotonicMs();
@@ -203,6 +208,8 @@ export class Reconciler {
     const isWithoutImage = facts.image.state === 'forbidden' || facts.image.state === 'wanted';
     if (plan.phase === 'failed' && isWithoutImage) this.withoutImage.add(facts.user);
     else if (facts.engineDown === null) this.withoutImage.delete(facts.user);
+    const isCurrent = facts.spec !== null && box?.imageId === facts.spec.imageId;
+    if (plan.phase === 'ready' && facts.boxClass !== null && isCurrent) this.onReady(facts.boxClass, box);
     const amnesty = facts.amnesty?.id ?? '';
     if (facts.engineDown === null && (box === null || !isLive(box) || plan.context.amnestyId === amnesty)) {
       this.trust.granted(facts.user, amnesty);

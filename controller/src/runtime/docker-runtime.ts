@@ -18,7 +18,7 @@ import {
   type OnEngineCall,
 } from './engine.ts';
 import { followEvents } from './events.ts';
-import { countExecs, probe } from './exec.ts';
+import { countExecs, probe, runTool } from './exec.ts';
 import { removeLeftHelpers } from './helper.ts';
 import { ensureHome, homesFolder, lookAtHome } from './home.ts';
 import { createImages } from './images.ts';
@@ -38,13 +38,15 @@ export interface DockerRuntimeOptions {
   readonly hostWorkdir: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** folder of the `config.json` that `docker login` writes; without it, registries are asked as nobody */
+  readonly dockerConfig?: string;
   readonly timeouts?: Partial<EngineTimeouts>;
   readonly onCall?: OnEngineCall;
 }
 
 /** The engine of one Docker host. Makes the folder of the homes where it is missing. */
 export async function createDockerRuntime(options: DockerRuntimeOptions): Promise<BoxRuntime> {
-  const { installation, workdir, hostWorkdir, clock, log } = options;
+  const { installation, workdir, hostWorkdir, clock, log, dockerConfig = null } = options;
   const engine = createEngine(options.docker, { ...defaultTimeouts, ...options.timeouts }, options.onCall);
   const { readMs, changeMs, stopMarginMs } = engine.timeouts;
   const images = createImages(engine);
@@ -117,6 +119,7 @@ export async function createDockerRuntime(options: DockerRuntimeOptions): Promis
     rename: (id, name, signal) =>
       change('rename', { method: 'POST', path: `/containers/${id}/rename`, query: { name } }, changeMs, signal),
     probe: (id, readiness, signal) => probe(engine, clock, id, readiness, signal),
+    runTool: (id, tool, signal) => runTool(engine, clock, id, tool, signal),
     stop(id, graceMs, signal) {
       const request = {
         method: 'POST',
@@ -131,7 +134,7 @@ export async function createDockerRuntime(options: DockerRuntimeOptions): Promis
     },
 
     async pull(reference, onProgress, signal) {
-      await pullImage(engine, clock, reference, onProgress, signal);
+      await pullImage({ engine, clock, dockerConfig }, reference, onProgress, signal);
       images.forget();
     },
     ensureHome: (user, owner, signal) => ensureHome(helperRun, hostWorkdir, user, owner, signal),

@@ -34,6 +34,8 @@ export interface EngineRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean>>;
   readonly body?: object;
+  /** whom a registry is asked as. Secret: it goes into a header, and nowhere else */
+  readonly registryAuth?: Readonly<Record<string, string>>;
 }
 
 /** Any answer will do: the call's success is all that is asked. */
@@ -74,6 +76,7 @@ export function createEngine(docker: Docker, timeouts: EngineTimeouts, onCall: O
       path: `${request.path}?`,
       method: request.method,
       options: { _query: request.query ?? {}, _body: request.body ?? {} },
+      ...(request.registryAuth && { authconfig: request.registryAuth }),
       statusCodes: { 200: true, 201: true, 204: true, 304: true },
       isStream,
       abortSignal,

@@ -5,10 +5,12 @@ import { engineCall } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
 import { InspectedContainer } from './container-view.ts';
 import type { Engine } from './engine.ts';
-import { createOutputTail } from './output.ts';
+import { createFrameReader, createOutputTail } from './output.ts';
 
 /** Between two looks at a command that has closed its output and goes on. */
 const endPollMs = 50;
+/** Of what a tool prints, so much is kept: its version is at the beginning. */
+const toolOutputBytes = 4_096;
 const CreatedExec = z.object({ Id: z.string() });
 const InspectedExec = z.object({ Running: z.boolean(), ExitCode: z.number().nullish() });
 
@@ -29,6 +31,25 @@ export async function probe(
   const words = output.lastLine();
   const message = `the readiness command ended with exit code ${exitCode}${words === '' ? '' : `: ${words}`}`;
   throw new EngineError({ operation, kind: 'failed', status: null, message });
+}
+
+/** Runs a command that tells of itself, as `codex --version` does. After a timeout it goes on in the box, as a probe does. */
+export async function runTool(
+  engine: Engine,
+  clock: Clock,
+  id: string,
+  { command, timeoutMs }: { readonly command: readonly string[]; readonly timeoutMs: number },
+  signal: AbortSignal,
+): Promise<{ exitCode: number; output: string }> {
+  const operation = 'runTool';
+  let output = Buffer.alloc(0);
+  const onOutput = createFrameReader((bytes) => {
+    output = Buffer.concat([output, bytes]).subarray(0, toolOutputBytes);
+  });
+  const run = (limit: AbortSignal): Promise<number> =>
+    runToEnd({ engine, clock, operation, id, command, onOutput }, limit);
+  const exitCode = await engineCall(operation, timeoutMs, run, signal);
+  return { exitCode, output: output.toString('utf8') };
 }
 
 /** Answers the exit code; all output was passed on before. */

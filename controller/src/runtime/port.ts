@@ -70,6 +70,12 @@ export interface BoxRuntime {
   rename(id: string, name: string, signal: AbortSignal): Promise<void>;
   /** Runs the class's readiness command in the box; a non-zero exit is a fault of kind `failed`. */
   probe(id: string, readiness: BoxClass['readiness'], signal: AbortSignal): Promise<void>;
+  /** Runs a command in the box to its end, as its user; `output` is the beginning of what it printed, errors too. */
+  runTool(
+    id: string,
+    tool: { readonly command: readonly string[]; readonly timeoutMs: number },
+    signal: AbortSignal,
+  ): Promise<{ exitCode: number; output: string }>;
   /** TERM, the grace, then KILL. Takes as long as the box takes. */
   stop(id: string, graceMs: number, signal: AbortSignal): Promise<void>;
   /** Never by force, never with volumes. */

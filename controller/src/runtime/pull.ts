@@ -5,6 +5,7 @@ import { EngineError } from '#shared/faults.ts';
 import type { PullProgress } from '#shared/status.ts';
 import type { Engine } from './engine.ts';
 import { jsonLines } from './json-lines.ts';
+import { loginFor, type RegistryAuth } from './registry-login.ts';
 
 /** The engine tells each layer ten times a second; people are told this often. */
 const progressEveryMs = 500;
@@ -28,17 +29,40 @@ interface Layer {
   readonly done: boolean;
 }
 
-/** Pulls one image, and follows it to its end: an engine answers 200 before it knows whether it can. */
+/**
+ * Pulls one image, with the login for its registry that `dockerConfig` has (a folder; null = none). A fault names the registry,
+ * and as whom it was asked.
+ */
 export async function pullImage(
+  of: { readonly engine: Engine; readonly clock: Clock; readonly dockerConfig: string | null },
+  reference: string,
+  onProgress: (progress: PullProgress) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { engine, clock, dockerConfig } = of;
+  if (dockerConfig === null) return await followPull(engine, clock, { reference, auth: null }, onProgress, signal);
+  const { registry, auth, told } = await loginFor(reference, dockerConfig, signal);
+  try {
+    await followPull(engine, clock, { reference, auth }, onProgress, signal);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    const message = `${error.fault.message} (registry ${registry} was asked ${told})`;
+    throw new EngineError({ ...error.fault, message }, { cause: error });
+  }
+}
+
+/** To its end: an engine answers 200 before it knows whether it can. */
+async function followPull(
   engine: Engine,
   clock: Clock,
-  reference: string,
+  { reference, auth }: { readonly reference: string; readonly auth: RegistryAuth | null },
   onProgress: (progress: PullProgress) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const { fromImage, tag } = splitReference(reference);
   const silenceMs = engine.timeouts.pullSilenceMs;
-  const request = { method: 'POST', path: '/images/create', query: { fromImage, tag } } as const;
+  const call = { method: 'POST', path: '/images/create', query: { fromImage, tag } } as const;
+  const request = auth === null ? call : { ...call, registryAuth: auth };
   const stream = await engine.open('pull', request, silenceMs, signal);
   const silence = new EngineError({
     operation: 'pull',

@@ -37,6 +37,7 @@ export class Resync {
   private readonly reconciler: Reconciler;
   private readonly queue: WorkQueue<UserName>;
   private readonly onRunning: (boxes: readonly RunningBox[]) => void;
+  private readonly onMode: (mode: ReconcilerMode) => void;
   private readonly onEvent: OnLoopEvent;
   private streamIsUp = false;
   private interrupt: AbortController | null = null;
@@ -59,6 +60,8 @@ export class Resync {
     queue: WorkQueue<UserName>;
     /** every list: the boxes of ours that run */
     onRunning: (boxes: readonly RunningBox[]) => void;
+    /** at each look: what an operator lets the reconciler do */
+    onMode?: (mode: ReconcilerMode) => void;
     onEvent?: OnLoopEvent;
   }) {
     this.runtime = options.runtime;
@@ -72,6 +75,7 @@ export class Resync {
     this.reconciler = options.reconciler;
     this.queue = options.queue;
     this.onRunning = options.onRunning;
+    this.onMode = options.onMode ?? (() => {});
     this.onEvent = options.onEvent ?? unheard;
   }
 
@@ -128,6 +132,7 @@ export class Resync {
     try {
       const amnesty = this.trust.amnesty();
       mode = await this.mode();
+      this.onMode(mode);
       const known = new Set(await this.store.users());
       const containers = await this.listed(known, mode, signal);
       const byUser = containersByUser(containers, known, this.installation);

@@ -57,18 +57,22 @@ export function createStatusStore(options: { redis: RedisPort; keys: Keys; polic
       const { user, version, phase, containerId, containerGeneration, keepUntil, keepCause, intent, events } = commit;
       const body = JSON.stringify(commit.body);
       const status = { phase, containerId, containerGeneration, keepUntil, keepCause, body };
-      const reply = await redis.run('commit-status', userScriptKeys(keys, user), [
-        user,
-        keys.wakeChannel,
-        keys.statusChannel,
-        token,
-        version,
-        JSON.stringify(status),
-        JSON.stringify(intent),
-        policies,
-        JSON.stringify(events),
-        commit.mode,
-      ]);
+      const reply = await redis.run(
+        'commit-status',
+        [...userScriptKeys(keys, user), keys.rollout],
+        [
+          user,
+          keys.wakeChannel,
+          keys.statusChannel,
+          token,
+          version,
+          JSON.stringify(status),
+          JSON.stringify(intent),
+          policies,
+          JSON.stringify(events),
+          commit.mode,
+        ],
+      );
       const parsed = CommitReply.parse(fromJson(reply));
       return 'refused' in parsed ? { ok: false, ...parsed } : { ok: true };
     },

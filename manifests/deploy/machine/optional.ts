@@ -23,6 +23,12 @@ export const nginx: OptionalProgram = {
   debian: 'nginx-light',
   tests: 'tests behind nginx',
 };
+/** A real registry; a test starts its own. */
+export const registry: OptionalProgram = {
+  programs: ['docker-registry'],
+  debian: 'docker-registry',
+  tests: 'tests with a registry',
+};
 
 export async function ensureOptional(
   { programs, debian, tests }: OptionalProgram,

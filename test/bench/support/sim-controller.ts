@@ -2,6 +2,8 @@ import { systemClock } from '#shared/clock.ts';
 import { createBoxStore } from '#shared/box-store.ts';
 import { boxNameOf, InstallationId, keysOf, networkNameOf, type UserName } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
+import { createRolloutStore } from '#shared/rollout-store.ts';
+import { createToolStore } from '#shared/tools.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { createApi } from '../../../controller/src/api/api.ts';
 import { specOf } from '../../../controller/src/box/spec.ts';
@@ -123,7 +125,16 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
     fingerprint: '',
     onTerm: async (next) => {
       const fixed = { installation, homesDir, clock, log, workers: 32, mutationsPerS: 1_000_000 };
-      const stores = { store, statusStore, leaderStore, classes: benchClasses };
+      const rolloutStore = createRolloutStore(redis, keys);
+      const stores = {
+        store,
+        statusStore,
+        leaderStore,
+        rolloutStore,
+        toolStore: createToolStore(redis, keys),
+        pulled: new Set<string>(),
+        classes: benchClasses,
+      };
       const { resyncMs } = settings;
       const terminalGraceMs = 300_000;
       const onNotLeader = (reason: string): void => leader.lost(reason);

@@ -157,12 +157,15 @@ export const pulls = target(
         open: async () => Readable.from(broken(pieces(bytes, at), breaks)),
       });
       const told: PullProgress[] = [];
-      await pullImage(engine, clock, 'box:1', (one) => void told.push(one), new AbortController().signal).catch(
-        (error: unknown) => {
-          must(error instanceof EngineError, `a pull fails with a fault, not ${String(error)}`);
-          must(engineErrorOf('pull', error).fault.message.length <= 501, 'a message is short');
-        },
-      );
+      await pullImage(
+        { engine, clock, dockerConfig: null },
+        'box:1',
+        (one) => void told.push(one),
+        new AbortController().signal,
+      ).catch((error: unknown) => {
+        must(error instanceof EngineError, `a pull fails with a fault, not ${String(error)}`);
+        must(engineErrorOf('pull', error).fault.message.length <= 501, 'a message is short');
+      });
       for (const progressNow of told) {
         const kept = PullProgress.safeParse(JSON.parse(JSON.stringify(progressNow)));
         must(kept.success, 'progress can be stored and read again');

@@ -27,11 +27,7 @@ export function BoxSummary({ box, children }: { readonly box: BoxView; readonly 
       <ul className="why" aria-label="Why">
         {why.length === 0 ? <li>{message}</li> : why.map((sentence) => <li key={sentence}>{sentence}</li>)}
       </ul>
-      {drift !== undefined && (
-        <p className="note note-warn">
-          It is not as it would be made now: {drift.message}. The next box will be; Recreate makes one now.
-        </p>
-      )}
+      {drift !== undefined && <p className="note note-warn">It is not as it would be made now: {drift.message}.</p>}
       <dl className="facts">
         <div>
           <dt>Kept for</dt>

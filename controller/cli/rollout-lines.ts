@@ -1,0 +1,73 @@
+import { utcTime } from '#shared/human-time.ts';
+import type { ClassRollout, ImagePull, PullRound, RolloutView, WaitingBox } from '#shared/rollout.ts';
+import { bar, printable, table } from './output.ts';
+
+const barWidth = 20;
+/** As much of an image's id as people are shown; `sha256:` is left out. */
+const shortIdLength = 12;
+
+/** What `rollout status` shows. */
+export function rolloutLines({ now, pause, pulls, classes }: RolloutView): string[] {
+  const rows = classes.map((one) => [
+    one.class,
+    printable(one.image),
+    one.imageId === null ? 'not there' : shortId(one.imageId),
+    String(one.upToDate),
+    String(one.waiting.length),
+    one.replacing.length === 0 ? '0' : `${one.replacing.length} (${one.replacing.join(', ')})`,
+  ]);
+  const why = pause.reason === '' ? '' : ` (${printable(pause.reason)})`;
+  return [
+    ...(pause.paused ? [`paused by ${printable(pause.by)}${why}, ${utcTime(pause.since, now)}`, ''] : []),
+    ...table([['CLASS', 'IMAGE', 'ID', 'UP TO DATE', 'WAITING', 'BEING REPLACED'], ...rows]),
+    ...waitingLines(classes, pause.paused),
+    ...(pulls === null
+      ? []
+      : ['', `pulled again for ${printable(pulls.by)}, ${utcTime(pulls.askedAt, now)}: ${pullsLine(pulls)}`]),
+  ];
+}
+
+function waitingLines(classes: readonly ClassRollout[], isPaused: boolean): string[] {
+  const rows = classes.flatMap(({ class: name, waiting }) =>
+    waiting.map(({ user, fields, heldBy }) => {
+      const waitsFor = isPaused ? ['the end of the pause'] : ['its turn'];
+      return [user, name, fields.join(', '), (heldBy.length > 0 ? heldBy.map(printable) : waitsFor).join(', ')];
+    }),
+  );
+  return rows.length === 0 ? [] : ['', ...table([['USER', 'CLASS', 'DIFFERS IN', 'WAITS FOR'], ...rows])];
+}
+
+/** Boxes that are not as they would be made now, of all classes. */
+export function waitingOf({ classes }: RolloutView): WaitingBox[] {
+  return classes.flatMap(({ waiting }) => waiting);
+}
+
+/** A round of pulls in one line. */
+export function pullsLine({ ended, images }: PullRound): string {
+  if (images.length === 0) return 'not begun yet; `spoonbox status` says who leads, and whether it may';
+  const current = images.find(({ state }) => state === 'pulling');
+  if (!ended && current !== undefined) return pullLine(current);
+  return images.map(pullLine).join('; ');
+}
+
+export function pullLine({ image, state, progress, message }: ImagePull): string {
+  const name = printable(image);
+  switch (state) {
+    case 'waiting':
+      return `${name} waits`;
+    case 'pulling': {
+      const share = progress === null || progress.totalBytes === 0 ? null : progress.doneBytes / progress.totalBytes;
+      return share === null ? `${name} is being pulled` : `${bar(share, barWidth)} ${name} is being pulled`;
+    }
+    case 'pulled':
+      return `${name} is as the registry has it`;
+    case 'failed':
+      return `${name} could not be pulled: ${printable(message)}`;
+    case 'kept':
+      return `${name} is not pulled: pullPolicy is Never`;
+  }
+}
+
+function shortId(imageId: string): string {
+  return imageId.replace(/^sha256:/, '').slice(0, shortIdLength);
+}
