@@ -34,7 +34,8 @@ const httpUrl = z.url({ protocol: /^https?$/ });
 const anyAddress = ['0.0.0.0', '::', '*'];
 const minSecretLength = 16;
 
-const fields = {
+/** Each variable with its check, its default and its line in the documents. */
+export const fields = {
   SPOON_REDIS_URL: z
     .url({ protocol: /^rediss?$/ })
     .default('redis://127.0.0.1:6379')
@@ -43,6 +44,11 @@ const fields = {
   SPOON_AGENT_WORKDIR: z.string().default('./.spoonbox/work').describe('homes live in {workdir}/homes/{user}'),
   SPOON_AGENT_HOST_WORKDIR: z.string().optional().describe('the same directory as the Docker host sees it'),
   DOCKER_HOST: z.string().optional().describe('Docker engine: unix:///… or tcp://…; default /var/run/docker.sock'),
+  SPOON_FILTER_SOCKET: z
+    .string()
+    .startsWith('/', { error: 'is an absolute path' })
+    .optional()
+    .describe("where the filter listens: the gateway's engine, without Docker's own socket"),
   SPOON_BOX_IMAGE: z.string().optional().describe("replaces the default class's image"),
   SPOON_AGENT_BOX_IDLE_MS: durationMs.optional().describe('replaces `idle.detached` of every class, in ms'),
   SPOON_AGENT_TERMINAL_IDLE_MS: z.string().optional().describe('legacy, without effect: box idle governs'),

@@ -8,6 +8,7 @@ import { EngineError, type FaultKind, StartError } from './faults.ts';
  */
 
 const defaultSocket = '/var/run/docker.sock';
+const defaultPort = 2375;
 /** The versions this code was written for; an engine has to speak one of them. */
 const oldestApi: ApiVersion = { major: 1, minor: 41 };
 const newestApi: ApiVersion = { major: 1, minor: 47 };
@@ -113,19 +114,33 @@ function kindOf(status: number | null, code: string | undefined): FaultKind {
   return status < 500 ? 'invalid' : 'failed';
 }
 
-/** Every field is named, because docker-modem fills what is missing from the environment. */
-function addressOf(dockerHost: string | null): Docker.DockerOptions {
-  const none = { ca: undefined, cert: undefined, key: undefined, timeout: undefined };
+/** Where an engine listens, as node:http takes it. */
+export type EngineAddress = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+
+/** Reads DOCKER_HOST; null is the default socket. Throws a StartError where it is neither `unix://` nor `tcp://`. */
+export function engineAddress(dockerHost: string | null): EngineAddress {
   const host = dockerHost ?? `unix://${defaultSocket}`;
-  if (host.startsWith('unix://')) {
-    const socketPath = host.slice('unix://'.length) || defaultSocket;
-    return { ...none, socketPath, host: undefined, port: undefined, protocol: 'http' };
-  }
+  if (host.startsWith('unix://')) return { socketPath: host.slice('unix://'.length) || defaultSocket };
   const url = URL.canParse(host) ? new URL(host) : null;
   if ((url?.protocol !== 'tcp:' && url?.protocol !== 'http:') || url.hostname === '') {
     throw new StartError(`DOCKER_HOST is ${host}: use unix:///path/to/docker.sock or tcp://host:port.`);
   }
-  return { ...none, socketPath: undefined, host: url.hostname, port: url.port || '2375', protocol: 'http' };
+  return { host: url.hostname, port: Number(url.port || defaultPort) };
+}
+
+/** Whether this code was written for that version of the API, such as `1.44`. */
+export function isKnownApi(version: string): boolean {
+  const parts = /^(\d+)\.(\d+)$/.exec(version);
+  if (parts === null) return false;
+  const asked = { major: Number(parts[1]), minor: Number(parts[2]) };
+  return compare(asked, oldestApi) >= 0 && compare(asked, newestApi) <= 0;
+}
+
+/** Every field is named, because docker-modem fills what is missing from the environment. */
+function addressOf(dockerHost: string | null): Docker.DockerOptions {
+  const none = { ca: undefined, cert: undefined, key: undefined, timeout: undefined };
+  const nowhere = { socketPath: undefined, host: undefined, port: undefined };
+  return { ...none, ...nowhere, ...engineAddress(dockerHost), protocol: 'http' };
 }
 
 const EngineVersion = z.object({ ApiVersion: z.string(), MinAPIVersion: z.string().optional() });

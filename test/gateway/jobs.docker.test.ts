@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 function serveJobs(limits: Partial<GatewayLimits> = {}): Promise<Gateway> {
-  return world.gateway({ jobs: { commands: commandsOn(boxes.docker), apiToken }, limits });
+  return world.gateway({ jobs: { commands: commandsOn(boxes.connect), apiToken }, limits });
 }
 
 async function readyBox(): Promise<{ user: UserName; containerId: string }> {
@@ -169,7 +169,7 @@ describe('a command', () => {
 
   it('gives all output of a command that ends while its client takes none', async () => {
     const { containerId } = await readyBox();
-    const commands = commandsOn(boxes.docker);
+    const commands = commandsOn(boxes.connect);
     const log = createLogger({ name: 'relay', level: 'silent' });
     const slow = async (bytes: number): Promise<void> => {
       const mark = `job-slow-${bytes}`;

@@ -33,7 +33,7 @@ function startOf(more: Partial<StartTerminal> = {}): StartTerminal {
 
 /** A gateway's own connection: a second one knows nothing of the first one's shells. */
 function execOf(): BoxExec {
-  return createDockerExec({ connect: async () => boxes.docker, clock: systemClock, log });
+  return createDockerExec({ connect: boxes.connect, clock: systemClock, log });
 }
 
 /** What a person sees of a terminal: xterm.js draws it, and answers what it is asked. */
