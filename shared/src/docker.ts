@@ -128,9 +128,9 @@ export function engineAddress(dockerHost: string | null): EngineAddress {
   return { host: url.hostname, port: Number(url.port || defaultPort) };
 }
 
-/** Whether this code was written for that version of the API, such as `1.44`. */
+/** Whether this code was written for that version of the API, written as the engine does: `1.44`. */
 export function isKnownApi(version: string): boolean {
-  const parts = /^(\d+)\.(\d+)$/.exec(version);
+  const parts = /^([1-9]\d?)\.([1-9]\d?)$/.exec(version);
   if (parts === null) return false;
   const asked = { major: Number(parts[1]), minor: Number(parts[2]) };
   return compare(asked, oldestApi) >= 0 && compare(asked, newestApi) <= 0;

@@ -75,7 +75,8 @@ async function comesToNothing(bytes: string | readonly (string | Buffer)[], sile
   const answer = await rawRequest(filter.socket, bytes, silentMs);
   const what = `${String(bytes).slice(0, 300)}\n→ ${answer.text.slice(0, 500)}`;
   expect([0, 400, 403, 404, 408, 413, 431], what).toContain(answer.status);
-  if (answer.status === 403) expect(answer.message, what).toMatch(/^the filtering socket refuses .+: .+/);
+  const isTold = answer.status === 403 && !String(bytes).startsWith('HEAD');
+  if (isTold) expect(answer.message, what).toMatch(/^the filtering socket refuses .+: .+/);
   expect(answer.text.match(/HTTP\/1\.1 [0-35-9]/g), what).toBeNull();
   expect(tellings(), what).toEqual([]);
   return answer;
@@ -303,12 +304,15 @@ describe('the body of an exec', () => {
       'null',
       'no JSON',
       '',
-      Buffer.from('{"Cmd":["\xff"]}', 'latin1').toString('latin1'),
     ];
     for (const body of bodies) {
       const answer = await comesToNothing(requestText('POST', `${api}/containers/${box.id}/exec`, { body }));
-      if (answer.status !== 400) expect(answer.status, JSON.stringify(body)).toBe(403);
+      expect(answer.status, JSON.stringify(body)).toBe(403);
     }
+    const notUtf8 = Buffer.from('{"Cmd":["\xff"]}', 'latin1');
+    const headers = { 'Content-Length': String(notUtf8.length) };
+    const head = requestText('POST', `${api}/containers/${box.id}/exec`, { headers });
+    expect((await comesToNothing([head, notUtf8])).status).toBe(403);
   });
 
   it('reaches the engine as it was checked: of a field that is there twice, the one that was looked at', async () => {

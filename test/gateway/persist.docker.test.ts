@@ -337,7 +337,7 @@ async function hideTmux(): Promise<{ id: string; remove(): Promise<void> }> {
     Image: Config.Image,
     Cmd: ['sleep', 'infinity'],
     User: 'root',
-    Labels: { 'dev.spoonbox.test': 'gateway' },
+    Labels: Config.Labels,
     Env: ['LANG=C.UTF-8'],
     HostConfig: { Init: true },
   });
