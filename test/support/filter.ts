@@ -5,7 +5,7 @@ import { createEngine } from '../../gateway/filter/src/engine.ts';
 import { createFilter, type Filter } from '../../gateway/filter/src/filter.ts';
 import { defaultFilterLimits, type FilterLimits } from '../../gateway/filter/src/limits.ts';
 import { systemClock } from '#shared/clock.ts';
-import { engineAddress } from '#shared/docker.ts';
+import { engineAddress } from '#shared/engine-address.ts';
 import type { InstallationId } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 

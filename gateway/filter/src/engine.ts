@@ -1,6 +1,6 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
-import type { EngineAddress } from '#shared/docker.ts';
+import type { EngineAddress } from '#shared/engine-address.ts';
 import type { FilterLimits } from './limits.ts';
 import { EngineSilent, Refused } from './refused.ts';
 

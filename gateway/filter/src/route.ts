@@ -1,4 +1,4 @@
-import { isKnownApi } from '#shared/docker.ts';
+import { isKnownApi } from '#shared/engine-address.ts';
 import { type Refused, refused } from './refused.ts';
 
 /** All that passes. A container and an exec are named by their whole ids, never by a name or a part of it. */

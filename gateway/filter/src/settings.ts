@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { fields } from '#shared/config.ts';
-import { type EngineAddress, engineAddress } from '#shared/docker.ts';
+import { type EngineAddress, engineAddress } from '#shared/engine-address.ts';
 import { exitConfig, StartError } from '#shared/faults.ts';
 import type { InstallationId } from '#shared/identity.ts';
 import { knownInstallation } from '#shared/installation.ts';
