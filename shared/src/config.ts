@@ -54,6 +54,10 @@ export const fields = {
   SPOON_AGENT_TERMINAL_IDLE_MS: z.string().optional().describe('legacy, without effect: box idle governs'),
   SPOON_CLASSES: z.string().optional().describe('folder of class files; default manifests/classes'),
   SPOON_AGENT_TERMINAL_SECRET: z.string().optional().describe('HMAC secret of terminal tokens; else the next one'),
+  SPOON_LEGACY_TOKENS: z
+    .stringbool()
+    .default(false)
+    .describe("whether terminal tokens in the shape of Spoon's own worker pass, and its paths"),
   SPOON_AGENT_WORKER_INTERNAL_TOKEN: z.string().optional().describe('bearer token of the API'),
   SPOON_ENCRYPTION_KEY: z.string().optional().describe('encrypts the vault'),
   INSTANCE_SECRET: z.string().optional().describe('encrypts the vault where SPOON_ENCRYPTION_KEY is not set'),
@@ -107,6 +111,8 @@ export interface Config {
   readonly boxIdleMs: number | null;
   readonly classesDir: string;
   readonly terminalSecret: string;
+  /** tokens and paths of `spoon-names.ts` pass, too */
+  readonly legacyTokens: boolean;
   readonly internalToken: string;
   readonly encryptionKey: string | null;
   /** null = the gateway's own address */
@@ -163,6 +169,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     boxIdleMs: values.SPOON_AGENT_BOX_IDLE_MS ?? null,
     classesDir: values.SPOON_CLASSES ?? new URL('../../manifests/classes', import.meta.url).pathname,
     terminalSecret,
+    legacyTokens: values.SPOON_LEGACY_TOKENS,
     internalToken: values.SPOON_AGENT_WORKER_INTERNAL_TOKEN ?? terminalSecret,
     encryptionKey: values.SPOON_ENCRYPTION_KEY ?? values.INSTANCE_SECRET ?? null,
     publicWsUrl: values.SPOON_PUBLIC_WS_URL ?? values.NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL ?? null,

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,6 +8,7 @@ import type Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { connectDocker, engineErrorOf } from '#shared/docker.ts';
 import { label } from '#shared/identity.ts';
+import { listenAt } from '../../gateway/filter/src/socket-file.ts';
 import { readFilterSettings } from '../../gateway/filter/src/settings.ts';
 import { openExecStream } from '../../gateway/src/exec/exec-stream.ts';
 import { createDockerWorld, type DockerWorld } from '../support/docker.ts';
@@ -134,14 +136,14 @@ describe('the process', () => {
     const next = await startFilterProcess(settings('left.sock'));
     expect((await lstat(socket)).mode & 0o777).toBe(0o660);
     await expect((await connectDocker(`unix://${socket}`)).ping()).resolves.toBeDefined();
-    await expect(startFilterProcess(settings('left.sock'))).rejects.toThrow(/Another process listens at/);
+    await expect(listenAt(createServer(), socket)).rejects.toThrow(/Another process listens at/);
     expect(await next.stop()).toBe(0);
     await expect(lstat(socket)).rejects.toThrow('ENOENT');
   });
 
   it('leaves a file that is no socket alone, and says in one line what its settings lack', async () => {
     await writeFile(join(world.workdir, 'file'), 'of somebody');
-    await expect(startFilterProcess(settings('file'))).rejects.toThrow(/is there and is no socket/);
+    await expect(listenAt(createServer(), join(world.workdir, 'file'))).rejects.toThrow(/is there and is no socket/);
     for (const wrong of [
       { SPOON_FILTER_SOCKET: '' },
       { SPOON_FILTER_SOCKET: 'relative' },

@@ -41,6 +41,7 @@ export interface GatewayWorld {
     jobs?: Omit<NonNullable<GatewayOptions['jobs']>, 'access'>;
     recordings?: GatewayOptions['recordings'];
     secret?: string;
+    legacyTokens?: boolean;
   }): Promise<Gateway>;
   token(user: UserName, more?: TokenMore): Promise<string>;
   /** What the leading controller would commit. */
@@ -94,6 +95,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
         terminalOf: () => ({ persist: options.persist ?? 'none', record: 'off', attachedIdleMs: 28_800_000 }),
         recordings: options.recordings ?? null,
         secret: options.secret ?? secret,
+        legacyTokens: options.legacyTokens ?? false,
         jobs: options.jobs ? { ...options.jobs, access } : null,
         allowedOrigins: options.origins ?? [],
         bind: '127.0.0.1',
