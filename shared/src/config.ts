@@ -57,7 +57,7 @@ export const fields = {
   SPOON_LEGACY_TOKENS: z
     .stringbool()
     .default(false)
-    .describe("whether terminal tokens in the shape of Spoon's own worker pass, and its paths"),
+    .describe("whether terminal tokens in the shape of Spoon's own worker pass, at its paths; off without it"),
   SPOON_AGENT_WORKER_INTERNAL_TOKEN: z.string().optional().describe('bearer token of the API'),
   SPOON_ENCRYPTION_KEY: z.string().optional().describe('encrypts the vault'),
   INSTANCE_SECRET: z.string().optional().describe('encrypts the vault where SPOON_ENCRYPTION_KEY is not set'),
