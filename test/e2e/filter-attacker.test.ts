@@ -419,6 +419,13 @@ describe('a request that two readers could read in two ways', () => {
       201,
     );
     await comesToNothing(head([]).slice(0, 40), 5_000);
+    const long = { ...upgrade, 'Content-Length': '2000' };
+    await comesToNothing(
+      requestText('POST', `${api}/exec/${await newExec()}/start`, { headers: long }) + 'x'.repeat(2_000),
+    );
+    const named = { ...create, ['x'.repeat(bodyBytes / 2)]: 1 };
+    const told = await comesToNothing(requestText('POST', `${api}/containers/${box.id}/exec`, { body: named }));
+    expect(told.message?.length).toBeLessThan(1_000);
     const headers = { ...upgrade, 'Content-Length': '30' };
     const late = requestText('POST', `${api}/exec/${await newExec()}/start`, { headers });
     expect((await comesToNothing(`${late}{"Detach"`, 5_000)).status).toBe(408);

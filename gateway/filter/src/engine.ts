@@ -48,7 +48,7 @@ export function createEngine(address: EngineAddress, limits: FilterLimits): Engi
           textOf(answer, limits).then((text) => {
             const status = answer.statusCode ?? 0;
             if (status >= 200 && status < 300) resolve(text);
-            else reject(refusalOf(status, text, limits));
+            else reject(refusalOf(status, text));
           }, reject);
         });
       });
@@ -58,7 +58,7 @@ export function createEngine(address: EngineAddress, limits: FilterLimits): Engi
         const started = open(call, true, signal);
         started.once('error', (error) => reject(silent(error)));
         started.once('response', (answer) => {
-          textOf(answer, limits).then((text) => reject(refusalOf(answer.statusCode ?? 0, text, limits)), reject);
+          textOf(answer, limits).then((text) => reject(refusalOf(answer.statusCode ?? 0, text)), reject);
         });
         started.once('upgrade', (_answer, stream, head) => {
           stream.on('error', () => {}); // a `close` follows
@@ -92,9 +92,9 @@ async function textOf(answer: IncomingMessage, limits: FilterLimits): Promise<st
 }
 
 /** An answer that is no refusal, where a refusal or a takeover had to come, is no answer of an engine. */
-function refusalOf(status: number, text: string, limits: FilterLimits): Error {
+function refusalOf(status: number, text: string): Error {
   if (status < 400) return new EngineSilent(`the engine answered ${status}`);
-  return new Refused(messageIn(text).slice(0, limits.messageLength), status, true);
+  return new Refused(messageIn(text), status, true);
 }
 
 function messageIn(text: string): string {

@@ -119,6 +119,8 @@ export function createFilter({ engine, installation, clock, log, limits }: Filte
       }
       if (request.headers.upgrade !== 'tcp') throw refused('this upgrade', 'it is Upgrade: tcp');
       const length = lengthOf(request) ?? 0;
+      if (length > limits.startBodyBytes)
+        throw refused(`a start of ${length} bytes`, `at most ${limits.startBodyBytes}`);
       const bytes = await readBeforeUpgrade(socket, head, length, limits.requestWithinMs);
       const body = JSON.stringify(readBody(ExecStartBody, bytes));
       await boxes.exec(route.api, route.exec, gone.signal);

@@ -8,12 +8,12 @@ export interface FilterLimits {
   readonly lookEveryMs: number;
   /** of the body of an exec: commands and environment, which Linux bounds to 2 MiB anyway */
   readonly bodyBytes: number;
+  /** of the body of a start, which says next to nothing */
+  readonly startBodyBytes: number;
   /** longer than the gateway waits, so that its own words are the ones that are read */
   readonly engineWithinMs: number;
   readonly engineCallsAtOnce: number;
   readonly answerBytes: number;
-  /** of the engine's words in a refusal */
-  readonly messageLength: number;
   /** of what is logged of a refused path */
   readonly pathLength: number;
   /** a keep-alive connection without a request; longer than Node's clients keep theirs, so that they close first */
@@ -29,10 +29,10 @@ export const defaultFilterLimits: FilterLimits = {
   requestWithinMs: 10_000,
   lookEveryMs: 1_000,
   bodyBytes: 4 * 1_024 * 1_024,
+  startBodyBytes: 1_024,
   engineWithinMs: 15_000,
   engineCallsAtOnce: 64,
   answerBytes: 4 * 1_024 * 1_024,
-  messageLength: 500,
   pathLength: 200,
   keepAliveMs: 60_000,
   rememberMs: 60_000,

@@ -1,3 +1,6 @@
+/** Of what is told and logged: a field's name may be as long as a body, and the engine's words a proxy's whole page. */
+const messageLength = 500;
+
 /**
  * What is answered instead of being passed on: in the engine's own form, a JSON object with a `message`. Thrown by the checks,
  * and for what the engine itself refused.
@@ -9,7 +12,7 @@ export class Refused extends Error {
   readonly byEngine: boolean;
 
   constructor(message: string, status = 403, byEngine = false) {
-    super(message);
+    super(message.length <= messageLength ? message : `${message.slice(0, messageLength)}…`);
     this.status = status;
     this.byEngine = byEngine;
   }
