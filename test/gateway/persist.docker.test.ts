@@ -291,7 +291,7 @@ describe('a shell under tmux', () => {
     const seen = screenOf(terminal);
     await seen.sees(/\$ $/m);
     seen.type("trap '' HUP; sleep 601 & while :; do sleep 1; done\n");
-    await vi.waitFor(async () => expect((await processesOf(start.session)).join('\n')).toContain('sleep 601'));
+    await vi.waitFor(async () => expect((await processesOf(start.session)).join('\n')).toContain('sleep 601'), 10_000);
     await terminal.hangUp();
     expect(await processesOf(start.session)).toEqual([]);
   });
