@@ -2,9 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
+import { verifyLegacyToken } from '#shared/legacy-token.ts';
 import type { Logger } from '#shared/log.ts';
+import { spoonNames } from '#shared/spoon-names.ts';
 import { TerminalSize, terminalPath, terminalProtocol, tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
-import { type TerminalClaims, verifyTerminalToken } from '#shared/terminal-token.ts';
+import { type TerminalClaims, type Verified, verifyTerminalToken } from '#shared/terminal-token.ts';
 import { addressOf, type ConnectRate } from './connect-rate.ts';
 import { Ending, storeIsSilent } from './ending.ts';
 import type { GatewayLimits } from './limits.ts';
@@ -21,9 +23,11 @@ export interface TerminalRequest {
 
 const defaultSize: TerminalSize = { cols: 80, rows: 24 };
 
-export function readTerminalRequest(request: IncomingMessage): TerminalRequest | Refusal {
+/** With `legacy`, also where Spoon's own worker served terminals, and as it named the token. */
+export function readTerminalRequest(request: IncomingMessage, legacy = false): TerminalRequest | Refusal {
   const url = URL.parse(request.url ?? '', 'http://gateway');
-  if (url?.pathname !== terminalPath) {
+  const paths: readonly string[] = legacy ? [terminalPath, ...spoonNames.terminalPaths] : [terminalPath];
+  if (url === null || !paths.includes(url.pathname)) {
     return { code: 'route-unknown', detail: `terminals are at ${terminalPath}` };
   }
   if (request.method !== 'GET') return { code: 'method-refused', detail: 'a WebSocket begins with GET' };
@@ -36,7 +40,9 @@ export function readTerminalRequest(request: IncomingMessage): TerminalRequest |
     return { code: 'protocol-unknown', detail };
   }
   const offeredToken = offered.find((entry) => entry.startsWith(tokenProtocolPrefix));
-  const token = offeredToken?.slice(tokenProtocolPrefix.length) ?? url.searchParams.get('token');
+  const parameters = legacy ? spoonNames.tokenParameters : (['token'] as const);
+  const inUrl = parameters.map((name) => url.searchParams.get(name)).find((value) => value !== null) ?? null;
+  const token = offeredToken?.slice(tokenProtocolPrefix.length) ?? inUrl;
   const raw = offered.length === 0;
   if (raw && token === null) {
     return { code: 'token-missing', detail: 'a socket without a subprotocol needs ?token=' };
@@ -77,11 +83,13 @@ export class Admission {
     readonly limits: GatewayLimits;
     readonly log: Logger;
     readonly secret: string;
+    readonly legacyTokens: boolean;
     readonly sessions: Sessions;
     readonly rate: ConnectRate;
   };
   /** token id → monotonic time at which it is forgotten, oldest first */
   readonly #used = new Map<string, number>();
+  #toldLegacy = false;
 
   constructor(deps: {
     store: BoxStore;
@@ -89,6 +97,7 @@ export class Admission {
     limits: GatewayLimits;
     log: Logger;
     secret: string;
+    legacyTokens: boolean;
     sessions: Sessions;
     rate: ConnectRate;
   }) {
@@ -97,12 +106,28 @@ export class Admission {
 
   /** Throws an Ending that says why not. */
   async admit(token: string): Promise<TerminalClaims> {
-    const verified = await verifyTerminalToken(this.#deps.secret, token);
+    const verified = await this.#verify(token);
     if (!verified.ok) throw new Ending('token-refused', { errorCode: verified.code, message: verified.message });
     countUser(this.#deps.rate, verified.claims.user);
     this.#deps.sessions.mustHavePlace(verified.claims, false);
     await this.spend(verified.claims.jti);
     return verified.claims;
+  }
+
+  /** A token of Spoon's own shape where that is asked for; where it is not, the log says once that it could be. */
+  async #verify(token: string): Promise<Verified> {
+    const { secret, legacyTokens, log } = this.#deps;
+    const ours = await verifyTerminalToken(secret, token);
+    if (ours.ok || (ours.code !== 'token-foreign' && ours.code !== 'token-claims')) return ours;
+    if (!legacyTokens && this.#toldLegacy) return ours;
+    const legacy = await verifyLegacyToken(secret, token);
+    // One of ours that says something wrong is told what.
+    if (legacyTokens) return legacy.ok || ours.code === 'token-foreign' ? legacy : ours;
+    if (legacy.ok) {
+      this.#toldLegacy = true;
+      log.warn("a terminal token in the shape of Spoon's own worker is refused: SPOON_LEGACY_TOKENS=1 lets such in");
+    }
+    return ours;
   }
 
   /** Lets a token's id pass once; throws an Ending where it does not. */

@@ -35,6 +35,8 @@ export interface GatewayOptions {
   readonly terminalOf: SessionDeps['terminalOf'];
   readonly recordings: SessionDeps['recordings'];
   readonly secret: string;
+  /** what Spoon's own worker took passes, too: `spoon-names.ts` */
+  readonly legacyTokens?: boolean;
   /** how commands are run, and the tokens that run them in every box; null: only terminals */
   readonly jobs: { readonly commands: BoxCommands; readonly apiToken: string; readonly access: AccessStore } | null;
   readonly allowedOrigins: readonly string[];
@@ -61,7 +63,7 @@ export interface Gateway {
 
 /** A whole gateway over its ports: the same in `main.ts` and in tests. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { clock, log, limits, exec, tracing = noTracing } = options;
+  const { clock, log, limits, exec, tracing = noTracing, legacyTokens = false } = options;
   const store = tracedStore(options.store, tracing);
   const id = `gw-${randomBytes(6).toString('hex')}`;
   let registration: Registration | null = null;
@@ -96,7 +98,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     void registration?.now();
   };
   const rate = new ConnectRate(clock, limits.connectRates);
-  const admission = new Admission({ store, clock, limits, log, secret: options.secret, sessions, rate });
+  const { secret } = options;
+  const admission = new Admission({ store, clock, limits, log, secret, legacyTokens, sessions, rate });
   const { allowedOrigins } = options;
   const jobs =
     options.jobs &&
@@ -118,6 +121,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     rate,
     jobs,
     allowedOrigins,
+    legacyTokens,
     async notReady() {
       const reasons: string[] = [];
       if (!registration?.isCurrent()) reasons.push('Redis does not answer');

@@ -58,6 +58,7 @@ await runProcess('gateway', async (signal) => {
     terminalOf: (name) => terminalSettings(classes.get(name) ?? classes.get(defaultClassName)),
     recordings,
     secret: config.terminalSecret,
+    legacyTokens: config.legacyTokens,
     jobs: {
       commands: createDockerCommands({ connect, clock, log }),
       apiToken: config.internalToken,

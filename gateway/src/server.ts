@@ -35,6 +35,7 @@ export interface ServerDeps extends SessionDeps {
   /** null: no commands are run here, only terminals */
   readonly jobs: JobServer | null;
   readonly allowedOrigins: readonly string[];
+  readonly legacyTokens: boolean;
   /** what keeps this gateway from serving, in words; empty = ready */
   readonly notReady: () => Promise<string[]>;
 }
@@ -114,7 +115,7 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
   });
 
   async function open(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const asked = readTerminalRequest(request);
+    const asked = readTerminalRequest(request, deps.legacyTokens);
     if ('code' in asked) {
       turnAway(socket, asked);
       return;

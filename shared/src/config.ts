@@ -35,7 +35,8 @@ const httpUrl = z.url({ protocol: /^https?$/ });
 const anyAddress = ['0.0.0.0', '::', '*'];
 const minSecretLength = 16;
 
-const fields = {
+/** Each variable with its check, its default and its line in the documents. */
+export const fields = {
   SPOON_REDIS_URL: z
     .url({ protocol: /^rediss?$/ })
     .default('redis://127.0.0.1:6379')
@@ -45,11 +46,20 @@ const fields = {
   SPOON_AGENT_HOST_WORKDIR: z.string().optional().describe('the same directory as the Docker host sees it'),
   DOCKER_HOST: z.string().optional().describe('Docker engine: unix:///… or tcp://…; default /var/run/docker.sock'),
   DOCKER_CONFIG: z.string().optional().describe('folder of the logins for private registries; default ~/.docker'),
+  SPOON_FILTER_SOCKET: z
+    .string()
+    .startsWith('/', { error: 'is an absolute path' })
+    .optional()
+    .describe("where the filter listens: the gateway's engine, without Docker's own socket"),
   SPOON_BOX_IMAGE: z.string().optional().describe("replaces the default class's image"),
   SPOON_AGENT_BOX_IDLE_MS: durationMs.optional().describe('replaces `idle.detached` of every class, in ms'),
   SPOON_AGENT_TERMINAL_IDLE_MS: z.string().optional().describe('legacy, without effect: box idle governs'),
   SPOON_CLASSES: z.string().optional().describe('folder of class files; default manifests/classes'),
   SPOON_AGENT_TERMINAL_SECRET: z.string().optional().describe('HMAC secret of terminal tokens; else the next one'),
+  SPOON_LEGACY_TOKENS: z
+    .stringbool()
+    .default(false)
+    .describe("whether terminal tokens in the shape of Spoon's own worker pass, at its paths; off without it"),
   SPOON_AGENT_WORKER_INTERNAL_TOKEN: z.string().optional().describe('bearer token of the API'),
   SPOON_ENCRYPTION_KEY: z.string().optional().describe('encrypts the vault'),
   INSTANCE_SECRET: z.string().optional().describe('encrypts the vault where SPOON_ENCRYPTION_KEY is not set'),
@@ -105,6 +115,8 @@ export interface Config {
   readonly boxIdleMs: number | null;
   readonly classesDir: string;
   readonly terminalSecret: string;
+  /** tokens and paths of `spoon-names.ts` pass, too */
+  readonly legacyTokens: boolean;
   readonly internalToken: string;
   readonly encryptionKey: string | null;
   /** null = the gateway's own address */
@@ -162,6 +174,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     boxIdleMs: values.SPOON_AGENT_BOX_IDLE_MS ?? null,
     classesDir: values.SPOON_CLASSES ?? new URL('../../manifests/classes', import.meta.url).pathname,
     terminalSecret,
+    legacyTokens: values.SPOON_LEGACY_TOKENS,
     internalToken: values.SPOON_AGENT_WORKER_INTERNAL_TOKEN ?? terminalSecret,
     encryptionKey: values.SPOON_ENCRYPTION_KEY ?? values.INSTANCE_SECRET ?? null,
     publicWsUrl: values.SPOON_PUBLIC_WS_URL ?? values.NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL ?? null,

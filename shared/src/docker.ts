@@ -1,5 +1,6 @@
 import Docker from 'dockerode';
 import { z } from 'zod';
+import { type ApiVersion, compareApi, defaultSocket, engineAddress, newestApi, oldestApi } from './engine-address.ts';
 import { EngineError, type FaultKind, StartError } from './faults.ts';
 
 /**
@@ -7,18 +8,9 @@ import { EngineError, type FaultKind, StartError } from './faults.ts';
  * dockerode's types stay here, in `controller/src/runtime` and in `gateway/src/exec`.
  */
 
-const defaultSocket = '/var/run/docker.sock';
-/** The versions this code was written for; an engine has to speak one of them. */
-const oldestApi: ApiVersion = { major: 1, minor: 41 };
-const newestApi: ApiVersion = { major: 1, minor: 47 };
 const connectTimeoutMs = 10_000;
 /** The engine's own words are kept up to this length. */
 const maxMessageLength = 500;
-
-interface ApiVersion {
-  readonly major: number;
-  readonly minor: number;
-}
 
 /**
  * Asks the engine for its version and answers a client that speaks the newest one that both know. Every refusal is a
@@ -33,17 +25,17 @@ export async function connectDocker(dockerHost: string | null): Promise<Docker> 
   const engine = await engineVersion(new Docker({ ...address, version: undefined }), place);
   const newest = versionOf(engine.ApiVersion, place);
   const oldest = versionOf(engine.MinAPIVersion ?? '1.12', place);
-  if (compare(newest, oldestApi) < 0) {
+  if (compareApi(newest, oldestApi) < 0) {
     throw new StartError(
       `The Docker engine at ${place} speaks API ${text(newest)}; Spoonbox needs ${text(oldestApi)} or newer: upgrade it to Docker 20.10 or later.`,
     );
   }
-  if (compare(oldest, newestApi) > 0) {
+  if (compareApi(oldest, newestApi) > 0) {
     throw new StartError(
       `The Docker engine at ${place} refuses APIs older than ${text(oldest)}; this Spoonbox speaks up to ${text(newestApi)}: upgrade Spoonbox.`,
     );
   }
-  const agreed = compare(newest, newestApi) < 0 ? newest : newestApi;
+  const agreed = compareApi(newest, newestApi) < 0 ? newest : newestApi;
   return new Docker({ ...address, version: `v${text(agreed)}` });
 }
 
@@ -116,16 +108,8 @@ function kindOf(status: number | null, code: string | undefined): FaultKind {
 /** Every field is named, because docker-modem fills what is missing from the environment. */
 function addressOf(dockerHost: string | null): Docker.DockerOptions {
   const none = { ca: undefined, cert: undefined, key: undefined, timeout: undefined };
-  const host = dockerHost ?? `unix://${defaultSocket}`;
-  if (host.startsWith('unix://')) {
-    const socketPath = host.slice('unix://'.length) || defaultSocket;
-    return { ...none, socketPath, host: undefined, port: undefined, protocol: 'http' };
-  }
-  const url = URL.canParse(host) ? new URL(host) : null;
-  if ((url?.protocol !== 'tcp:' && url?.protocol !== 'http:') || url.hostname === '') {
-    throw new StartError(`DOCKER_HOST is ${host}: use unix:///path/to/docker.sock or tcp://host:port.`);
-  }
-  return { ...none, socketPath: undefined, host: url.hostname, port: url.port || '2375', protocol: 'http' };
+  const nowhere = { socketPath: undefined, host: undefined, port: undefined };
+  return { ...none, ...nowhere, ...engineAddress(dockerHost), protocol: 'http' };
 }
 
 const EngineVersion = z.object({ ApiVersion: z.string(), MinAPIVersion: z.string().optional() });
@@ -164,10 +148,6 @@ function versionOf(version: string, place: string): ApiVersion {
     throw new StartError(`The Docker engine at ${place} names its API version ${version}, which is no version.`);
   }
   return { major, minor };
-}
-
-function compare(one: ApiVersion, other: ApiVersion): number {
-  return one.major - other.major || one.minor - other.minor;
 }
 
 function text(version: ApiVersion): string {

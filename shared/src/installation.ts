@@ -27,6 +27,23 @@ export function readInstallation(workdir: string, override: string | null): Inst
   return checked(readFileSync(path, 'utf8').trim(), path);
 }
 
+/** The same of an installation that is there already: nothing is made. */
+export function knownInstallation(workdir: string, override: string | null): InstallationId {
+  if (override !== null) return checked(override, 'SPOON_INSTALLATION_ID');
+  const path = join(workdir, fileName);
+  try {
+    return checked(readFileSync(path, 'utf8').trim(), path);
+  } catch (error) {
+    if (error instanceof StartError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StartError(
+      `No installation is known here (${why}): set SPOON_INSTALLATION_ID, or start the controller once, which makes ${path}`,
+      exitConfig,
+      { cause: error },
+    );
+  }
+}
+
 /**
  * Says in Redis which installation uses it; a different id there stops the start. Otherwise a lost work directory would
  * come back as a new installation that leaves every box of the old one alone, unseen.

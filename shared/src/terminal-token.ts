@@ -15,8 +15,8 @@ const issuer = 'spoonbox';
 const audience = 'spoonbox-terminal';
 export const defaultTokenTtlMs = 60_000;
 /** Clocks of the signer and of the gateway may differ by this much. */
-const clockToleranceMs = 5_000;
-const maxTokenLength = 4_096;
+export const clockToleranceMs = 5_000;
+export const maxTokenLength = 4_096;
 
 /** The name of a terminal session: it goes into a lease id, an environment variable and a URL as it is. */
 export const SessionId = z
@@ -72,6 +72,11 @@ export type TerminalClaims = z.infer<typeof TerminalClaims>;
 export function checkoutIn({ spoon, branch, clone }: TerminalClaims): Checkout | null {
   return Checkout.safeParse({ spoon, branch, clone }).data ?? null;
 }
+
+/** `message` may be shown to the client: it says why, and nothing of the secret. */
+export type Verified =
+  | { readonly ok: true; readonly claims: TerminalClaims }
+  | { readonly ok: false; readonly code: TokenRefusal; readonly message: string };
 
 export type TokenRefusal =
   | 'token-malformed' // no JWT at all
@@ -132,12 +137,11 @@ export async function signTerminalToken(
   return { token: signed, session, jti, expiresAt: exp * 1_000 };
 }
 
-/** `message` may be shown to the client: it says why, and nothing of the secret. */
 export async function verifyTerminalToken(
   secret: string,
   token: string,
   maxTtlMs = defaultTokenTtlMs,
-): Promise<{ ok: true; claims: TerminalClaims } | { ok: false; code: TokenRefusal; message: string }> {
+): Promise<Verified> {
   if (token.length > maxTokenLength) return refuse('token-malformed', `longer than ${maxTokenLength} characters`);
   try {
     const { payload } = await jwtVerify(token, keyOf(secret), {
@@ -168,7 +172,7 @@ export function secretFingerprint(secret: string): string {
   return createHmac('sha256', secret).update('spoonbox terminal secret').digest('hex').slice(0, 12);
 }
 
-function refusalOf(error: unknown): { ok: false; code: TokenRefusal; message: string } {
+export function refusalOf(error: unknown): { ok: false; code: TokenRefusal; message: string } {
   if (error instanceof errors.JWTExpired) return refuse('token-expired', 'it has expired; ask for a new one');
   if (error instanceof errors.JOSEAlgNotAllowed) return refuse('token-algorithm', `only ${algorithm} is accepted`);
   if (error instanceof errors.JWSSignatureVerificationFailed) {
@@ -182,18 +186,18 @@ function refusalOf(error: unknown): { ok: false; code: TokenRefusal; message: st
   throw error;
 }
 
-function refuse(code: TokenRefusal, why: string): { ok: false; code: TokenRefusal; message: string } {
+export function refuse(code: TokenRefusal, why: string): { ok: false; code: TokenRefusal; message: string } {
   return { ok: false, code, message: `the terminal token is refused: ${why}` };
 }
 
-function problemsOf(error: z.ZodError): string {
+export function problemsOf(error: z.ZodError): string {
   return error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
 }
 
-function keyOf(secret: string): Uint8Array {
+export function keyOf(secret: string): Uint8Array {
   return new TextEncoder().encode(secret);
 }
 
-function randomId(): string {
+export function randomId(): string {
   return `s${randomBytes(16).toString('base64url')}`;
 }

@@ -1,5 +1,6 @@
 import { ofAccess } from './of-access.ts';
 import { ofController } from './of-controller.ts';
+import { ofFilter } from './of-filter.ts';
 import { ofGateway } from './of-gateway.ts';
 import { ofScripts } from './of-scripts.ts';
 
@@ -22,4 +23,4 @@ export interface Breakage {
   };
 }
 
-export const breakages: readonly Breakage[] = [...ofScripts, ...ofController, ...ofAccess, ...ofGateway];
+export const breakages: readonly Breakage[] = [...ofScripts, ...ofController, ...ofAccess, ...ofGateway, ...ofFilter];

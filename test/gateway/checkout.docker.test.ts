@@ -18,7 +18,7 @@ const home = '/home/spoon';
 beforeAll(async () => {
   boxes = await createBoxes();
   world = await createGatewayWorld(boxes.exec);
-  gateway = await world.gateway({ jobs: { commands: commandsOn(boxes.docker), apiToken } });
+  gateway = await world.gateway({ jobs: { commands: commandsOn(boxes.connect), apiToken } });
   server = await startGitServer({ branches: ['feature/a', 'b', 'c'] });
   box = await readyBox();
 });
@@ -256,7 +256,7 @@ describe('a clone', () => {
   });
 
   it('that takes too long is ended, and says so', async () => {
-    const jobs = { commands: commandsOn(boxes.docker), apiToken };
+    const jobs = { commands: commandsOn(boxes.connect), apiToken };
     const hasty = await world.gateway({ jobs, limits: { checkoutWithinMs: 1_500 } });
     const before = await leftIn();
     server.holds = true;

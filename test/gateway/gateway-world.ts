@@ -15,6 +15,7 @@ import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import type { BoxStatus } from '#shared/status.ts';
 import { signTerminalToken, type TerminalClaims } from '#shared/terminal-token.ts';
+import { startFilter } from '../support/filter.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 /** A gateway over a real Redis, and over the engine that it is given; the tests play the controller. */
@@ -43,6 +44,7 @@ export interface GatewayWorld {
     jobs?: Omit<NonNullable<GatewayOptions['jobs']>, 'access'>;
     recordings?: GatewayOptions['recordings'];
     secret?: string;
+    legacyTokens?: boolean;
   }): Promise<Gateway>;
   token(user: UserName, more?: TokenMore): Promise<string>;
   /** What the leading controller would commit. */
@@ -96,6 +98,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
         terminalOf: () => ({ persist: options.persist ?? 'none', record: 'off', attachedIdleMs: 28_800_000 }),
         recordings: options.recordings ?? null,
         secret: options.secret ?? secret,
+        legacyTokens: options.legacyTokens ?? false,
         jobs: options.jobs ? { ...options.jobs, access } : null,
         allowedOrigins: options.origins ?? [],
         bind: '127.0.0.1',
@@ -154,7 +157,10 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
 }
 
 export interface Boxes {
+  /** the engine itself */
   readonly docker: Docker;
+  /** the engine as a gateway has it */
+  readonly connect: () => Promise<Docker>;
   readonly exec: BoxExec;
   /** A running box of this user; its id. With `NetworkMode: host` it reaches what listens on this machine's loopback. */
   start(user: UserName, more?: { Env?: string[]; HostConfig?: Docker.HostConfig }): Promise<string>;
@@ -163,20 +169,32 @@ export interface Boxes {
   close(): Promise<void>;
 }
 
+/** Set by hand, it takes all these tests through a filtering socket: `manifests/docs/filtering-socket.md`. */
+const throughFilter = process.env.SPOONBOX_TEST_THROUGH_FILTER === '1';
+
 /** Boxes on the real engine, as a controller would make them. */
-export async function createBoxes(): Promise<Boxes> {
+export async function createBoxes(options = { throughFilter }): Promise<Boxes> {
   const docker = await connectDocker(process.env.DOCKER_HOST ?? null);
+  const installation = InstallationId.parse(`test-${randomBytes(4).toString('hex')}`);
+  const filter = options.throughFilter ? await startFilter(installation) : null;
+  const connect = filter ? () => connectDocker(filter.address) : async () => docker;
   const log = createLogger({ name: 'exec', level: 'silent' });
   const made: Docker.Container[] = [];
   return {
     docker,
-    exec: createDockerExec({ connect: async () => docker, clock: systemClock, log }),
+    connect,
+    exec: createDockerExec({ connect, clock: systemClock, log }),
     async start(user, more = {}) {
       const container = await docker.createContainer({
         name: boxNameOf(user),
         Image: boxImage,
         Cmd: ['sleep', 'infinity'],
-        Labels: { [label.user]: user, [label.role]: 'box', 'dev.spoonbox.test': 'gateway' },
+        Labels: {
+          [label.installation]: installation,
+          [label.user]: user,
+          [label.role]: 'box',
+          'dev.spoonbox.test': 'gateway',
+        },
         Env: ['LANG=C.UTF-8', ...(more.Env ?? [])],
         HostConfig: { Init: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges'], ...more.HostConfig },
       });
@@ -190,6 +208,7 @@ export async function createBoxes(): Promise<Boxes> {
       return lines.filter((command) => !/^(\S*(docker-init|tini)\b.*|sleep infinity)$/.test(command));
     },
     async close() {
+      await filter?.[Symbol.asyncDispose]();
       for (const container of made) {
         await container.remove({ force: true, v: true }).catch((error: { statusCode?: number }) => {
           if (error.statusCode !== 404) throw error;

@@ -12,9 +12,9 @@ import { createLogger } from '#shared/log.ts';
 /** Two clients of a gateway that runs commands: Kubernetes' own, and a bare one. */
 export const apiToken = 'the-token-of-the-api-of-the-tests';
 
-export function commandsOn(docker: Docker): BoxCommands {
+export function commandsOn(connect: () => Promise<Docker>): BoxCommands {
   const log = createLogger({ name: 'commands', level: 'silent' });
-  return createDockerCommands({ connect: async () => docker, clock: systemClock, log });
+  return createDockerCommands({ connect, clock: systemClock, log });
 }
 
 export interface Ran {

@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 function serveJobs(limits: Partial<GatewayLimits> = {}): Promise<Gateway> {
-  return world.gateway({ jobs: { commands: commandsOn(boxes.docker), apiToken }, limits });
+  return world.gateway({ jobs: { commands: commandsOn(boxes.connect), apiToken }, limits });
 }
 
 async function readyBox(): Promise<{ user: UserName; containerId: string }> {
@@ -169,7 +169,7 @@ describe('a command', () => {
 
   it('gives all output of a command that ends while its client takes none', async () => {
     const { containerId } = await readyBox();
-    const commands = commandsOn(boxes.docker);
+    const commands = commandsOn(boxes.connect);
     const log = createLogger({ name: 'relay', level: 'silent' });
     const slow = async (bytes: number): Promise<void> => {
       const mark = `job-slow-${bytes}`;
@@ -202,7 +202,7 @@ describe('a command', () => {
     const short = await serveJobs({ pingEveryMs: 200 });
     const before = process.memoryUsage().arrayBuffers;
     const client = await bareJob(short.port, user, sh('head -c 150000000 /dev/zero; echo done >&2'));
-    await vi.waitFor(() => expect(client.out().length).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(client.out().length).toBeGreaterThan(0), 10_000);
     client.socket.pause();
     await delay(3_000);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(60_000_000);
@@ -232,7 +232,7 @@ describe('the end of a command', () => {
     const scripts = ['sleep 1000', 'cat', 'yes', 'sleep 1001 & sleep 1002', 'trap "" HUP TERM; sleep 1003; sleep 1004'];
     for (const script of scripts) {
       const client = await bareJob(job.port, user, sh(`echo begins; ${script}`), { stdin: 'true' });
-      await vi.waitFor(() => expect(client.out().toString()).toContain('begins'));
+      await vi.waitFor(() => expect(client.out().toString()).toContain('begins'), 10_000);
       client.socket.terminate();
     }
     // Also one that goes before its command is there.
@@ -248,7 +248,7 @@ describe('the end of a command', () => {
   it('comes with the end of its lease, which the status tells', async () => {
     const { user, containerId } = await readyBox();
     const client = await bareJob(job.port, user, sh('echo begins; sleep 1000'));
-    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'));
+    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'), 10_000);
     const [lease] = (await world.store.read(user)).leases;
     if (lease) await world.store.release(user, lease.id, 'the test');
     await world.commit(user, { phase: 'ready', containerId }); // a change of status makes the gateway look
@@ -259,7 +259,7 @@ describe('the end of a command', () => {
   it('is a failure, not an exit code, where the box dies under it', async () => {
     const { user, containerId } = await readyBox();
     const client = await bareJob(job.port, user, sh('echo begins; sleep 1000'));
-    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'));
+    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'), 10_000);
     await boxes.docker.getContainer(containerId).kill();
     expect(await client.status).toMatchObject({ status: 'Failure', reason: 'BoxGone' });
   });
@@ -274,7 +274,7 @@ describe('the end of a command', () => {
     const { user, containerId } = await readyBox();
     const other = await serveJobs();
     const client = await bareJob(other.port, user, sh('echo begins; sleep 1000'));
-    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'));
+    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'), 10_000);
     await other.drain(10_000);
     expect(await client.status).toMatchObject({ status: 'Failure', reason: 'Restarting' });
     expect(await boxes.processes(containerId)).toEqual([]);

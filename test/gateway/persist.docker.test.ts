@@ -33,7 +33,7 @@ function startOf(more: Partial<StartTerminal> = {}): StartTerminal {
 
 /** A gateway's own connection: a second one knows nothing of the first one's shells. */
 function execOf(): BoxExec {
-  return createDockerExec({ connect: async () => boxes.docker, clock: systemClock, log });
+  return createDockerExec({ connect: boxes.connect, clock: systemClock, log });
 }
 
 /** What a person sees of a terminal: xterm.js draws it, and answers what it is asked. */
@@ -291,7 +291,7 @@ describe('a shell under tmux', () => {
     const seen = screenOf(terminal);
     await seen.sees(/\$ $/m);
     seen.type("trap '' HUP; sleep 601 & while :; do sleep 1; done\n");
-    await vi.waitFor(async () => expect((await processesOf(start.session)).join('\n')).toContain('sleep 601'));
+    await vi.waitFor(async () => expect((await processesOf(start.session)).join('\n')).toContain('sleep 601'), 10_000);
     await terminal.hangUp();
     expect(await processesOf(start.session)).toEqual([]);
   });
@@ -337,7 +337,7 @@ async function hideTmux(): Promise<{ id: string; remove(): Promise<void> }> {
     Image: Config.Image,
     Cmd: ['sleep', 'infinity'],
     User: 'root',
-    Labels: { 'dev.spoonbox.test': 'gateway' },
+    Labels: Config.Labels,
     Env: ['LANG=C.UTF-8'],
     HostConfig: { Init: true },
   });

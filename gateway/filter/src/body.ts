@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { refused } from './refused.ts';
+
+/**
+ * The bodies that pass: strict, because the engine knows many more fields, and reads their names in any case (`privileged` is
+ * `Privileged` to it). What goes to the engine is written anew from what was read here.
+ */
+
+/** POSIX path names, and Linux' bound of one. */
+const pathLength = 4_096;
+const detachKeysLength = 200;
+
+const Cells = z.int().min(1).max(1_000);
+const ConsoleSize = z.tuple([Cells, Cells]);
+/** A NUL would end the word for the kernel, and not for whoever reads it here. */
+const Word = z.string().refine((word) => !word.includes('\0'), { error: 'must not contain NUL' });
+
+export const ExecCreateBody = z.strictObject({
+  Cmd: z.array(Word).min(1),
+  Env: z.array(Word.regex(/^[^=]+=/, { error: 'is NAME=value' })).optional(),
+  AttachStdin: z.boolean().optional(),
+  AttachStdout: z.boolean().optional(),
+  AttachStderr: z.boolean().optional(),
+  Tty: z.boolean().optional(),
+  DetachKeys: z.string().max(detachKeysLength).optional(),
+  ConsoleSize: ConsoleSize.optional(),
+  WorkingDir: Word.startsWith('/').max(pathLength).optional(),
+  /** only as what it is anyway: see `mustBeOwnUser` */
+  User: z.string().optional(),
+  Privileged: z.literal(false, { error: 'an exec here is never privileged' }).optional(),
+});
+export type ExecCreateBody = z.infer<typeof ExecCreateBody>;
+
+export const ExecStartBody = z.strictObject({
+  Detach: z.literal(false, { error: 'an exec here is never detached' }),
+  Tty: z.boolean(),
+  ConsoleSize: ConsoleSize.optional(),
+});
+export type ExecStartBody = z.infer<typeof ExecStartBody>;
+
+/** Throws a Refused that names each field that does not pass. Values are not repeated: environment may be secret. */
+export function readBody<Body>(schema: z.ZodType<Body>, bytes: Buffer): Body {
+  const parsed = schema.safeParse(jsonOf(bytes));
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => [path.join('.'), message].filter(Boolean).join(': '));
+  throw refused('this body', problems.join('; '));
+}
+
+/** An exec is the container's user's, or none. */
+export function mustBeOwnUser(body: ExecCreateBody, user: string): void {
+  if (body.User === undefined || body.User === '' || body.User === user) return;
+  throw refused('an exec as another user', `User is left out, or is the box's own`);
+}
+
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw refused('this body', 'it is no JSON in UTF-8');
+  }
+}

@@ -1,0 +1,130 @@
+import type { Breakage } from './breakages.ts';
+
+const attacker = 'test/e2e/filter-attacker.test.ts';
+const filter = 'test/gateway/filter.docker.test.ts';
+const legacy = 'test/gateway/legacy-tokens.test.ts';
+
+/** Of the filtering socket, and of what Spoon's own worker took. */
+export const ofFilter: readonly Breakage[] = [
+  {
+    name: 'the filter lets every container through',
+    promise: 'the filtering socket: boxes of this installation only',
+    file: 'gateway/filter/src/boxes.ts',
+    text: 'if (Id !== id || !isOurs)',
+    replacement: 'if (Id !== id && !isOurs)',
+    caughtBy: { file: attacker, test: 'are refused: somebody’s, another installation’s, and a helper' },
+  },
+  {
+    name: 'the filter takes a container that has the name for one that has the id',
+    promise: 'the filtering socket: by the whole id',
+    file: 'gateway/filter/src/boxes.ts',
+    text: 'if (Id !== id || !isOurs)',
+    replacement: 'if (!isOurs)',
+    caughtBy: { file: attacker, test: 'are refused by name and by a part of the id' },
+  },
+  {
+    name: 'the filter lets a helper of this installation through',
+    promise: 'the filtering socket: boxes only',
+    file: 'gateway/filter/src/boxes.ts',
+    text: " && Config.Labels[label.role] === 'box'",
+    replacement: '',
+    caughtBy: { file: attacker, test: 'are refused: somebody’s, another installation’s, and a helper' },
+  },
+  {
+    name: 'the filter starts a privileged exec that somebody else has made',
+    promise: 'the filtering socket refuses Privileged',
+    file: 'gateway/filter/src/boxes.ts',
+    text: 'privileged || ',
+    replacement: '',
+    caughtBy: { file: attacker, test: 'nor by one in a box that may do more' },
+  },
+  {
+    name: 'the filter passes on fields that it does not know',
+    promise: 'the filtering socket: no body is forwarded as it came',
+    file: 'gateway/filter/src/body.ts',
+    text: 'export const ExecCreateBody = z.strictObject({',
+    replacement: 'export const ExecCreateBody = z.looseObject({',
+    caughtBy: { file: attacker, test: 'is refused where it asks for more than a command' },
+  },
+  {
+    name: 'the filter makes an exec of any user',
+    promise: 'the filtering socket refuses other users',
+    file: 'gateway/filter/src/calls.ts',
+    text: '      mustBeOwnUser(create, box.user);\n',
+    replacement: '',
+    caughtBy: { file: attacker, test: 'is refused where it asks for more than a command' },
+  },
+  {
+    name: 'the filter reads a path that begins with another version, too',
+    promise: 'the filtering socket refuses path tricks',
+    file: 'shared/src/engine-address.ts',
+    text: '/^([1-9]\\d?)\\.([1-9]\\d?)$/',
+    replacement: '/^(\\d+)\\.(\\d+)$/',
+    caughtBy: { file: attacker, test: 'are refused also where their path is written in another way' },
+  },
+  {
+    name: 'the filter takes chunks and a length',
+    promise: 'the filtering socket refuses header smuggling',
+    file: 'gateway/filter/src/head.ts',
+    text: "'transfer-encoding', 'expect', 'trailer', 'te'",
+    replacement: "'expect', 'trailer', 'te'",
+    caughtBy: { file: attacker, test: 'is refused: chunks, lengths, hosts' },
+  },
+  {
+    name: 'the filter goes on with a connection after a refusal',
+    promise: 'the filtering socket: nothing after a refusal is read',
+    file: 'gateway/filter/src/filter.ts',
+    text: '    if (taken.has(socket)) {',
+    replacement: '    if (taken.has(socket) && draining) {',
+    caughtBy: { file: attacker, test: 'is not gone on with' },
+  },
+  {
+    name: 'the filter tells the environment of a box',
+    promise: 'what goes back is what a gateway reads: no secret',
+    file: 'gateway/filter/src/answers.ts',
+    text: 'export const InspectAnswer = z.object({',
+    replacement: 'export const InspectAnswer = z.looseObject({',
+    caughtBy: { file: attacker, test: 'neither its environment nor where its home is' },
+  },
+  {
+    name: 'the filter keeps what a client does not read',
+    promise: 'back-pressure goes through the filter, both ways',
+    file: 'gateway/filter/src/streams.ts',
+    text: '      from.pipe(to);',
+    replacement: "      from.on('data', (bytes) => to.write(bytes)).once('end', () => to.end());",
+    caughtBy: { file: filter, test: 'is held by a client that does not read' },
+  },
+  {
+    name: 'the filter cuts started execs as soon as it is told to stop',
+    promise: 'a drain does not cut streams before it is over',
+    file: 'gateway/filter/src/filter.ts',
+    text: '      await Promise.race([closed, deadline]);\n',
+    replacement: '',
+    caughtBy: { file: filter, test: 'that is told to stop lets a started exec end' },
+  },
+  {
+    name: 'the filter answers for an engine that it cannot reach',
+    promise: 'unknown is never taken for no',
+    file: 'gateway/filter/src/filter.ts',
+    text: '      } else cut(error, request, socket);\n    }\n  }\n\n  async function start(',
+    replacement:
+      "      } else send(response, 503, 'application/json', messageOf(refused('this', 'no engine')));\n    }\n  }\n\n  async function start(",
+    caughtBy: { file: filter, test: 'is unreachable to the gateway while it is so to the filter' },
+  },
+  {
+    name: 'a token of Spoon’s own shape passes again with its signature written otherwise',
+    promise: 'never a token used twice',
+    file: 'shared/src/legacy-token.ts',
+    text: "token.slice(0, token.lastIndexOf('.'))",
+    replacement: 'token',
+    caughtBy: { file: legacy, test: 'once, however its signature is written' },
+  },
+  {
+    name: 'tokens of Spoon’s own shape pass where nobody asked for it',
+    promise: 'a legacy-shaped token passes only where SPOON_LEGACY_TOKENS is on',
+    file: 'gateway/src/admission.ts',
+    text: "if (legacyTokens) return legacy.ok || ours.code === 'token-foreign' ? legacy : ours;",
+    replacement: 'if (legacy.ok) return legacy;',
+    caughtBy: { file: legacy, test: 'is refused where nobody asked for it' },
+  },
+];
