@@ -1,7 +1,7 @@
 -- Changes what a vault holds, all of it or nothing. A vault needs no desired state, and creates none.
 -- ARGV 4 by  5 what is told as an event
 --      6 revisions of which the vault has to be, JSON array of numbers, 0 = there is none ('' = any, '*' = any, but there is one)
---      7 '1' = what is not put is removed
+--      7 '1' = nothing is written: it is only told whether it would be refused
 --      8 limits as JSON {files, variables, bytes, frame, extra}: `bytes` of what is in the sealed texts, each of which is `frame`
 --        characters and then base64 of what is in it and `extra` bytes
 --      9 fields to remove, JSON array  then pairs: field, sealed text
@@ -13,7 +13,7 @@
 
 local FIRST_PAIR = 10
 
-local by, told, expected, replaces = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
+local by, told, expected, is_dry = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
 local limits, removed = cjson.decode(ARGV[8]), cjson.decode(ARGV[9])
 local now = clock()
 local revision = vault_revision(VAULT, now)
@@ -41,10 +41,8 @@ end
 -- The vault as it would be.
 local before = table_of(redis.call('HGETALL', VAULT))
 local after = {}
-if not replaces then
-  for field, sealed in pairs(before) do
-    after[field] = sealed
-  end
+for field, sealed in pairs(before) do
+  after[field] = sealed
 end
 after.revision = nil
 for _, field in ipairs(removed) do
@@ -86,15 +84,16 @@ for field in pairs(after) do
   end
 end
 
+if is_dry then
+  return cjson.encode({ revision = revision })
+end
 local other = claim_name()
 if other then
   return refuse('name-differs-by-case', other)
 end
 
-for field in pairs(before) do
-  if field ~= 'revision' and not after[field] then
-    redis.call('HDEL', VAULT, field)
-  end
+for _, field in ipairs(removed) do
+  redis.call('HDEL', VAULT, field)
 end
 for i = FIRST_PAIR, #ARGV, 2 do
   redis.call('HSET', VAULT, ARGV[i], ARGV[i + 1])

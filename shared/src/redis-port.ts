@@ -31,7 +31,8 @@ export type ScriptName =
   | 'end-login'
   | 'read-vault'
   | 'write-vault'
-  | 'reseal-vault';
+  | 'reseal-vault'
+  | 'vault-key-ids';
 
 export interface RedisPort {
   /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */

@@ -22,6 +22,14 @@ export interface VaultChange {
   readonly replaces: boolean;
 }
 
+/** Of an import: fields (`f:<path>`, `e:<NAME>`) that were not there, held something else, held the same, or are not there any more. */
+export interface VaultDifference {
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly same: readonly string[];
+  readonly removed: readonly string[];
+}
+
 export type VaultRefusal =
   | 'precondition-failed' // detail: the revision as it is
   | 'entry-unknown' // detail: its field
@@ -32,6 +40,9 @@ export type VaultRefusal =
 /** `revision`: from now on; 0 = nothing is left. */
 export type VaultWritten =
   | { readonly ok: true; readonly revision: number }
+  | { readonly ok: false; readonly refused: VaultRefusal; readonly detail: string };
+export type VaultImported =
+  | ({ readonly ok: true; readonly revision: number } & VaultDifference)
   | { readonly ok: false; readonly refused: VaultRefusal; readonly detail: string };
 
 /** What is known of an entry without its value. `keyId`: under which key it is sealed; '' = it is damaged. */
@@ -83,7 +94,10 @@ export interface VaultStore {
   removeFile(user: UserName, path: string, how: VaultWriter): Promise<VaultWritten>;
   putVariable(user: UserName, name: string, value: string, how: VaultWriter): Promise<VaultWritten>;
   removeVariable(user: UserName, name: string, how: VaultWriter): Promise<VaultWritten>;
-  put(user: UserName, change: VaultChange, how: VaultWriter): Promise<VaultWritten>;
+  /** In one step. What changes nothing is not written; `dryRun`: nothing is, it is only told. */
+  put(user: UserName, change: VaultChange, how: VaultWriter & { readonly dryRun?: boolean }): Promise<VaultImported>;
+  /** Under which keys its entries are sealed; '' for what is no sealed text. Needs no key. */
+  keyIds(user: UserName): Promise<string[]>;
   /**
    * Seals anew what is not under the current key. Entry by entry, so that it can be interrupted and begun again, and what
    * somebody puts meanwhile stays. The revision stays: what the vault holds does not change.
@@ -120,10 +134,18 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
     }
   }
 
+  /** null: it cannot be opened. */
+  function opened(user: UserName, entry: readonly [Field, string]): Buffer | null {
+    try {
+      return open(user, entry);
+    } catch (error) {
+      if (error instanceof VaultSealError) return null;
+      throw error;
+    }
+  }
+
   function fileOf(user: UserName, entry: readonly [Field, string]): VaultFile {
-    const plain = open(user, entry);
-    const mode = Number.parseInt(plain.toString('latin1', 0, modeDigits), 8);
-    return { path: entry[0].slice(kindLength), mode, content: plain.subarray(modeDigits) };
+    return fileFrom(entry[0], open(user, entry));
   }
 
   function variableOf(user: UserName, entry: readonly [Field, string]): [name: string, value: string] {
@@ -133,19 +155,37 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
   async function write(
     user: UserName,
     { by, ifRevision = null }: VaultWriter,
-    change: { told: string; puts?: readonly [Field, Uint8Array][]; removes?: readonly Field[]; replaces?: boolean },
+    change: { told: string; puts?: readonly Put[]; removes?: readonly Field[]; dryRun?: boolean },
   ): Promise<VaultWritten> {
-    const { told, puts = [], removes = [], replaces = false } = change;
+    const { told, puts = [], removes = [], dryRun = false } = change;
     const wanted = ifRevision === null || ifRevision === '*' ? (ifRevision ?? '') : JSON.stringify(ifRevision);
     const pairs = puts.flatMap(([field, plain]) => {
       if (seal === null) throw noVaultKey();
       return [field, seal.seal(plain, boundOf(user, field))];
     });
-    const args = [by, told, wanted, replaces ? '1' : '0', limits, JSON.stringify(removes), ...pairs];
+    const args = [by, told, wanted, dryRun ? '1' : '0', limits, JSON.stringify(removes), ...pairs];
     const channels = [keys.wakeChannel, keys.statusChannel];
     const reply = await redis.run('write-vault', userScriptKeys(keys, user), [user, ...channels, ...args]);
     const parsed = WriteReply.parse(fromJson(reply));
     return 'refused' in parsed ? { ok: false, ...parsed } : { ok: true, revision: parsed.revision };
+  }
+
+  /** What a change of these would do, and to which revision. What cannot be opened is other than what is put. */
+  async function compared(user: UserName, puts: readonly Put[], replaces: boolean) {
+    const { revision, entries } = await stored(user, 'all');
+    const before = new Map(entries);
+    const added: Field[] = [];
+    const changed: Field[] = [];
+    const same: Field[] = [];
+    for (const [field, plain] of puts) {
+      const sealed = before.get(field);
+      if (sealed === undefined) added.push(field);
+      else if (opened(user, [field, sealed])?.equals(plain)) same.push(field);
+      else changed.push(field);
+    }
+    const put = new Set(puts.map(([field]) => field));
+    const removed = replaces ? [...before.keys()].filter((field) => !put.has(field)) : [];
+    return { revision, added, changed, same, removed };
   }
 
   return {
@@ -176,19 +216,14 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
       const variables: VaultListing['variables'][number][] = [];
       for (const entry of entries) {
         const [field, sealed] = entry;
-        const known = { keyId: keyIdOf(sealed) ?? '' };
+        const plain = opened(user, entry);
         const name = field.slice(kindLength);
-        try {
-          if (isFile(field)) {
-            const { mode, content } = fileOf(user, entry);
-            files.push({ path: name, mode, bytes: content.length, opens: true, ...known });
-          } else {
-            variables.push({ name, bytes: open(user, entry).length, opens: true, ...known });
-          }
-        } catch (error) {
-          if (!(error instanceof VaultSealError)) throw error;
-          if (isFile(field)) files.push({ path: name, mode: null, bytes: null, opens: false, ...known });
-          else variables.push({ name, bytes: null, opens: false, ...known });
+        const known = { keyId: keyIdOf(sealed) ?? '', opens: plain !== null };
+        if (isFile(field)) {
+          const file = plain === null ? null : fileFrom(field, plain);
+          files.push({ path: name, mode: file?.mode ?? null, bytes: file?.content.length ?? null, ...known });
+        } else {
+          variables.push({ name, bytes: plain?.length ?? null, ...known });
         }
       }
       return { revision, files, variables };
@@ -200,13 +235,33 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
     },
     removeVariable: (user, name, how) =>
       write(user, how, { told: `the variable ${name} was removed`, removes: [`e:${name}`] }),
-    put(user, { files, environment, replaces }, how) {
-      const variables = Object.entries(environment).map(([name, value]): [Field, Uint8Array] => [
-        `e:${name}`,
-        Buffer.from(value),
-      ]);
-      const told = `${files.length} files and ${variables.length} variables were put${replaces ? ' in the place of all that was there' : ''}`;
-      return write(user, how, { told, puts: [...files.map(filePut), ...variables], replaces });
+    async put(user, { files, environment, replaces }, { dryRun = false, ...how }) {
+      const variables = Object.entries(environment).map(([name, value]): Put => [`e:${name}`, Buffer.from(value)]);
+      const puts = [...files.map(filePut), ...variables];
+      for (let tries = 1; ; tries += 1) {
+        const { revision, ...difference } = await compared(user, puts, replaces);
+        const { added, changed, removed } = difference;
+        const told = `${added.length} entries were added, ${changed.length} changed, ${removed.length} removed`;
+        const news = new Set<string>([...added, ...changed]);
+        const written = await write(
+          user,
+          // What was compared is what is changed.
+          { ...how, ifRevision: how.ifRevision ?? [revision] },
+          {
+            told,
+            puts: puts.filter(([field]) => news.has(field)),
+            removes: removed,
+            dryRun: dryRun || news.size + removed.length === 0,
+          },
+        );
+        if (written.ok) return { ...written, ...difference };
+        const isRace = written.refused === 'precondition-failed' && (how.ifRevision ?? null) === null;
+        if (!isRace || tries === mostTries) return written;
+      }
+    },
+    async keyIds(user) {
+      const ids = z.array(z.string()).parse(await redis.run('vault-key-ids', [keys.user(user).vault], []));
+      return ids.toSorted();
     },
     async rotate(user) {
       if (seal === null) throw noVaultKey();
@@ -237,6 +292,10 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
 /** `f:` and the path of a file, `e:` and the name of a variable. */
 type Field = `f:${string}` | `e:${string}`;
 const kindLength = 2;
+/** What a field is to hold, not sealed yet. */
+type Put = readonly [Field, Uint8Array];
+/** An import begins anew so often when somebody else is quicker. */
+const mostTries = 5;
 
 interface Stored {
   readonly revision: number;
@@ -260,7 +319,12 @@ function boundOf(user: UserName, field: Field): string {
 /** A file is sealed as its mode, four octal digits, and its content; a variable as its value. */
 const modeDigits = 4;
 
-function filePut({ path, mode, content }: VaultFile): [Field, Uint8Array] {
+function fileFrom(field: Field, plain: Buffer): VaultFile {
+  const mode = Number.parseInt(plain.toString('latin1', 0, modeDigits), 8);
+  return { path: field.slice(kindLength), mode, content: plain.subarray(modeDigits) };
+}
+
+function filePut({ path, mode, content }: VaultFile): Put {
   return [`f:${path}`, Buffer.concat([Buffer.from(mode.toString(8).padStart(modeDigits, '0')), content])];
 }
 
