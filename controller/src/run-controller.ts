@@ -11,9 +11,12 @@ import { boundDrain } from '#shared/run-process.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { tracedStore } from '#shared/traced-store.ts';
 import { openTracing } from '#shared/tracing.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
+import { vaultKeysOf } from '#shared/vault-seal.ts';
 import { createApi } from './api/api.ts';
 import { fromStore } from './api/problem-reply.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
+import { checkVault } from './check-vault.ts';
 import { TermController } from './controller.ts';
 import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
@@ -50,6 +53,8 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const policies = idlePoliciesOf(classes);
   const tracing = await openTracing({ url: config.otlpUrl, service: 'spoonbox-controller', log });
   const store = tracedStore(createBoxStore({ redis, keys, policies, defaultClass: defaultClassName }), tracing);
+  const seal = vaultKeysOf(config);
+  const vault = createVaultStore({ redis, keys, seal });
   const leaderStore = createLeaderStore(redis, keys);
   const health = new Health();
 
@@ -74,12 +79,18 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const stats = new StatsCollector({ runtime: () => reached ?? unreachedEngine, installation, clock, signal });
   const api = createApi({
     ...{ store, redis, keys, classes, config, health, log, clock, metrics, tracing },
-    ...{ planner, leader: leading, stats },
+    ...{ planner, leader: leading, stats, vault },
   });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {
     const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
     await claimRedis(redis, installation, claim, signal);
+    const checked = checkVault(
+      { store, vault, seal, clock, log, onProblem: (problem) => health.vault(problem) },
+      signal,
+    ).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
     const engine = startEngine({ config, installation, classes, clock, log, health, onEvent }, signal).then(
       (runtime) => {
         reached = runtime;
@@ -133,7 +144,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
       () => leader.status(),
       () => term?.stats() ?? null,
     );
-    await Promise.all([engine, leader.run(signal)]);
+    await Promise.all([engine, leader.run(signal), checked]);
   } finally {
     health.drain();
     await api.close();

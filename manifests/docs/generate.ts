@@ -13,6 +13,7 @@ import { execPath, execProtocols, execRefusals } from '#shared/exec-protocol.ts'
 import { grafanaDashboard } from '../deploy/grafana/dashboard.ts';
 import { reasonTexts } from '#shared/reasons.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
 import { createApi } from '../../controller/src/api/api.ts';
 import { commandGroups } from '../../controller/cli/commands.ts';
 import { exitCodesHelp } from '../../controller/cli/command.ts';
@@ -68,6 +69,7 @@ function openApi(): object {
     planner: { plan: unused, planAll: unused },
     leader: { leads: () => false, report: unused },
     stats: { all: unused, of: unused },
+    vault: createVaultStore({ redis, keys, seal: null }),
     health: { ready: () => ({ ok: false, reasons: [] }), leader: () => ({}) },
     log: createLogger({ name: 'generate', level: 'silent' }),
     clock: systemClock,

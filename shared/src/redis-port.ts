@@ -32,7 +32,7 @@ export type ScriptName =
   | 'read-vault'
   | 'write-vault'
   | 'reseal-vault'
-  | 'vault-key-ids';
+  | 'count-vault-keys';
 
 export interface RedisPort {
   /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */

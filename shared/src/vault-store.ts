@@ -2,6 +2,19 @@ import { z } from 'zod';
 import { fromJson, userScriptKeys } from './box-store.ts';
 import type { Keys, UserName } from './identity.ts';
 import type { RedisPort } from './redis-port.ts';
+import {
+  boundOf,
+  type Field,
+  fileFrom,
+  filePut,
+  isField,
+  isFile,
+  modeDigits,
+  nameOf,
+  type Put,
+  variablePut,
+  wordsFor,
+} from './vault-field.ts';
 import { keyIdOf, noVaultKey, sealFrame, type VaultKeys, VaultSealError } from './vault-seal.ts';
 import { maxFiles, maxVariables, maxVaultBytes, type Vault, type VaultFile } from './vault.ts';
 
@@ -79,6 +92,8 @@ export interface VaultRotation {
  * that cannot be done, which names the entry.
  */
 export interface VaultStore {
+  /** of the key that seals; null: there is none */
+  readonly keyId: string | null;
   read(user: UserName): Promise<Vault>;
   /** 0 = there is none. Needs no key. */
   revision(user: UserName): Promise<number>;
@@ -96,8 +111,8 @@ export interface VaultStore {
   removeVariable(user: UserName, name: string, how: VaultWriter): Promise<VaultWritten>;
   /** In one step. What changes nothing is not written; `dryRun`: nothing is, it is only told. */
   put(user: UserName, change: VaultChange, how: VaultWriter & { readonly dryRun?: boolean }): Promise<VaultImported>;
-  /** Under which keys its entries are sealed; '' for what is no sealed text. Needs no key. */
-  keyIds(user: UserName): Promise<string[]>;
+  /** How many entries are sealed under which key, by its id; '' for what is no sealed text. Needs no key, and reads no value. */
+  sealedUnder(user: UserName): Promise<ReadonlyMap<string, number>>;
   /**
    * Seals anew what is not under the current key. Entry by entry, so that it can be interrupted and begun again, and what
    * somebody puts meanwhile stays. The revision stays: what the vault holds does not change.
@@ -149,7 +164,7 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
   }
 
   function variableOf(user: UserName, entry: readonly [Field, string]): [name: string, value: string] {
-    return [entry[0].slice(kindLength), open(user, entry).toString('utf8')];
+    return [nameOf(entry[0]), open(user, entry).toString('utf8')];
   }
 
   async function write(
@@ -168,6 +183,13 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
     const reply = await redis.run('write-vault', userScriptKeys(keys, user), [user, ...channels, ...args]);
     const parsed = WriteReply.parse(fromJson(reply));
     return 'refused' in parsed ? { ok: false, ...parsed } : { ok: true, revision: parsed.revision };
+  }
+
+  async function sealedUnder(user: UserName): Promise<ReadonlyMap<string, number>> {
+    const flat = z.array(z.string()).parse(await redis.run('count-vault-keys', [keys.user(user).vault], []));
+    const counts = new Map<string, number>();
+    for (let i = 0; i + 1 < flat.length; i += 2) counts.set(flat[i] ?? '', Number(flat[i + 1]));
+    return counts;
   }
 
   /** What a change of these would do, and to which revision. What cannot be opened is other than what is put. */
@@ -189,6 +211,7 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
   }
 
   return {
+    keyId: seal?.keyId ?? null,
     async read(user) {
       const { revision, entries } = await stored(user, 'all');
       const files = entries.filter(([field]) => isFile(field)).map((entry) => fileOf(user, entry));
@@ -217,7 +240,7 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
       for (const entry of entries) {
         const [field, sealed] = entry;
         const plain = opened(user, entry);
-        const name = field.slice(kindLength);
+        const name = nameOf(field);
         const known = { keyId: keyIdOf(sealed) ?? '', opens: plain !== null };
         if (isFile(field)) {
           const file = plain === null ? null : fileFrom(field, plain);
@@ -231,12 +254,12 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
     putFile: (user, file, how) => write(user, how, { told: `${file.path} was put`, puts: [filePut(file)] }),
     removeFile: (user, path, how) => write(user, how, { told: `${path} was removed`, removes: [`f:${path}`] }),
     putVariable(user, name, value, how) {
-      return write(user, how, { told: `the variable ${name} was put`, puts: [[`e:${name}`, Buffer.from(value)]] });
+      return write(user, how, { told: `the variable ${name} was put`, puts: [variablePut(name, value)] });
     },
     removeVariable: (user, name, how) =>
       write(user, how, { told: `the variable ${name} was removed`, removes: [`e:${name}`] }),
     async put(user, { files, environment, replaces }, { dryRun = false, ...how }) {
-      const variables = Object.entries(environment).map(([name, value]): Put => [`e:${name}`, Buffer.from(value)]);
+      const variables = Object.entries(environment).map(([name, value]) => variablePut(name, value));
       const puts = [...files.map(filePut), ...variables];
       for (let tries = 1; ; tries += 1) {
         const { revision, ...difference } = await compared(user, puts, replaces);
@@ -259,16 +282,17 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
         if (!isRace || tries === mostTries) return written;
       }
     },
-    async keyIds(user) {
-      const ids = z.array(z.string()).parse(await redis.run('vault-key-ids', [keys.user(user).vault], []));
-      return ids.toSorted();
-    },
+    sealedUnder,
     async rotate(user) {
       if (seal === null) throw noVaultKey();
-      const { entries } = await stored(user, 'all');
-      const vault = keys.user(user).vault;
       const unreadable: { entry: string; why: string }[] = [];
       const count = { resealed: 0, current: 0, changed: 0 };
+      // Of nearly all users, once it was done: not worth reading their vaults.
+      const under = await sealedUnder(user);
+      const current = under.get(seal.keyId) ?? 0;
+      if (under.size === (current > 0 ? 1 : 0)) return { ...count, current, unreadable };
+      const { entries } = await stored(user, 'all');
+      const vault = keys.user(user).vault;
       for (const entry of entries) {
         const [field, sealed] = entry;
         if (keyIdOf(sealed) === seal.keyId) {
@@ -289,11 +313,6 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
   };
 }
 
-/** `f:` and the path of a file, `e:` and the name of a variable. */
-type Field = `f:${string}` | `e:${string}`;
-const kindLength = 2;
-/** What a field is to hold, not sealed yet. */
-type Put = readonly [Field, Uint8Array];
 /** An import begins anew so often when somebody else is quicker. */
 const mostTries = 5;
 
@@ -301,35 +320,6 @@ interface Stored {
   readonly revision: number;
   /** by field */
   readonly entries: readonly (readonly [Field, string])[];
-}
-
-function isField(field: string): field is Field {
-  return field.startsWith('f:') || field.startsWith('e:');
-}
-
-function isFile(field: Field): boolean {
-  return field.startsWith('f:');
-}
-
-/** So that a sealed text says nothing under another name, or as another user's. */
-function boundOf(user: UserName, field: Field): string {
-  return `${user}\n${field}`;
-}
-
-/** A file is sealed as its mode, four octal digits, and its content; a variable as its value. */
-const modeDigits = 4;
-
-function fileFrom(field: Field, plain: Buffer): VaultFile {
-  const mode = Number.parseInt(plain.toString('latin1', 0, modeDigits), 8);
-  return { path: field.slice(kindLength), mode, content: plain.subarray(modeDigits) };
-}
-
-function filePut({ path, mode, content }: VaultFile): Put {
-  return [`f:${path}`, Buffer.concat([Buffer.from(mode.toString(8).padStart(modeDigits, '0')), content])];
-}
-
-function wordsFor(field: Field): string {
-  return `${isFile(field) ? 'the file' : 'the variable'} ${field.slice(kindLength)}`;
 }
 
 /** With the modes of files. */

@@ -19,6 +19,7 @@ import type { RedisPort } from '#shared/redis-port.ts';
 import { type Access, addAccess, type ApiRoute } from './access.ts';
 import type { Planner } from '../reconcile/planner.ts';
 import type { Tracing } from '#shared/tracing.ts';
+import type { VaultStore } from '#shared/vault-store.ts';
 import { createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
@@ -40,6 +41,9 @@ import { addEventRoutes } from './event-routes.ts';
 import { type WatchLimits, watchLimits } from './event-stream.ts';
 import { openApiOf } from './openapi.ts';
 import { gatherRoutes } from './route-schema.ts';
+import { addVaultImportRoutes } from './vault-import-routes.ts';
+import { addVaultRotateRoutes } from './vault-rotate-routes.ts';
+import { addVaultRoutes } from './vault-routes.ts';
 import { createWatches, type Watches } from './watches.ts';
 import { jsonSerializer, type ZodTypes, zodCompiler } from './zod-compiler.ts';
 
@@ -59,7 +63,8 @@ export type ApiConfig = Pick<
 >;
 
 export interface ApiHealth {
-  ready(): { readonly ok: boolean; readonly reasons: readonly string[] };
+  /** `warnings`: what somebody should look at, though the process does its work */
+  ready(): { readonly ok: boolean; readonly reasons: readonly string[]; readonly warnings?: readonly string[] };
   /** who leads, as far as this process knows; shown by /readyz as it is */
   leader(): object;
 }
@@ -77,6 +82,7 @@ export interface ApiParts {
   readonly planner: Planner;
   readonly leader: LeaderPort;
   readonly stats: StatsPort;
+  readonly vault: VaultStore;
   readonly watchLimits?: WatchLimits;
   /** what `/metrics` shows beside the API's own; without it, nothing */
   readonly metrics?: ControllerMetrics;
@@ -178,6 +184,9 @@ export function createApi(parts: ApiParts): RunningApi {
   addConsoleRoutes(api);
   addReconcilerRoutes(api);
   addStatsRoutes(api);
+  addVaultRoutes(api);
+  addVaultImportRoutes(api);
+  addVaultRotateRoutes(api);
   addOpenApiRoute(app, openApi);
 
   function untilGone(reply: FastifyReply): AbortSignal {

@@ -3,9 +3,10 @@ import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponse
 import * as boxSchemas from '#shared/api-schemas.ts';
 import * as operatorSchemas from '#shared/operator-schemas.ts';
 import { Problem, type ProblemCode, problemMediaType, problems } from '#shared/problem.ts';
+import * as vaultSchemas from '#shared/vault-schemas.ts';
 import type { DeclaredRoute } from './route-schema.ts';
 
-for (const exported of [boxSchemas, operatorSchemas, { Problem }]) name(exported);
+for (const exported of [boxSchemas, operatorSchemas, vaultSchemas, { Problem }]) name(exported);
 
 type Document = ReturnType<typeof createDocument>;
 

@@ -8,8 +8,8 @@ import { signTerminalToken } from '#shared/terminal-token.ts';
 import type { Api, ApiConfig } from './api.ts';
 
 const Healthy = z.object({ ok: z.literal(true) });
-/** `leader`: who leads, as far as this process knows. */
-const Ready = z.object({ ok: z.literal(true), leader: z.looseObject({}) });
+/** `leader`: who leads, as far as this process knows. `warnings`: what somebody should look at all the same. */
+const Ready = z.object({ ok: z.literal(true), leader: z.looseObject({}), warnings: z.array(z.string()) });
 
 /** Terminal tokens, classes, health. None of them needs Redis. */
 export function addOtherRoutes({ app, classes, config, health }: Api): void {
@@ -56,8 +56,8 @@ export function addOtherRoutes({ app, classes, config, health }: Api): void {
     problems: ['not-ready'],
   } as const;
   app.get('/readyz', { config: { role: 'anyone' }, schema: readiness }, async () => {
-    const { ok, reasons } = health.ready();
-    if (ok) return { ok: true as const, leader: { ...health.leader() } };
+    const { ok, reasons, warnings = [] } = health.ready();
+    if (ok) return { ok: true as const, leader: { ...health.leader() }, warnings: [...warnings] };
     throw new ProblemError('not-ready', `the controller cannot do its work: ${reasons.join('; ')}`, {
       extras: { reasons, leader: health.leader() },
     });
