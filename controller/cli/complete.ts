@@ -6,7 +6,17 @@ import { optionsOf } from './options-of.ts';
 /** A person waits at the keyboard. */
 const answerWithinMs = 3_000;
 /** Commands whose first argument is no user. */
-const withoutUser = new Set(['status', 'drain', 'resume', 'doctor', 'version', 'completion', 'console', 'api-token']);
+const withoutUser = new Set([
+  'status',
+  'drain',
+  'resume',
+  'doctor',
+  'version',
+  'completion',
+  'console',
+  'api-token',
+  'vault',
+]);
 
 /** What the last of `words` can be completed to. Never fails: what cannot be told is not offered. */
 export async function completed(

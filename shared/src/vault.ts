@@ -19,7 +19,7 @@ const maxNameLength = 255;
 export const VaultPath = z
   .string()
   .min(1, { error: 'is not empty' })
-  .refine((path) => path.isWellFormed() && Buffer.byteLength(path) <= maxPathBytes, {
+  .refine((path) => path.isWellFormed() && bytesIn(path) <= maxPathBytes, {
     error: `is at most ${maxPathBytes} bytes of UTF-8`,
   })
   .refine((path) => !path.startsWith('/') && !path.startsWith('~'), { error: 'is relative to the home' })
@@ -42,7 +42,7 @@ export const VariableName = z
 export const VariableValue = z
   .string()
   .refine((value) => value.isWellFormed() && !value.includes('\0'), { error: 'is text without NUL' })
-  .refine((value) => Buffer.byteLength(value) <= maxVariableBytes, { error: `is at most ${maxVariableBytes} bytes` });
+  .refine((value) => bytesIn(value) <= maxVariableBytes, { error: `is at most ${maxVariableBytes} bytes` });
 
 /** Permission bits of a file: no set-user-id, no sticky bit. */
 export const maxFileMode = 0o777;
@@ -62,4 +62,9 @@ export interface Vault {
   /** by path */
   readonly files: readonly VaultFile[];
   readonly environment: Readonly<Record<string, string>>;
+}
+
+/** As UTF-8. Browsers read these schemas too. */
+function bytesIn(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
