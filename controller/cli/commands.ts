@@ -24,6 +24,7 @@ import { run } from './commands/run.ts';
 import { status } from './commands/status.ts';
 import { token } from './commands/token.ts';
 import { top } from './commands/top.ts';
+import { vault } from './commands/vault.ts';
 import { version } from './commands/version.ts';
 import { why } from './commands/why.ts';
 import type { Command } from './command.ts';
@@ -33,6 +34,7 @@ export const commandGroups: readonly { readonly title: string; readonly commands
   { title: 'Work in a box', commands: [attach, run, exec, cp, replay] },
   { title: 'Look', commands: [get, describe, why, events, top] },
   { title: 'Hold', commands: [lease, pin, release, token] },
+  { title: "A user's own", commands: [vault] },
   { title: 'Operate', commands: [reap, recreate, deleteBox, adopt] },
   {
     title: 'The installation',

@@ -16,6 +16,7 @@ const withoutUser = new Set([
   'completion',
   'console',
   'api-token',
+  'vault',
 ]);
 
 /** What the last of `words` can be completed to. Never fails: what cannot be told is not offered. */

@@ -5,6 +5,7 @@ import type { TermStats } from './controller.ts';
 export class Health {
   private engineProblem: string | null = 'the Docker engine has not answered yet';
   private redisProblem: string | null = 'Redis has not answered yet';
+  private vaultProblem: string | null = null;
   private draining = false;
   private leaderOf: () => LeaderStatus = () => ({ leads: false, holder: '', sinceMs: null });
   private termOf: () => TermStats | null = () => null;
@@ -17,6 +18,11 @@ export class Health {
     this.redisProblem = problem;
   }
 
+  /** It hinders nothing but what is in the vault. */
+  vault(problem: string | null): void {
+    this.vaultProblem = problem;
+  }
+
   drain(): void {
     this.draining = true;
   }
@@ -26,10 +32,11 @@ export class Health {
     this.termOf = term;
   }
 
-  ready(): { ok: boolean; reasons: string[] } {
+  ready(): { ok: boolean; reasons: string[]; warnings: string[] } {
     const reasons = [this.redisProblem, this.engineProblem, this.draining ? 'it is shutting down' : null];
     const given = reasons.filter((reason) => reason !== null);
-    return { ok: given.length === 0, reasons: given };
+    const warnings = this.vaultProblem === null ? [] : [this.vaultProblem];
+    return { ok: given.length === 0, reasons: given, warnings };
   }
 
   leader(): { leads: boolean; holder: string; term: TermStats | null } {

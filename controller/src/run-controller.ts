@@ -14,9 +14,12 @@ import { secretFingerprint } from '#shared/terminal-token.ts';
 import { tracedStore } from '#shared/traced-store.ts';
 import { createToolStore } from '#shared/tools.ts';
 import { openTracing } from '#shared/tracing.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
+import { vaultKeysOf } from '#shared/vault-seal.ts';
 import { createApi } from './api/api.ts';
 import { fromStore } from './api/problem-reply.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
+import { checkVault } from './check-vault.ts';
 import { TermController } from './controller.ts';
 import { createDoctor } from './doctor/examine.ts';
 import { tellAtStart } from './doctor/tell-at-start.ts';
@@ -58,6 +61,8 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const policies = idlePoliciesOf(classes);
   const tracing = await openTracing({ url: config.otlpUrl, service: 'spoonbox-controller', log });
   const store = tracedStore(createBoxStore({ redis, keys, policies, defaultClass: defaultClassName }), tracing);
+  const seal = vaultKeysOf(config);
+  const vault = createVaultStore({ redis, keys, seal });
   const leaderStore = createLeaderStore(redis, keys);
   const health = new Health();
 
@@ -97,13 +102,19 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   });
   const api = createApi({
     ...{ store, redis, keys, classes, config, health, log, clock, metrics, tracing },
-    ...{ planner, leader: leading, stats, doctor, leftovers },
+    ...{ planner, leader: leading, stats, doctor, leftovers, vault },
   });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {
     const claim = { clock, log, onProblem: (problem: string | null) => health.redis(problem) };
     await claimRedis(redis, installation, claim, signal);
     void tellAtStart({ config, readRedis, log });
+    const checked = checkVault(
+      { store, vault, seal, clock, log, onProblem: (problem) => health.vault(problem) },
+      signal,
+    ).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
     const engine = startEngine({ config, installation, classes, clock, log, health, onEvent }, signal).then(
       (runtime) => {
         reached = runtime;
@@ -160,7 +171,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
       () => leader.status(),
       () => term?.stats() ?? null,
     );
-    await Promise.all([engine, leader.run(signal)]);
+    await Promise.all([engine, leader.run(signal), checked]);
   } finally {
     health.drain();
     await api.close();

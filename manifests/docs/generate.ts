@@ -15,6 +15,7 @@ import { grafanaDashboard } from '../deploy/grafana/dashboard.ts';
 import { trashFolder } from '#shared/workdir.ts';
 import { reasonTexts } from '#shared/reasons.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
 import { createApi } from '../../controller/src/api/api.ts';
 import { checks } from '../../controller/src/doctor/checks.ts';
 import { checksAround, checksHere } from '../../controller/cli/doctor/here.ts';
@@ -76,6 +77,7 @@ function openApi(): object {
     stats: { all: unused, of: unused },
     doctor: { examine: unused },
     leftovers: { list: unused, clear: unused },
+    vault: createVaultStore({ redis, keys, seal: null }),
     health: { ready: () => ({ ok: false, reasons: [] }), leader: () => ({}) },
     log: createLogger({ name: 'generate', level: 'silent' }),
     clock: systemClock,

@@ -33,7 +33,11 @@ export type ScriptName =
   | 'put-login-code'
   | 'log-in'
   | 'find-login'
-  | 'end-login';
+  | 'end-login'
+  | 'read-vault'
+  | 'write-vault'
+  | 'reseal-vault'
+  | 'count-vault-keys';
 
 export interface RedisPort {
   /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */

@@ -57,6 +57,19 @@ const table: Readonly<Record<string, Entry>> = {
   'POST /v1/boxes/:user/terminal-tokens': { role: 'admin', body: {}, answers: [200] },
   'POST /v1/boxes/:user/actions': { role: 'admin', body: { action: 'recreate' }, answers: [202] },
   'DELETE /v1/boxes/:user': { role: 'admin', path: '/v1/boxes/bob', answers: [202, 404] },
+  'GET /v1/users/:user/dotfiles': { role: 'viewer', answers: [200] },
+  'GET /v1/users/:user/dotfiles/:path': { role: 'admin', path: '/v1/users/alice/dotfiles/.x', answers: [404] },
+  'PUT /v1/users/:user/dotfiles/:path': { role: 'admin', body: { content: '' }, answers: [200] },
+  'DELETE /v1/users/:user/dotfiles/:path': { role: 'admin', path: '/v1/users/alice/dotfiles/.x', answers: [404] },
+  'GET /v1/users/:user/environment': { role: 'viewer', answers: [200] },
+  'GET /v1/users/:user/environment/:name': { role: 'admin', path: '/v1/users/alice/environment/X', answers: [404] },
+  'PUT /v1/users/:user/environment/:name': {
+    ...{ role: 'admin', body: { value: '' }, path: '/v1/users/alice/environment/A', answers: [200] },
+  },
+  'DELETE /v1/users/:user/environment/:name': { role: 'admin', path: '/v1/users/alice/environment/X', answers: [404] },
+  'GET /v1/users/:user/vault': { role: 'admin', answers: [200] },
+  'PUT /v1/users/:user/vault': { role: 'admin', body: {}, answers: [200] },
+  'POST /v1/vault/rotate': { role: 'admin', answers: [200] },
   'GET /v1/tokens': { role: 'admin', answers: [200] },
   'POST /v1/tokens': { role: 'admin', body: { name: 'n', role: 'viewer' }, answers: [201] },
   'DELETE /v1/tokens/:id': { role: 'admin', answers: [404] },
@@ -202,7 +215,11 @@ describe('every route', () => {
     for (const [route, entry] of Object.entries(table)) {
       const [method = '', url = ''] = route.split(' ');
       const path =
-        entry.path ?? url.replace(':user', 'alice').replace(':id', url.includes('token') ? 'a'.repeat(12) : 'j1');
+        entry.path ??
+        url
+          .replace(':user', 'alice')
+          .replace(':path', 'a')
+          .replace(':id', url.includes('token') ? 'a'.repeat(12) : 'j1');
       const headers = await kind.headers(method);
       const answer = await ask(method, path, { headers, body: entry.body });
       if (rank.indexOf(kind.role) >= rank.indexOf(entry.role)) {

@@ -17,6 +17,8 @@ import { createLogger } from '#shared/log.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { connectRedis } from '#shared/redis.ts';
 import type { Phase, StatusBody } from '#shared/status.ts';
+import { createVaultKeys } from '#shared/vault-seal.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
 import { createLeaderStore } from '../../controller/src/store/leader-store.ts';
 import { onlookingParts } from '../support/onlooking-parts.ts';
 import { answerCheck } from '../support/answer-check.ts';
@@ -25,6 +27,8 @@ import { createSimRuntime, type SimRuntime } from '../support/sim-runtime.ts';
 
 export const token = 'test-token-0123456789';
 export const secret = 'test-terminal-secret-0123456789';
+type VaultSecrets = Parameters<typeof createVaultKeys>[0];
+export const vaultKey: VaultSecrets = { current: 'test-vault-secret-0123456789', previous: [] };
 const leaderToken = 'the-leader-of-this-test';
 const policies = {
   default: [1_800_000, 28_800_000],
@@ -60,7 +64,9 @@ export interface ApiWorld {
   /** every log line so far */
   readonly logged: string[];
   /** One more process on the same Redis. */
-  another(changes?: Partial<ApiConfig>): Promise<{ readonly url: string; close(): Promise<void> }>;
+  another(
+    changes?: Partial<ApiConfig> & { vaultSecrets?: VaultSecrets | null },
+  ): Promise<{ readonly url: string; close(): Promise<void> }>;
   /** What Redis says of this token happened `ms` longer ago. */
   passTokenTime(id: string, ms: number): Promise<void>;
   /** All keys, and what hashes and strings hold. */
@@ -113,6 +119,8 @@ export async function createApiWorld(
   };
   const health = { ok: true, reasons: [] as string[] };
   const apiHealth: ApiHealth = { ready: () => health, leader: () => ({ leads: true, holder: 'test' }) };
+  const vaultOf = (secrets: VaultSecrets | null) =>
+    createVaultStore({ redis: port, keys, seal: secrets === null ? null : createVaultKeys(secrets) });
   const undeclared: unknown[] = [];
   const parts = {
     onAnswer(answer: ApiAnswer) {
@@ -138,6 +146,7 @@ export async function createApiWorld(
     health: apiHealth,
     log,
     clock: systemClock,
+    vault: vaultOf(vaultKey),
     ...onlookingParts({
       ...{ store: realStore, leaderStore: createLeaderStore(port, keys), runtime },
       ...{ classes: testClasses, installation },
@@ -158,8 +167,9 @@ export async function createApiWorld(
     health,
     reads,
     logged,
-    async another(changes = {}) {
-      const other = createApi({ ...parts, config: { ...parts.config, ...changes } });
+    async another({ vaultSecrets = vaultKey, ...changes } = {}) {
+      const config = { ...parts.config, ...changes };
+      const other = createApi({ ...parts, config, vault: vaultOf(vaultSecrets) });
       const at = await other.listen('127.0.0.1', 0);
       return { url: at, close: () => other.close() };
     },

@@ -5,6 +5,7 @@ import { commitContract } from './box-store-commit.ts';
 import { damageContract } from './box-store-damage.ts';
 import { leaseContract } from './box-store-leases.ts';
 import { leaderReportContract } from './leader-report.ts';
+import { vaultContract } from './box-store-vault.ts';
 import { sessionContract } from './box-store-sessions.ts';
 import { wishContract } from './box-store-wishes.ts';
 import { createWorld, type RedisHarness, type World } from './box-store-world.ts';
@@ -41,6 +42,7 @@ export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHar
     );
     modeContract(() => world);
     rolloutContract(() => world);
+    vaultContract(() => world);
     damageContract(
       () => world,
       () => harness,

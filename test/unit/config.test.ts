@@ -30,3 +30,19 @@ test('links to the console have a host that a browser can open, wherever the API
   expect(at({ SPOON_PUBLIC_URL: 'https://spoon.example/box/' })).toBe('https://spoon.example/box');
   expect(() => at({ SPOON_PUBLIC_URL: 'spoon.example' })).toThrow('SPOON_PUBLIC_URL');
 });
+
+test('the vault’s key is the one of Spoon, else the instance’s, which opens beside it what it sealed before', () => {
+  const keys = (more: Record<string, string>) => {
+    const { encryptionKey, previousEncryptionKeys } = readConfig({ ...environment, ...more });
+    return [encryptionKey, ...previousEncryptionKeys];
+  };
+  expect(keys({})).toEqual([null]);
+  expect(keys({ INSTANCE_SECRET: 'instance' })).toEqual(['instance']);
+  expect(keys({ INSTANCE_SECRET: 'instance', SPOON_ENCRYPTION_KEY: 'own' })).toEqual(['own', 'instance']);
+  const previous = { SPOON_ENCRYPTION_KEY: 'own', SPOON_ENCRYPTION_KEY_PREVIOUS: 'one, two,,own' };
+  expect(keys(previous)).toEqual(['own', 'one', 'two']);
+  const warnings = (more: Record<string, string>): string => readConfig({ ...environment, ...more }).warnings.join();
+  expect(warnings({ SPOON_ENCRYPTION_KEY: 'short' })).toContain('shorter than 16');
+  expect(warnings({ SPOON_ENCRYPTION_KEY_PREVIOUS: 'a previous secret' })).toContain('has no effect without');
+  expect(warnings({ SPOON_ENCRYPTION_KEY: 'long enough to be one' })).toBe('');
+});

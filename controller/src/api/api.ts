@@ -21,6 +21,7 @@ import type { Doctor } from '../doctor/examine.ts';
 import type { Leftovers } from '../leftovers/leftovers.ts';
 import type { Planner } from '../reconcile/planner.ts';
 import type { Tracing } from '#shared/tracing.ts';
+import type { VaultStore } from '#shared/vault-store.ts';
 import { createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
@@ -44,6 +45,9 @@ import { addEventRoutes } from './event-routes.ts';
 import { type WatchLimits, watchLimits } from './event-stream.ts';
 import { openApiOf } from './openapi.ts';
 import { gatherRoutes } from './route-schema.ts';
+import { addVaultImportRoutes } from './vault-import-routes.ts';
+import { addVaultRotateRoutes } from './vault-rotate-routes.ts';
+import { addVaultRoutes } from './vault-routes.ts';
 import { createWatches, type Watches } from './watches.ts';
 import { jsonSerializer, type ZodTypes, zodCompiler } from './zod-compiler.ts';
 
@@ -63,7 +67,8 @@ export type ApiConfig = Pick<
 >;
 
 export interface ApiHealth {
-  ready(): { readonly ok: boolean; readonly reasons: readonly string[] };
+  /** `warnings`: what somebody should look at, though the process does its work */
+  ready(): { readonly ok: boolean; readonly reasons: readonly string[]; readonly warnings?: readonly string[] };
   /** who leads, as far as this process knows; shown by /readyz as it is */
   leader(): object;
 }
@@ -83,6 +88,7 @@ export interface ApiParts {
   readonly stats: StatsPort;
   readonly doctor: Doctor;
   readonly leftovers: Leftovers;
+  readonly vault: VaultStore;
   readonly watchLimits?: WatchLimits;
   /** what `/metrics` shows beside the API's own; without it, nothing */
   readonly metrics?: ControllerMetrics;
@@ -186,6 +192,9 @@ export function createApi(parts: ApiParts): RunningApi {
   addRolloutRoutes(api);
   addStatsRoutes(api);
   addDoctorRoutes(api);
+  addVaultRoutes(api);
+  addVaultImportRoutes(api);
+  addVaultRotateRoutes(api);
   addOpenApiRoute(app, openApi);
 
   function untilGone(reply: FastifyReply): AbortSignal {

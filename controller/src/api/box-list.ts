@@ -1,10 +1,10 @@
 import type { BoxList, BoxView } from '#shared/api-schemas.ts';
 import type { BoxClasses } from '#shared/box-class.ts';
 import type { BoxStore } from '#shared/box-store.ts';
-import { UserName } from '#shared/identity.ts';
-import { ProblemError } from '#shared/problem.ts';
+import type { UserName } from '#shared/identity.ts';
 import { isUnknown, viewOf } from './box-view.ts';
 import { inParallel } from './in-parallel.ts';
+import { continueAfter, placeOf } from './page-place.ts';
 import type { Selects } from './selector.ts';
 
 /** One page looks at no more boxes than this, however few of them are selected. */
@@ -49,19 +49,4 @@ export async function pageOfBoxes({ store, classes, limit, selects, from }: Page
     });
     return some.map((user) => views.get(user) ?? null);
   }
-}
-
-/** Opaque to clients, so that it can become something else. */
-function continueAfter(user: UserName): string {
-  return Buffer.from(`after ${user}`).toString('base64url');
-}
-
-function placeOf(from: string): UserName {
-  const [, name] = /^after (.+)$/.exec(Buffer.from(from, 'base64url').toString('utf8')) ?? [];
-  const user = UserName.safeParse(name);
-  if (user.success) return user.data;
-  throw new ProblemError(
-    'continue-invalid',
-    'the list was refused because `continue` is nothing that a page answered: leave it out to begin anew',
-  );
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { BoxView } from '#shared/api-schemas.ts';
 import type { IfGeneration } from '#shared/box-store.ts';
+import type { IfRevision } from '#shared/vault-store.ts';
 import type { ModeView } from '#shared/operator-schemas.ts';
 import { ProblemError } from '#shared/problem.ts';
 
@@ -42,11 +43,25 @@ export function etagOfMode({ since }: ModeView): string {
 
 /** If-Match, as the times at which the mode may have been set; null = whenever. */
 export function modeTimesOf(ifMatch: string | undefined): readonly number[] | null {
-  if (ifMatch === undefined || ifMatch.trim() === '*') return null;
+  return ifMatch === undefined || ifMatch.trim() === '*' ? null : numbersOf(ifMatch);
+}
+
+/** A vault's, whichever of its entries is asked for: it changes with every change of any. */
+export function etagOfVault(revision: number): string {
+  return `"${revision}"`;
+}
+
+/** If-Match, as revisions that the vault may have. */
+export function revisionsOf(ifMatch: string | undefined): IfRevision {
+  if (ifMatch === undefined) return null;
+  return ifMatch.trim() === '*' ? '*' : numbersOf(ifMatch);
+}
+
+function numbersOf(ifMatch: string): number[] {
   return tagsOf('If-Match', ifMatch).map((tag) => {
-    const since = /^"(\d{1,15})"$/.exec(tag)?.[1];
-    if (since === undefined) throw refused('If-Match', `${tag} is no tag of ours`);
-    return Number(since);
+    const number = /^"(\d{1,15})"$/.exec(tag)?.[1];
+    if (number === undefined) throw refused('If-Match', `${tag} is no tag of ours`);
+    return Number(number);
   });
 }
 

@@ -5,9 +5,11 @@ import * as findingSchemas from '#shared/finding.ts';
 import * as leftoverSchemas from '#shared/leftover.ts';
 import * as operatorSchemas from '#shared/operator-schemas.ts';
 import { Problem, type ProblemCode, problemMediaType, problems } from '#shared/problem.ts';
+import * as vaultSchemas from '#shared/vault-schemas.ts';
 import type { DeclaredRoute } from './route-schema.ts';
 
-for (const exported of [boxSchemas, findingSchemas, leftoverSchemas, operatorSchemas, { Problem }]) name(exported);
+const all = [boxSchemas, findingSchemas, leftoverSchemas, operatorSchemas, vaultSchemas, { Problem }];
+for (const exported of all) name(exported);
 
 type Document = ReturnType<typeof createDocument>;
 

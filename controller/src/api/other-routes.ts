@@ -17,8 +17,8 @@ import type { Api, ApiConfig } from './api.ts';
 import { fromStore } from './problem-reply.ts';
 
 const Healthy = z.object({ ok: z.literal(true) });
-/** `leader`: who leads, as far as this process knows. */
-const Ready = z.object({ ok: z.literal(true), leader: z.looseObject({}) });
+/** `leader`: who leads, as far as this process knows. `warnings`: what somebody should look at all the same. */
+const Ready = z.object({ ok: z.literal(true), leader: z.looseObject({}), warnings: z.array(z.string()) });
 
 /** Terminal tokens, classes, health. None of them needs Redis, but for the tools of classes that promise some. */
 export function addOtherRoutes({ app, classes, config, health, redis, keys }: Api): void {
@@ -71,8 +71,8 @@ export function addOtherRoutes({ app, classes, config, health, redis, keys }: Ap
     problems: ['not-ready'],
   } as const;
   app.get('/readyz', { config: { role: 'anyone' }, schema: readiness }, async () => {
-    const { ok, reasons } = health.ready();
-    if (ok) return { ok: true as const, leader: { ...health.leader() } };
+    const { ok, reasons, warnings = [] } = health.ready();
+    if (ok) return { ok: true as const, leader: { ...health.leader() }, warnings: [...warnings] };
     throw new ProblemError('not-ready', `the controller cannot do its work: ${reasons.join('; ')}`, {
       extras: { reasons, leader: health.leader() },
     });

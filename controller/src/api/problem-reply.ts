@@ -8,7 +8,6 @@ const retryAfterS = 2;
 
 /** What fastify itself refuses, under codes of ours. */
 const ofFastify: Record<string, { code: ProblemCode; detail: string }> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: { code: 'body-too-large', detail: 'the body is over 64 KiB: send less' },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'media-type-unsupported',
     detail: 'only application/json is read here: set the Content-Type header',
@@ -20,7 +19,7 @@ const ofFastify: Record<string, { code: ProblemCode; detail: string }> = {
 
 /** The one place where an error becomes an answer. No stack and no text of an unexpected error ever leaves it. */
 export function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
-  const known = error instanceof ProblemError ? error : translated(error);
+  const known = error instanceof ProblemError ? error : translated(error, request);
   // `not-ready` is an answer, not a failure: whoever asks asks often. Nor is it one that somebody went before the answer.
   if (known.problem.status >= 500 && known.problem.code !== 'not-ready' && !reply.raw.destroyed) {
     const path = request.routeOptions.url ?? 'unknown route';
@@ -61,11 +60,15 @@ export async function fromEngine<Value>(answer: Promise<Value>): Promise<Value> 
   }
 }
 
-function translated(error: unknown): ProblemError {
+function translated(error: unknown, request: FastifyRequest): ProblemError {
   if (!isFastifyError(error)) {
     return new ProblemError('internal', 'the request failed for a reason of ours; the log tells more', {
       cause: error,
     });
+  }
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const most = Math.floor(request.routeOptions.bodyLimit / 1_024);
+    return new ProblemError('body-too-large', `the body is over ${most} KiB: send less`);
   }
   const entry = ofFastify[error.code];
   if (entry) return new ProblemError(entry.code, entry.detail);

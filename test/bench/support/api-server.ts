@@ -3,6 +3,7 @@ import { systemClock } from '#shared/clock.ts';
 import { InstallationId, keysOf } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
 import { createApi } from '../../../controller/src/api/api.ts';
 import { createLeaderStore } from '../../../controller/src/store/leader-store.ts';
 import { onlookingParts } from '../../support/onlooking-parts.ts';
@@ -22,6 +23,7 @@ const runtime = createSimRuntime({ installation, clock: systemClock });
 const secrets = { internalToken: settings.token, terminalSecret: settings.token };
 const api = createApi({
   ...{ store, redis, keys, classes: benchClasses },
+  vault: createVaultStore({ redis, keys, seal: null }),
   ...onlookingParts({
     store,
     leaderStore: createLeaderStore(redis, keys),

@@ -5,6 +5,7 @@ import { createLogger } from '#shared/log.ts';
 import { createRolloutStore } from '#shared/rollout-store.ts';
 import { createToolStore } from '#shared/tools.ts';
 import { connectRedis } from '#shared/redis.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
 import { createApi } from '../../../controller/src/api/api.ts';
 import { specOf } from '../../../controller/src/box/spec.ts';
 import { defaultClassName } from '#shared/classes.ts';
@@ -106,6 +107,7 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
   const api = createApi({
     ...{ store, redis, keys, classes: benchClasses, config, health: new Health(), log, clock, metrics },
     ...looking,
+    vault: createVaultStore({ redis, keys, seal: null }),
   });
   await api.listen('127.0.0.1', 0);
 

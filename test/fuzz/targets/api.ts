@@ -1,5 +1,7 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
 import fc from 'fast-check';
+import { createVaultKeys } from '#shared/vault-seal.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
 import { createBoxStore } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
 import { InstallationId, keysOf } from '#shared/identity.ts';
@@ -48,6 +50,12 @@ const path = fc.oneof(
         ['/v1/events'],
         ['/v1/machine'],
         ['/v1/reasons'],
+        ['/v1/users/', '/dotfiles'],
+        ['/v1/users/', '/dotfiles/', ''],
+        ['/v1/users/', '/environment'],
+        ['/v1/users/', '/environment/', ''],
+        ['/v1/users/', '/vault'],
+        ['/v1/vault/rotate'],
         ['/v1/classes'],
         ['/openapi.json'],
         ['/healthz'],
@@ -197,6 +205,7 @@ async function openApi() {
   const api = createApi({
     ...{ store, redis, keys, classes: testClasses, config, health, log, clock: systemClock },
     ...looking,
+    vault: createVaultStore({ redis, keys, seal: createVaultKeys({ current: secret, previous: [] }) }),
   });
   const port = Number(new URL(await api.listen('127.0.0.1', 0)).port);
   return {
