@@ -1,6 +1,7 @@
 import { modeText } from '#shared/vault-schemas.ts';
 import { exitCodes, oneOf, positionalsOf, usageError, userOf } from '../command.ts';
-import { hint, humanBytes, print, printable, table } from '../output.ts';
+import { humanBytes } from '#shared/human-bytes.ts';
+import { hint, print, printable, table } from '../output.ts';
 import { readInput } from './input.ts';
 import { type Verb, vaultName } from './verb.ts';
 
