@@ -9,7 +9,7 @@ import type { OnLoopEvent } from './loop-events.ts';
 import { LoopWatch } from './loop-health.ts';
 import { TokenBucket } from './queue/token-bucket.ts';
 import { WorkQueue, type WorkQueueStats } from './queue/work-queue.ts';
-import { Executor } from './reconcile/executor.ts';
+import { Executor, type VaultSource } from './reconcile/executor.ts';
 import { Operations } from './reconcile/operations.ts';
 import { Pacer } from './reconcile/pacer.ts';
 import type { Sources } from './reconcile/gather.ts';
@@ -27,6 +27,7 @@ export interface ControllerOptions {
   readonly statusStore: StatusStore;
   readonly leaderStore: LeaderStore;
   readonly runtime: BoxRuntime;
+  readonly vault: VaultSource;
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
   /** `{workdir}/homes` as the Docker host sees it */
@@ -99,7 +100,7 @@ export class TermController {
       store,
       statusStore: options.statusStore,
       sources: this.sources,
-      executor: new Executor({ runtime, operations, clock, fenceMs: term.ttlMs * fenceShare, signal, onEvent }),
+      executor: new Executor({ runtime, operations, vault: options.vault, clock, fenceMs: term.ttlMs * fenceShare, signal, onEvent }),
       bucket: new TokenBucket({ clock, perSecond: options.mutationsPerS, burst: options.mutationsPerS }),
       pacer,
       trust: this.trust,

@@ -341,7 +341,7 @@ const Moment = z
   .transform(Number);
 const GatewaysReply = z.tuple([Moment, z.array(z.string())]);
 const ModeLine = z.string().transform(fromJson).pipe(ModeView);
-const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment, ModeLine]);
+const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment, ModeLine, Moment]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);
 const StatusFields = z.object({
@@ -355,7 +355,7 @@ const StatusFields = z.object({
 });
 
 function recordOf(user: UserName, reply: unknown): BoxRecord {
-  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode] = ReadReply.parse(reply);
+  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, vaultRevision] = ReadReply.parse(reply);
   const leases = Leases.parse(leaseLines);
   return {
     user,
@@ -366,6 +366,7 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     sessions: sessions.flatMap(sessionOf),
     status: 'version' in status ? statusOf(status) : null,
     holds: Holds.parse(holds),
+    vaultRevision,
     wantedUntil,
     mode,
   };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Desired, Hold, Lease, Session } from './lease.ts';
 import type { UserName } from './identity.ts';
+import { VaultApplied } from './vault-status.ts';
 import type { ModeView } from './operator-schemas.ts';
 
 /** Phases of a box, as the machine of `controller/src/box` concludes them. */
@@ -19,6 +20,7 @@ export const ConditionType = z.enum([
   'ContainerReady',
   'ExecReady',
   'UpToDate',
+  'VaultApplied',
   'Idle',
   'NameTaken',
 ]);
@@ -67,6 +69,12 @@ export const Reason = z.enum([
   'SpecDrift',
   'StartFailed',
   'StopFailed',
+  'VaultApplied',
+  'VaultDrift',
+  'VaultEmpty',
+  'VaultFailed',
+  'VaultPending',
+  'VaultUnreadable',
 ]);
 export type Reason = z.infer<typeof Reason>;
 
@@ -110,6 +118,8 @@ export const StatusBody = z.object({
   lastReap: LastReap.nullable(),
   /** when the box became ready; null while it is not */
   readyAt: z.number().nullable(),
+  /** what of the vault is in its home; null while that is not known. A status of before there were vaults has none */
+  vault: VaultApplied.nullable().default(null),
 });
 export type StatusBody = z.infer<typeof StatusBody>;
 
@@ -146,6 +156,8 @@ export interface BoxRecord {
   readonly sessions: readonly Session[];
   readonly status: BoxStatus | null;
   readonly holds: readonly Hold[];
+  /** of the user's vault; 0 = it is empty, and nothing of it is to be removed from the home */
+  readonly vaultRevision: number;
   /** a running box is kept while `now < wantedUntil` (0 = nothing holds it) */
   readonly wantedUntil: number;
   /** what the reconciler may do now, for any user */

@@ -1,11 +1,22 @@
 import type { Clock } from '#shared/clock.ts';
-import type { Fault } from '#shared/faults.ts';
+import { EngineError, type Fault } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
+import type { Vault } from '#shared/vault.ts';
+import type { VaultWritten } from '#shared/vault-status.ts';
 import type { Command, CommandOf } from '../box/command.ts';
 import type { Facts } from '../box/facts.ts';
+import { openVault } from '../box/vault.ts';
 import { type OnLoopEvent, unheard } from '../loop-events.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import { faultOf, type Operations, type Outcome } from './operations.ts';
+
+/** Where the vaults of users are. */
+export interface VaultSource {
+  /** Rejects where it cannot be had, or not be opened. */
+  read(user: UserName): Promise<Vault>;
+  /** What was asked of the home is done, as of this revision. */
+  settle(user: UserName, revision: number): Promise<void>;
+}
 
 /** A command as it left the commit that permits it. */
 export interface Permit {
@@ -15,7 +26,10 @@ export interface Permit {
   readonly committedAtMs: number;
 }
 
-type Executors = { [Type in Command['type']]: (command: CommandOf<Type>, permit: Permit) => Promise<string> };
+/** The container that it was about, and what else the next pass is to know. */
+type Done = string | { readonly containerId: string; readonly vault: VaultWritten };
+
+type Executors = { [Type in Command['type']]: (command: CommandOf<Type>, permit: Permit) => Promise<Done> };
 
 /**
  * Does what a commit permitted, one engine call each. A type of command without an executor does not compile.
@@ -32,13 +46,14 @@ export class Executor {
   constructor(options: {
     runtime: BoxRuntime;
     operations: Operations;
+    vault: VaultSource;
     clock: Clock;
     /** a command older than this since its commit was sent is dropped: another may lead by the time it arrives */
     fenceMs: number;
     signal: AbortSignal;
     onEvent?: OnLoopEvent;
   }) {
-    const { runtime, operations, signal } = options;
+    const { runtime, operations, vault, signal } = options;
     this.clock = options.clock;
     this.fenceMs = options.fenceMs;
     this.signal = signal;
@@ -73,6 +88,15 @@ export class Executor {
         await runtime.probe(command.id, readiness, signal);
         return command.id;
       },
+      'write-vault': async (command, { user }) => {
+        const read = await vault.read(user).catch((error: unknown) => {
+          throw new EngineError({ ...faultOf(error, openVault), operation: openVault });
+        });
+        const written = await writeIn(runtime, command.id, read, signal);
+        // Where this fails they are carried out again with the next change, which then finds nothing to do.
+        if (written.failed.length === 0) await vault.settle(user, read.revision).catch(() => {});
+        return { containerId: command.id, vault: written };
+      },
       stop: async (command, { user }) => {
         operations.stop(command.id, command.graceMs, user);
         return command.id;
@@ -104,9 +128,10 @@ export class Executor {
       });
     };
     try {
-      const containerId = await this.run(command, permit);
+      const done = await this.run(command, permit);
       ended(null);
-      return endsLater(command) ? null : { command: command.type, containerId, fault: null };
+      const told = typeof done === 'string' ? { containerId: done } : done;
+      return endsLater(command) ? null : { command: command.type, fault: null, ...told };
     } catch (error) {
       if (this.signal.aborted) return null;
       const containerId = 'id' in command ? command.id : '';
@@ -116,10 +141,17 @@ export class Executor {
     }
   }
 
-  private run<Type extends Command['type']>(command: CommandOf<Type>, permit: Permit): Promise<string> {
-    const execute: (command: CommandOf<Type>, permit: Permit) => Promise<string> = this.executors[command.type];
+  private run<Type extends Command['type']>(command: CommandOf<Type>, permit: Permit): Promise<Done> {
+    const execute: (command: CommandOf<Type>, permit: Permit) => Promise<Done> = this.executors[command.type];
     return execute(command, permit);
   }
+}
+
+/** Of a vault that has only variables nothing is in the home: they reach what is started in the box by the gateways. */
+async function writeIn(runtime: BoxRuntime, id: string, vault: Vault, signal: AbortSignal): Promise<VaultWritten> {
+  const { revision, files, orders } = vault;
+  if (files.length === 0 && orders.length === 0) return { revision, drift: [], failed: [] };
+  return await runtime.writeVault(id, { revision, files, orders }, signal);
 }
 
 /** Its end comes later, as a fact of its own; or there is none to wait for. */

@@ -27,6 +27,7 @@ import type { BoxRuntime } from './port.ts';
 import { pullImage } from './pull.ts';
 import { endSession, sessionMarks } from './sessions.ts';
 import { readStats } from './stats.ts';
+import { writeVault } from './vault.ts';
 
 export interface DockerRuntimeOptions {
   /** of `connectDocker` */
@@ -117,6 +118,7 @@ export async function createDockerRuntime(options: DockerRuntimeOptions): Promis
     rename: (id, name, signal) =>
       change('rename', { method: 'POST', path: `/containers/${id}/rename`, query: { name } }, changeMs, signal),
     probe: (id, readiness, signal) => probe(engine, clock, id, readiness, signal),
+    writeVault: (id, vault, signal) => writeVault(engine, clock, id, vault, signal),
     stop(id, graceMs, signal) {
       const request = {
         method: 'POST',

@@ -1,7 +1,8 @@
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { engineCall } from '#shared/docker.ts';
+import { openExecStream } from '#shared/exec-stream.ts';
 import { EngineError, type FaultKind } from '#shared/faults.ts';
 
 /** Time limits of calls on the engine; a wait that belongs to the box (stop grace, readiness) comes on top. */
@@ -53,6 +54,8 @@ export interface Engine {
   ): Promise<T>;
   /** The answer's body as it comes. It ends with `signal`, or when destroyed; the limit is only for its beginning. */
   open(operation: string, request: EngineRequest, timeoutMs: number, signal: AbortSignal): Promise<Readable>;
+  /** Starts an exec that was made with its input, and answers the connection to it; who asks closes it. The limit is for its beginning. */
+  attach(operation: string, execId: string, timeoutMs: number, signal: AbortSignal): Promise<Duplex>;
   /**
    * Ends every call that has waited so long for its answer as unreachable: whoever learns that the engine is not there, or is
    * there again, knows that they were sent into nowhere. Without a reset from the other end each would wait for its own
@@ -120,6 +123,10 @@ export function createEngine(docker: Docker, timeouts: EngineTimeouts, onCall: O
     },
     async ask(operation, request, answer, timeoutMs, signal) {
       const call = async (limit: AbortSignal) => answer.parse(await dial(request, false, limit));
+      return await limited(operation, timeoutMs, call, signal);
+    },
+    async attach(operation, execId, timeoutMs, signal) {
+      const call = (limit: AbortSignal) => openExecStream(docker, execId, { Detach: false, Tty: false }, limit);
       return await limited(operation, timeoutMs, call, signal);
     },
     async open(operation, request, timeoutMs, signal) {

@@ -1,6 +1,8 @@
 import type { BoxClass } from '#shared/box-class.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { PullProgress } from '#shared/status.ts';
+import type { VaultFile, VaultOrder } from '#shared/vault.ts';
+import type { VaultWritten } from '#shared/vault-status.ts';
 import type { BoxSpec, ContainerView } from '../box/observed.ts';
 
 /** What the image store says of one image reference. */
@@ -29,6 +31,13 @@ export interface ContainerUsage {
   readonly memoryBytes: number;
   readonly memoryLimitBytes: number;
   readonly pids: number;
+}
+
+/** What is to be in a home, and what was asked of it. */
+export interface HomeVault {
+  readonly revision: number;
+  readonly files: readonly VaultFile[];
+  readonly orders: readonly VaultOrder[];
 }
 
 /** Something happened to a container or an image; what, only an `observe` tells. */
@@ -70,6 +79,11 @@ export interface BoxRuntime {
   rename(id: string, name: string, signal: AbortSignal): Promise<void>;
   /** Runs the class's readiness command in the box; a non-zero exit is a fault of kind `failed`. */
   probe(id: string, readiness: BoxClass['readiness'], signal: AbortSignal): Promise<void>;
+  /**
+   * Writes a vault into the home, by a command in the box as its user. What the user made of a file is left alone, and told. A box
+   * in which it cannot be done at all is a fault of kind `failed`; what was written by then stays.
+   */
+  writeVault(id: string, vault: HomeVault, signal: AbortSignal): Promise<VaultWritten>;
   /** TERM, the grace, then KILL. Takes as long as the box takes. */
   stop(id: string, graceMs: number, signal: AbortSignal): Promise<void>;
   /** Never by force, never with volumes. */
