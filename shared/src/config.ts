@@ -29,6 +29,12 @@ const origins = z
   .refine((list) => list.every((part) => URL.parse(part)?.origin === part), {
     error: 'is a list of origins as browsers send them, such as https://spoon.example: no path, no slash at the end',
   });
+const secrets = z.string().transform((list) =>
+  list
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean),
+);
 const wsUrl = z.url({ protocol: /^wss?$/ });
 const httpUrl = z.url({ protocol: /^https?$/ });
 const anyAddress = ['0.0.0.0', '::', '*'];
@@ -51,6 +57,9 @@ const fields = {
   SPOON_AGENT_WORKER_INTERNAL_TOKEN: z.string().optional().describe('bearer token of the API'),
   SPOON_ENCRYPTION_KEY: z.string().optional().describe('encrypts the vault'),
   INSTANCE_SECRET: z.string().optional().describe('encrypts the vault where SPOON_ENCRYPTION_KEY is not set'),
+  SPOON_ENCRYPTION_KEY_PREVIOUS: secrets
+    .optional()
+    .describe('comma-separated earlier keys of the vault, only to open; `spoonbox vault rotate` makes them needless'),
   SPOON_PUBLIC_WS_URL: wsUrl.optional().describe('terminal URL that tokens are handed out with'),
   NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL: wsUrl.optional().describe('the same, by its older name'),
   SPOON_ALLOWED_ORIGINS: origins.optional().describe('comma-separated origins whose pages may open terminals'),
@@ -103,6 +112,8 @@ export interface Config {
   readonly terminalSecret: string;
   readonly internalToken: string;
   readonly encryptionKey: string | null;
+  /** open the vault, and seal nothing; without `encryptionKey` they are of no use */
+  readonly previousEncryptionKeys: readonly string[];
   /** null = the gateway's own address */
   readonly publicWsUrl: string | null;
   /** where browsers find the API and the console; no slash at the end */
@@ -146,6 +157,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     );
   }
   const values = parsed.data;
+  const encryptionKey = values.SPOON_ENCRYPTION_KEY ?? values.INSTANCE_SECRET ?? null;
+  // A deployment that sets SPOON_ENCRYPTION_KEY at last has sealed with the other one so far.
+  const formerKeys = [...(values.SPOON_ENCRYPTION_KEY_PREVIOUS ?? []), values.INSTANCE_SECRET ?? ''];
   const workdir = resolve(values.SPOON_AGENT_WORKDIR);
   return {
     redisUrl: values.SPOON_REDIS_URL,
@@ -158,7 +172,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     classesDir: values.SPOON_CLASSES ?? new URL('../../manifests/classes', import.meta.url).pathname,
     terminalSecret,
     internalToken: values.SPOON_AGENT_WORKER_INTERNAL_TOKEN ?? terminalSecret,
-    encryptionKey: values.SPOON_ENCRYPTION_KEY ?? values.INSTANCE_SECRET ?? null,
+    encryptionKey,
+    previousEncryptionKeys: formerKeys.filter((key) => key !== '' && key !== encryptionKey),
     publicWsUrl: values.SPOON_PUBLIC_WS_URL ?? values.NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL ?? null,
     publicUrl: values.SPOON_PUBLIC_URL?.replace(/\/+$/, '') ?? ownUrl(values.SPOON_BIND, values.SPOON_CONTROLLER_PORT),
     apiRequestsPerS: values.SPOON_API_REQUESTS_PER_S,
@@ -203,6 +218,15 @@ function warningsFor(set: Record<string, string | undefined>, terminalSecret: st
   }
   if (terminalSecret.length < minSecretLength) {
     warnings.push(`the terminal secret is shorter than ${minSecretLength} characters: use a long random value`);
+  }
+  const encryptionKey = set.SPOON_ENCRYPTION_KEY ?? set.INSTANCE_SECRET;
+  if (encryptionKey !== undefined && encryptionKey.length < minSecretLength) {
+    warnings.push(
+      `the encryption key of the vault is shorter than ${minSecretLength} characters: use a long random value`,
+    );
+  }
+  if (encryptionKey === undefined && set.SPOON_ENCRYPTION_KEY_PREVIOUS !== undefined) {
+    warnings.push('SPOON_ENCRYPTION_KEY_PREVIOUS has no effect without SPOON_ENCRYPTION_KEY (or INSTANCE_SECRET)');
   }
   return warnings;
 }

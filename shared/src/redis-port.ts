@@ -28,7 +28,10 @@ export type ScriptName =
   | 'put-login-code'
   | 'log-in'
   | 'find-login'
-  | 'end-login';
+  | 'end-login'
+  | 'read-vault'
+  | 'write-vault'
+  | 'reseal-vault';
 
 export interface RedisPort {
   /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */

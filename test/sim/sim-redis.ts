@@ -148,6 +148,8 @@ export class SimRedis {
       }
       case 'HVALS':
         return [...hash.values()];
+      case 'HKEYS':
+        return [...hash.keys()];
       case 'HLEN':
         return hash.size;
       case 'HGET':

@@ -1,0 +1,117 @@
+-- Changes what a vault holds, all of it or nothing. A vault needs no desired state, and creates none.
+-- ARGV 4 by  5 what is told as an event
+--      6 revisions of which the vault has to be, JSON array of numbers, 0 = there is none ('' = any, '*' = any, but there is one)
+--      7 '1' = what is not put is removed
+--      8 limits as JSON {files, variables, bytes, frame, extra}: `bytes` of what is in the sealed texts, each of which is `frame`
+--        characters and then base64 of what is in it and `extra` bytes
+--      9 fields to remove, JSON array  then pairs: field, sealed text
+-- Returns JSON {revision}, or {refused: 'precondition-failed', detail: the revision as it is}, {refused: 'entry-unknown', detail: field},
+--   {refused: 'vault-full', detail: files | variables | bytes}, {refused: 'path-conflict', detail: path},
+--   {refused: 'name-differs-by-case', detail}
+-- @include _box
+-- @include _vault
+
+local FIRST_PAIR = 10
+
+local by, told, expected, replaces = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
+local limits, removed = cjson.decode(ARGV[8]), cjson.decode(ARGV[9])
+local now = clock()
+local revision = vault_revision(VAULT, now)
+
+local function refuse(code, detail)
+  return cjson.encode({ refused = code, detail = detail })
+end
+
+local function meets()
+  if expected == '*' then
+    return revision > 0
+  end
+  for _, each in ipairs(cjson.decode(expected)) do
+    if each == revision then
+      return true
+    end
+  end
+  return false
+end
+
+if expected ~= '' and not meets() then
+  return refuse('precondition-failed', int(revision))
+end
+
+-- The vault as it would be.
+local before = table_of(redis.call('HGETALL', VAULT))
+local after = {}
+if not replaces then
+  for field, sealed in pairs(before) do
+    after[field] = sealed
+  end
+end
+after.revision = nil
+for _, field in ipairs(removed) do
+  if not before[field] then
+    return refuse('entry-unknown', field)
+  end
+  after[field] = nil
+end
+for i = FIRST_PAIR, #ARGV, 2 do
+  after[ARGV[i]] = ARGV[i + 1]
+end
+
+local count, bytes = { f = 0, e = 0 }, 0
+for field, sealed in pairs(after) do
+  local kind = string.sub(field, 1, 1)
+  count[kind] = (count[kind] or 0) + 1
+  bytes = bytes + math.max(0, math.floor((#sealed - limits.frame) * 3 / 4) - limits.extra)
+end
+
+-- Removing is never refused for what is too much already.
+local adds = #ARGV >= FIRST_PAIR
+if adds and count.f > limits.files then
+  return refuse('vault-full', 'files')
+elseif adds and count.e > limits.variables then
+  return refuse('vault-full', 'variables')
+elseif adds and bytes > limits.bytes then
+  return refuse('vault-full', 'bytes')
+end
+
+-- No file where another one needs a directory.
+for field in pairs(after) do
+  if string.sub(field, 1, 2) == 'f:' then
+    for place in string.gmatch(field, '()/') do
+      local parent = string.sub(field, 1, place - 1)
+      if adds and after[parent] then
+        return refuse('path-conflict', string.sub(parent, 3))
+      end
+    end
+  end
+end
+
+local other = claim_name()
+if other then
+  return refuse('name-differs-by-case', other)
+end
+
+for field in pairs(before) do
+  if field ~= 'revision' and not after[field] then
+    redis.call('HDEL', VAULT, field)
+  end
+end
+for i = FIRST_PAIR, #ARGV, 2 do
+  redis.call('HSET', VAULT, ARGV[i], ARGV[i + 1])
+end
+
+local next_revision = 0
+if next(after) ~= nil then
+  next_revision = math.max(revision + 1, now)
+  redis.call('HSET', VAULT, 'revision', int(next_revision))
+else
+  redis.call('DEL', VAULT)
+end
+log_event('VaultChanged', told, by)
+-- The index knew a deleted user only for the vault's sake.
+if next_revision == 0 and redis.call('EXISTS', DESIRED, LEASES, SESSIONS, STATUS) == 0 then
+  redis.call('HDEL', USERS, string.lower(USER))
+  redis.call('EXPIRE', EVENTS, EVENTS_KEPT_AFTER_DELETE_S)
+end
+wake()
+return cjson.encode({ revision = next_revision })
