@@ -9,7 +9,7 @@ import type { OnLoopEvent } from './loop-events.ts';
 import { LoopWatch } from './loop-health.ts';
 import { TokenBucket } from './queue/token-bucket.ts';
 import { WorkQueue, type WorkQueueStats } from './queue/work-queue.ts';
-import { Executor, type VaultSource } from './reconcile/executor.ts';
+import { Executor } from './reconcile/executor.ts';
 import { Operations } from './reconcile/operations.ts';
 import { Pacer } from './reconcile/pacer.ts';
 import type { Sources } from './reconcile/gather.ts';
@@ -19,6 +19,7 @@ import { Trust } from './reconcile/trust.ts';
 import type { BoxRuntime } from './runtime/port.ts';
 import { Resync } from './source/resync.ts';
 import { Sweep } from './sweep/sweep.ts';
+import type { HomeVaults } from './store/home-vaults.ts';
 import type { LeaderStore, LeadReply } from './store/leader-store.ts';
 import type { StatusStore } from './store/status-store.ts';
 
@@ -27,7 +28,7 @@ export interface ControllerOptions {
   readonly statusStore: StatusStore;
   readonly leaderStore: LeaderStore;
   readonly runtime: BoxRuntime;
-  readonly vault: VaultSource;
+  readonly vaults: HomeVaults;
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
   /** `{workdir}/homes` as the Docker host sees it */
@@ -100,7 +101,15 @@ export class TermController {
       store,
       statusStore: options.statusStore,
       sources: this.sources,
-      executor: new Executor({ runtime, operations, vault: options.vault, clock, fenceMs: term.ttlMs * fenceShare, signal, onEvent }),
+      executor: new Executor({
+        runtime,
+        operations,
+        vaults: options.vaults,
+        clock,
+        fenceMs: term.ttlMs * fenceShare,
+        signal,
+        onEvent,
+      }),
       bucket: new TokenBucket({ clock, perSecond: options.mutationsPerS, burst: options.mutationsPerS }),
       pacer,
       trust: this.trust,

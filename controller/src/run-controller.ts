@@ -9,6 +9,9 @@ import { connectRedis } from '#shared/redis.ts';
 import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain } from '#shared/run-process.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
+import { createVaultKeys } from '#shared/vault-seal.ts';
+import { createVaultOrders } from '#shared/vault-orders.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
 import { tracedStore } from '#shared/traced-store.ts';
 import { openTracing } from '#shared/tracing.ts';
 import { createApi } from './api/api.ts';
@@ -24,6 +27,7 @@ import type { OnLoopEvent } from './loop-events.ts';
 import { traceLoop } from './loop-traces.ts';
 import { createControllerMetrics } from './metrics/controller-metrics.ts';
 import type { BoxRuntime } from './runtime/port.ts';
+import { createHomeVaults } from './store/home-vaults.ts';
 import { createLeaderStore } from './store/leader-store.ts';
 import { StatsCollector } from './stats/collector.ts';
 import { createStatusStore, type StatusStore } from './store/status-store.ts';
@@ -51,6 +55,11 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const tracing = await openTracing({ url: config.otlpUrl, service: 'spoonbox-controller', log });
   const store = tracedStore(createBoxStore({ redis, keys, policies, defaultClass: defaultClassName }), tracing);
   const leaderStore = createLeaderStore(redis, keys);
+  const { encryptionKey, previousEncryptionKeys } = config;
+  const seal =
+    encryptionKey === null ? null : createVaultKeys({ current: encryptionKey, previous: previousEncryptionKeys });
+  const vaultOrders = createVaultOrders({ redis, keys });
+  const vaults = createHomeVaults({ vaults: createVaultStore({ redis, keys, seal }), orders: vaultOrders });
   const health = new Health();
 
   const metrics = createControllerMetrics({ workers: config.workers });
@@ -103,6 +112,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             store,
             statusStore: seams.statusStore(createStatusStore({ redis, keys, policies })),
             leaderStore,
+            vaults,
             runtime,
             classes,
             installation,

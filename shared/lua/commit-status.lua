@@ -88,6 +88,7 @@ if intent.kind == 'forget' then
   redis.call('EXPIRE', EVENTS, EVENTS_KEPT_AFTER_DELETE_S)
   if redis.call('EXISTS', VAULT) == 0 then
     redis.call('HDEL', USERS, string.lower(USER))
+    redis.call('EXPIRE', VAULT_ORDERS, EVENTS_KEPT_AFTER_DELETE_S)
   end
   redis.call('PUBLISH', STATUS_CHANNEL, USER)
   return cjson.encode({ version = 0, now = now })

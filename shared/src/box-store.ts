@@ -273,6 +273,7 @@ export function userScriptKeys(keys: Keys, user: UserName): string[] {
     own.vault,
     keys.mode,
     keys.events,
+    own.vaultOrders,
   ];
 }
 
@@ -341,7 +342,17 @@ const Moment = z
   .transform(Number);
 const GatewaysReply = z.tuple([Moment, z.array(z.string())]);
 const ModeLine = z.string().transform(fromJson).pipe(ModeView);
-const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment, ModeLine, Moment]);
+const ReadReply = z.tuple([
+  Moment,
+  flatHash,
+  jsonLines,
+  flatHash,
+  z.array(z.string()),
+  jsonLines,
+  Moment,
+  ModeLine,
+  Moment,
+]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);
 const StatusFields = z.object({

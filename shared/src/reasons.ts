@@ -128,11 +128,12 @@ export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
   VaultDrift: {
     means: 'Files of the home differ from the vault, and were left as they are; the message names them.',
     whatToDo:
-      '`spoonbox vault take USER PATH --from box` makes the box\'s file the vault\'s; `--from vault` overwrites it, with a copy beside it.',
+      "`spoonbox vault take USER PATH --from box` makes the box's file the vault's; `--from vault` overwrites it, with a copy beside it.",
   },
   VaultEmpty: { means: 'There is nothing in the vault of the user.', whatToDo: '' },
   VaultFailed: {
-    means: 'The vault could not be written into the home; the message has the words of the box (no space, no permission …).',
+    means:
+      'The vault could not be written into the home; the message has the words of the box (no space, no permission …).',
     whatToDo: `Remove the cause. The box is ready all the same. ${triedAgain}`,
   },
   VaultPending: { means: 'The vault changed, and is being written into the home.', whatToDo: byItself },

@@ -31,7 +31,10 @@ export type ScriptName =
   | 'end-login'
   | 'read-vault'
   | 'write-vault'
-  | 'reseal-vault';
+  | 'reseal-vault'
+  | 'read-vault-orders'
+  | 'take-vault-file'
+  | 'settle-vault';
 
 export interface RedisPort {
   /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { Desired, Hold, Lease, Session } from './lease.ts';
 import type { UserName } from './identity.ts';
-import { VaultApplied } from './vault-status.ts';
 import type { ModeView } from './operator-schemas.ts';
 
 /** Phases of a box, as the machine of `controller/src/box` concludes them. */
@@ -118,8 +117,6 @@ export const StatusBody = z.object({
   lastReap: LastReap.nullable(),
   /** when the box became ready; null while it is not */
   readyAt: z.number().nullable(),
-  /** what of the vault is in its home; null while that is not known. A status of before there were vaults has none */
-  vault: VaultApplied.nullable().default(null),
 });
 export type StatusBody = z.infer<typeof StatusBody>;
 

@@ -22,7 +22,7 @@ export const VaultApplied = z.object({
 export type VaultApplied = z.infer<typeof VaultApplied>;
 
 /** How a vault was written into a home. */
-export interface VaultWritten {
+export interface HomeWritten {
   readonly revision: number;
   readonly drift: VaultDrift[];
   /** what could not be written, and why, in the words of the box */

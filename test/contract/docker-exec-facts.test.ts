@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { openExecStream } from '#shared/exec-stream.ts';
+import { openExecStream } from '../../gateway/src/exec/exec-stream.ts';
 import { never, newUser, plainSpec } from './box-runtime-harness.ts';
 import { type DockerHarness, makeDockerHarness } from './docker-harness.ts';
 

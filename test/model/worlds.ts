@@ -171,6 +171,7 @@ export function worldOf(parts: {
     home: { state: 'present', rightOwner: true },
     spec,
     last: null,
+    vault: { revision: 0 },
     stopping: [],
     amnesty: null,
     orphanGraceMs: 1_800_000,

@@ -21,6 +21,7 @@ const tookMs = {
   unpause: 20,
   rename: 10,
   probe: 50,
+  writeVault: 80,
   stop: 10,
   remove: 30,
   pull: 3_000,
@@ -70,6 +71,7 @@ export function createEngineLink(options: {
     unpause: (id, signal) => call('unpause', () => runtime.unpause(id, never), signal),
     rename: (id, name, signal) => call('rename', () => runtime.rename(id, name, never), signal),
     probe: (id, readiness, signal) => call('probe', () => runtime.probe(id, readiness, never), signal),
+    writeVault: (id, vault, signal) => call('writeVault', () => runtime.writeVault(id, vault, never), signal),
     stop: (id, graceMs, signal) => call('stop', () => runtime.stop(id, graceMs, never), signal),
     remove: (id, signal) => call('remove', () => runtime.remove(id, never), signal),
     pull: (reference, onProgress, signal) => {

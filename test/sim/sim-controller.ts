@@ -6,9 +6,11 @@ import type { RedisPort } from '#shared/redis-port.ts';
 import { TermController } from '../../controller/src/controller.ts';
 import { Leader } from '../../controller/src/leader.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
+import { createHomeVaults } from '../../controller/src/store/home-vaults.ts';
 import { createLeaderStore } from '../../controller/src/store/leader-store.ts';
 import { createStatusStore } from '../../controller/src/store/status-store.ts';
 import type { SimProcess } from './sim-process.ts';
+import { simVaults } from './sim-vaults.ts';
 
 export const leaderTtlMs = 12_000;
 const resyncMs = 30_000;
@@ -43,6 +45,7 @@ export function startSimController(options: {
         store,
         statusStore,
         leaderStore: createLeaderStore(redis, keys),
+        vaults: createHomeVaults(simVaults(redis, keys)),
         runtime,
         classes,
         installation,

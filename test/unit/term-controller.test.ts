@@ -10,6 +10,7 @@ import { alice, boxClass, installation, now, runMode } from '../support/box-fact
 import { FakeClock, settled } from '../support/fake-clock.ts';
 import { fakePort } from '../support/fake-port.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
+import { noVaults } from '../support/no-vaults.ts';
 
 const first: LeadReply = {
   leads: true,
@@ -52,6 +53,7 @@ function termOf() {
             answer = resolve;
           }),
       }),
+      vaults: noVaults,
       runtime: fakeRuntime({
         ensureNetwork: async () => {},
         removeLeftHelpers: async () => {},

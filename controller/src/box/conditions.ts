@@ -86,7 +86,6 @@ export function statusBodyOf(plan: Plan, facts: Facts, previous: StatusBody | nu
     observedGeneration: facts.desired?.generation ?? 0,
     lastReap: context.lastReap,
     readyAt: context.readyAt,
-    vault: context.vault.applied,
   };
 }
 

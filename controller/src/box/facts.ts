@@ -4,7 +4,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { Desired } from '#shared/lease.ts';
 import type { ModeView } from '#shared/operator-schemas.ts';
 import type { PullProgress } from '#shared/status.ts';
-import type { VaultWritten } from '#shared/vault-status.ts';
+import type { HomeWritten } from '#shared/vault-status.ts';
 import type { BoxSpec } from './observed.ts';
 import type { Ownership } from './ownership.ts';
 
@@ -55,7 +55,7 @@ export interface Facts {
     readonly containerId: string;
     readonly fault: Fault | null;
     /** of a `write-vault` that came to its end */
-    readonly vault?: VaultWritten;
+    readonly vault?: HomeWritten;
   } | null;
   /** what is in the user's vault, and asked of the home; 0 = nothing is */
   readonly vault: { readonly revision: number };

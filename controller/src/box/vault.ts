@@ -31,7 +31,14 @@ export function vaultOf(context: BoxContext, facts: Facts): VaultMemory {
   const tried = { ...known, containerId: last.containerId, triedRevision: written?.revision ?? facts.vault.revision };
   if (written !== null && failed === null) {
     const { revision, drift } = written;
-    return { ...tried, applied: { revision, drift, at: facts.now }, attempts: 0, retryAt: 0, reason: null, message: '' };
+    return {
+      ...tried,
+      applied: { revision, drift, at: facts.now },
+      attempts: 0,
+      retryAt: 0,
+      reason: null,
+      message: '',
+    };
   }
   const attempts = known.attempts + 1;
   return {
@@ -74,7 +81,10 @@ export function writeCommand(_context: BoxContext, facts: Facts): Command {
 }
 
 /** As people are shown it. */
-export function vaultVerdict(context: BoxContext, facts: Facts): readonly ['True' | 'False' | 'Unknown', Reason, string] {
+export function vaultVerdict(
+  context: BoxContext,
+  facts: Facts,
+): readonly ['True' | 'False' | 'Unknown', Reason, string] {
   const { vault } = context;
   const { revision } = facts.vault;
   if (revision === 0) return ['True', 'VaultEmpty', 'the vault is empty'];

@@ -72,6 +72,6 @@ function isUnchanged(status: BoxStatus | null, plan: Plan, facts: Facts, body: S
 }
 
 function bodyOf(status: BoxStatus): StatusBody {
-  const { value, context, step, conditions, message, progress, observedGeneration, lastReap, readyAt, vault } = status;
-  return { value, context, step, conditions, message, progress, observedGeneration, lastReap, readyAt, vault };
+  const { value, context, step, conditions, message, progress, observedGeneration, lastReap, readyAt } = status;
+  return { value, context, step, conditions, message, progress, observedGeneration, lastReap, readyAt };
 }

@@ -1,22 +1,14 @@
 import type { Clock } from '#shared/clock.ts';
 import { EngineError, type Fault } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
-import type { Vault } from '#shared/vault.ts';
-import type { VaultWritten } from '#shared/vault-status.ts';
+import type { HomeWritten } from '#shared/vault-status.ts';
 import type { Command, CommandOf } from '../box/command.ts';
 import type { Facts } from '../box/facts.ts';
 import { openVault } from '../box/vault.ts';
 import { type OnLoopEvent, unheard } from '../loop-events.ts';
-import type { BoxRuntime } from '../runtime/port.ts';
+import type { BoxRuntime, HomeVault } from '../runtime/port.ts';
+import type { HomeVaults } from '../store/home-vaults.ts';
 import { faultOf, type Operations, type Outcome } from './operations.ts';
-
-/** Where the vaults of users are. */
-export interface VaultSource {
-  /** Rejects where it cannot be had, or not be opened. */
-  read(user: UserName): Promise<Vault>;
-  /** What was asked of the home is done, as of this revision. */
-  settle(user: UserName, revision: number): Promise<void>;
-}
 
 /** A command as it left the commit that permits it. */
 export interface Permit {
@@ -27,7 +19,7 @@ export interface Permit {
 }
 
 /** The container that it was about, and what else the next pass is to know. */
-type Done = string | { readonly containerId: string; readonly vault: VaultWritten };
+type Done = string | { readonly containerId: string; readonly vault: HomeWritten };
 
 type Executors = { [Type in Command['type']]: (command: CommandOf<Type>, permit: Permit) => Promise<Done> };
 
@@ -46,14 +38,14 @@ export class Executor {
   constructor(options: {
     runtime: BoxRuntime;
     operations: Operations;
-    vault: VaultSource;
+    vaults: HomeVaults;
     clock: Clock;
     /** a command older than this since its commit was sent is dropped: another may lead by the time it arrives */
     fenceMs: number;
     signal: AbortSignal;
     onEvent?: OnLoopEvent;
   }) {
-    const { runtime, operations, vault, signal } = options;
+    const { runtime, operations, vaults, signal } = options;
     this.clock = options.clock;
     this.fenceMs = options.fenceMs;
     this.signal = signal;
@@ -88,13 +80,13 @@ export class Executor {
         await runtime.probe(command.id, readiness, signal);
         return command.id;
       },
-      'write-vault': async (command, { user }) => {
-        const read = await vault.read(user).catch((error: unknown) => {
+      'write-vault': async (command, { user, facts }) => {
+        const vault = await vaults.read(user, facts.vault.revision).catch((error: unknown) => {
           throw new EngineError({ ...faultOf(error, openVault), operation: openVault });
         });
-        const written = await writeIn(runtime, command.id, read, signal);
-        // Where this fails they are carried out again with the next change, which then finds nothing to do.
-        if (written.failed.length === 0) await vault.settle(user, read.revision).catch(() => {});
+        const written = await writeIn(runtime, command.id, vault, signal);
+        // Where this fails, the next change finds them done already.
+        if (written.failed.length === 0) await vaults.settle(user, vault.revision).catch(() => {});
         return { containerId: command.id, vault: written };
       },
       stop: async (command, { user }) => {
@@ -148,10 +140,10 @@ export class Executor {
 }
 
 /** Of a vault that has only variables nothing is in the home: they reach what is started in the box by the gateways. */
-async function writeIn(runtime: BoxRuntime, id: string, vault: Vault, signal: AbortSignal): Promise<VaultWritten> {
+async function writeIn(runtime: BoxRuntime, id: string, vault: HomeVault, signal: AbortSignal): Promise<HomeWritten> {
   const { revision, files, orders } = vault;
   if (files.length === 0 && orders.length === 0) return { revision, drift: [], failed: [] };
-  return await runtime.writeVault(id, { revision, files, orders }, signal);
+  return await runtime.writeVault(id, vault, signal);
 }
 
 /** Its end comes later, as a fact of its own; or there is none to wait for. */

@@ -1,8 +1,9 @@
 import type { BoxClass } from '#shared/box-class.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { PullProgress } from '#shared/status.ts';
-import type { VaultFile, VaultOrder } from '#shared/vault.ts';
-import type { VaultWritten } from '#shared/vault-status.ts';
+import type { VaultFile } from '#shared/vault.ts';
+import type { VaultOrder } from '#shared/vault-orders.ts';
+import type { HomeWritten } from '#shared/vault-status.ts';
 import type { BoxSpec, ContainerView } from '../box/observed.ts';
 
 /** What the image store says of one image reference. */
@@ -83,7 +84,7 @@ export interface BoxRuntime {
    * Writes a vault into the home, by a command in the box as its user. What the user made of a file is left alone, and told. A box
    * in which it cannot be done at all is a fault of kind `failed`; what was written by then stays.
    */
-  writeVault(id: string, vault: HomeVault, signal: AbortSignal): Promise<VaultWritten>;
+  writeVault(id: string, vault: HomeVault, signal: AbortSignal): Promise<HomeWritten>;
   /** TERM, the grace, then KILL. Takes as long as the box takes. */
   stop(id: string, graceMs: number, signal: AbortSignal): Promise<void>;
   /** Never by force, never with volumes. */

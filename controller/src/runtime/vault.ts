@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { finished } from 'node:stream/promises';
 import { z } from 'zod';
-import { type Clock, sleep } from '#shared/clock.ts';
+import type { Clock } from '#shared/clock.ts';
 import { engineCall } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
-import { DriftKind, type VaultWritten } from '#shared/vault-status.ts';
+import { DriftKind, type HomeWritten } from '#shared/vault-status.ts';
 import { writeVault as operation } from '../box/vault.ts';
 import type { Engine } from './engine.ts';
 import { CreatedExec, endOf } from './exec.ts';
@@ -25,7 +25,7 @@ export async function writeVault(
   id: string,
   vault: HomeVault,
   signal: AbortSignal,
-): Promise<VaultWritten> {
+): Promise<HomeWritten> {
   const tail = createOutputTail();
   const parts: Buffer[] = [];
   let bytes = 0;
@@ -39,7 +39,8 @@ export async function writeVault(
     const body = { Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true, Tty: false };
     const creation = { method: 'POST', path: `/containers/${id}/exec`, body } as const;
     const exec = await engine.ask(operation, creation, CreatedExec, changeMs, limit);
-    const stream = await engine.attach(operation, exec.Id, changeMs, limit);
+    const start = { method: 'POST', path: `/exec/${exec.Id}/start`, body: { Detach: false, Tty: false } } as const;
+    const stream = await engine.take(operation, start, changeMs, limit);
     stream.on('data', (chunk: Buffer) => {
       tail.push(chunk);
       read(chunk);
@@ -85,9 +86,9 @@ const Line = z.union([
 ]);
 
 /** null: it did not come to its end, or says what no vault of ours could be the cause of. */
-export function writtenOf(answer: string, { revision, files, orders }: HomeVault): VaultWritten | null {
+export function writtenOf(answer: string, { revision, files, orders }: HomeVault): HomeWritten | null {
   const known = new Set([...files, ...orders].map(({ path }) => path));
-  const drift: VaultWritten['drift'] = [];
+  const drift: HomeWritten['drift'] = [];
   const failed: { path: string; why: string }[] = [];
   const lines = answer.split('\n');
   if (lines.at(-1) !== '' || lines.at(-2) !== 'done') return null;

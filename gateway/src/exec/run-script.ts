@@ -3,7 +3,7 @@ import type Docker from 'dockerode';
 import { channel } from '#shared/exec-protocol.ts';
 import { engineCall } from '#shared/docker.ts';
 import { OutputFrames } from './command-output.ts';
-import { openExecStream } from '#shared/exec-stream.ts';
+import { openExecStream } from './exec-stream.ts';
 
 interface Script {
   readonly containerId: string;

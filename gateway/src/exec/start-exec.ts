@@ -3,7 +3,7 @@ import type Docker from 'dockerode';
 import { engineCall, engineErrorOf } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
-import { openExecStream } from '#shared/exec-stream.ts';
+import { openExecStream } from './exec-stream.ts';
 import { callTimeoutMs } from './limits.ts';
 
 export interface ExecStart {

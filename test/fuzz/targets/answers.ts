@@ -9,7 +9,7 @@ import { connectDocker } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
 import { createLogger } from '#shared/log.ts';
 import { createDockerRuntime } from '../../../controller/src/runtime/docker-runtime.ts';
-import { openExecStream } from '#shared/exec-stream.ts';
+import { openExecStream } from '../../../gateway/src/exec/exec-stream.ts';
 import { alice, installation, spec } from '../../support/box-facts.ts';
 import { portOf } from '../../support/registry.ts';
 import { noneLeft, openSockets } from '../sockets.ts';

@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import { z } from 'zod';
-import { EngineError, type FaultKind } from './faults.ts';
+import { EngineError, type FaultKind } from '#shared/faults.ts';
 
 /**
  * Starts an exec and takes over the connection (HTTP 101). Done on node:http itself: dockerode's stream costs 40 % more CPU
