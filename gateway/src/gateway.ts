@@ -11,6 +11,7 @@ import { noTracing, type Tracing } from '#shared/tracing.ts';
 import { Admission } from './admission.ts';
 import { ConnectRate } from './connect-rate.ts';
 import { endedBy } from './ending.ts';
+import type { ReadEnvironment } from './environment.ts';
 import type { BoxCommands } from './exec/command-port.ts';
 import type { BoxExec } from './exec/port.ts';
 import { StartQueue } from './exec/start-queue.ts';
@@ -32,6 +33,8 @@ export interface GatewayOptions {
   readonly log: Logger;
   readonly limits: GatewayLimits;
   readonly terminalOf: SessionDeps['terminalOf'];
+  /** of users' vaults */
+  readonly environment: ReadEnvironment;
   readonly recordings: SessionDeps['recordings'];
   readonly secret: string;
   /** how commands are run, and the tokens that run them in every box; null: only terminals */
@@ -83,6 +86,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     rings,
     gateway: id,
     terminalOf,
+    environment: options.environment,
     recordings,
     news,
     meter: options.meter ?? new GatewayMeter(),

@@ -13,6 +13,8 @@ import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain, runProcess } from '#shared/run-process.ts';
+import { createVaultKeys } from '#shared/vault-seal.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
 import { openTracing } from '#shared/tracing.ts';
 import { createDockerCommands } from './exec/command-docker.ts';
 import { createDockerExec } from './exec/docker-exec.ts';
@@ -42,6 +44,10 @@ await runProcess('gateway', async (signal) => {
     policies: idlePoliciesOf(classes),
     defaultClass: defaultClassName,
   });
+  const { encryptionKey, previousEncryptionKeys } = config;
+  const seal =
+    encryptionKey === null ? null : createVaultKeys({ current: encryptionKey, previous: previousEncryptionKeys });
+  const vaults = createVaultStore({ redis, keys, seal });
   const connect = (): ReturnType<typeof connectDocker> => connectDocker(config.dockerHost);
   const dir = join(config.workdir, 'recordings');
   const recordings = new Recordings({ dir, clock, log, limits: defaultRecordingLimits });
@@ -55,6 +61,7 @@ await runProcess('gateway', async (signal) => {
     log,
     limits: { ...defaultLimits, graceMs: config.terminalGraceMs },
     terminalOf: (name) => terminalSettings(classes.get(name) ?? classes.get(defaultClassName)),
+    environment: (user) => vaults.environment(user),
     recordings,
     secret: config.terminalSecret,
     jobs: {

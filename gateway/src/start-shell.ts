@@ -3,6 +3,7 @@ import { EngineError } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { NoticeCode } from '#shared/terminal-protocol.ts';
 import type { BoxExec, StartTerminal, Terminal } from './exec/port.ts';
+import { environmentOf, type ReadEnvironment } from './environment.ts';
 import type { StartQueue } from './exec/start-queue.ts';
 import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { WaitDeps } from './wait-ready.ts';
@@ -11,6 +12,7 @@ export interface StartDeps extends Pick<WaitDeps, 'clock' | 'limits' | 'log'> {
   readonly exec: BoxExec;
   readonly starts: StartQueue;
   readonly meter: GatewayMeter;
+  readonly environment: ReadEnvironment;
 }
 
 export interface Started {
@@ -25,12 +27,14 @@ export interface Started {
  */
 export async function startShell(
   deps: StartDeps,
-  of: { user: UserName; start: StartTerminal; resumes: boolean },
+  of: { user: UserName; start: Omit<StartTerminal, 'environment'>; resumes: boolean },
   notice: (code: NoticeCode, message: string) => void,
   signal: AbortSignal,
 ): Promise<Started | null> {
   const { exec, starts, log, meter, clock } = deps;
-  const { user, start } = of;
+  const { user } = of;
+  const environment = await environmentOf(deps, user, (message) => notice('vault-unreadable', message));
+  const start = { ...of.start, environment };
   const open = async (): Promise<Started> => {
     if (of.resumes) {
       const terminal = await exec.resume(start, signal);

@@ -8,7 +8,7 @@
 local path, by = ARGV[4], ARGV[5]
 local now = clock()
 local revision = vault_revision(VAULT, now)
-if redis.call('HEXISTS', VAULT, 'f:' .. path) == 0 then
+if not redis.call('HGET', VAULT, 'f:' .. path) then
   return cjson.encode({ refused = 'entry-unknown', detail = path })
 end
 local next_revision = next_revision_of(revision, VAULT_ORDERS, now)

@@ -68,13 +68,20 @@ function refusing(kind: FaultKind, operation: string): () => Promise<never> {
 
 test('everything is known of a world in order', async () => {
   const { gather, looks } = worldOf();
-  expect(await gather()).toEqual({
+  expect(await gather({ vaultRevision: 3 })).toEqual({
     ...{ now, user: alice, desired: desiredOf(), hasLease: true, wantedUntil: now + 60_000 },
     ...{ nextLeaseExpiry: now + 30_000, engineDown: null, foreignExecs: null, boxClass, spec, last: null },
     ownership: { box: null, misnamed: false, extras: [], foreign: null },
     image: { state: 'present', id: imageId },
     home: { state: 'present', rightOwner: true },
-    ...{ stopping: [], amnesty: null, orphanGraceMs: 1_800_000, mode: runMode, pacedUntil: null },
+    ...{
+      vault: { revision: 3 },
+      stopping: [],
+      amnesty: null,
+      orphanGraceMs: 1_800_000,
+      mode: runMode,
+      pacedUntil: null,
+    },
   });
   expect(looks).toEqual(['alice']);
 });

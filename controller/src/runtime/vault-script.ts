@@ -75,21 +75,21 @@ save() {
   fi
 }
 
-# $1: where the contents begin
+# As few programs as can be: there may be many files.
 put() {
   place=./$path
-  mkdir -p "$(dirname "$place")" || return 1
+  [ -d "${'$'}{place%/*}" ] || mkdir -p "${'$'}{place%/*}" || return 1
   if [ -L "$place" ]; then place=$(readlink -f "$place") || return 1; fi
-  new=$(dirname "$place")/.spoonbox-new
-  rm -f "$new"
-  tail -c "+$1" "$state/in/contents" | head -c "$size" >"$new" && chmod "$mode" "$new" && mv -f "$new" "$place" && return 0
+  new=${'$'}{place%/*}/.spoonbox-new
+  [ ! -e "$new" ] || rm -f "$new"
+  tail -c "+$begin" "$state/in/contents" | head -c "$size" >"$new" && chmod "$mode" "$new" && mv -f "$new" "$place" && return 0
   rm -f "$new"; return 1
 }
 
 tried() {
   knows "try $want" || printf 'try %s /%s/\n' "$want" "$path" >>"$record" || return 1
   if [ "$1" = save ] && [ -n "$is" ]; then save || return 1; fi
-  put "$begin"
+  put
 }
 
 now='' settled=$nl failures=0 next=1

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { type ExecStatus, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
+import { channel, type ExecStatus, exitStatus, failureStatus } from '#shared/exec-protocol.ts';
 import { EngineError } from '#shared/faults.ts';
 import { LeaseId, type UserName } from '#shared/identity.ts';
 import type { Span } from '#shared/tracing.ts';
 import { lookAfterEnd } from '../autopsy.ts';
 import { ClientGone, Ending, storeIsSilent } from '../ending.ts';
+import { environmentOf, type ReadEnvironment } from '../environment.ts';
 import type { BoxCommands, RunningCommand } from '../exec/command-port.ts';
 import type { StartQueue } from '../exec/start-queue.ts';
 import { TerminalLease } from '../lease.ts';
@@ -18,6 +19,7 @@ import { untilEnded } from './until-ended.ts';
 
 export interface JobDeps extends WaitDeps {
   readonly commands: BoxCommands;
+  readonly environment: ReadEnvironment;
   readonly starts: StartQueue;
   readonly meter: GatewayMeter;
   /** this gateway's id */
@@ -118,6 +120,12 @@ class Job {
     });
   }
 
+  /** Beside what the command says, where that is listened to. */
+  #warn(message: string): void {
+    if (this.#of.stderr)
+      this.#socket.send(Buffer.concat([Buffer.of(channel.stderr), Buffer.from(`spoonbox: ${message}\n`)]));
+  }
+
   async #takeLease(): Promise<TerminalLease> {
     const { user, command } = this.#of;
     const id = LeaseId.parse(`exec:${this.id}`);
@@ -147,7 +155,8 @@ class Job {
         containerId = await waitReady(this.#deps, user, () => {}, this.#signal);
       }
       phase = 'absent'; // what the next round finds out by itself
-      const start = { containerId, mark: this.id, command: this.#of.command, stdin, directory };
+      const environment = await environmentOf(this.#deps, user, (message) => this.#warn(message));
+      const start = { containerId, mark: this.id, command: this.#of.command, environment, stdin, directory };
       let beganAtMs = clock.monotonicMs();
       const begin = (): Promise<RunningCommand> => {
         beganAtMs = clock.monotonicMs();
