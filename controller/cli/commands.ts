@@ -22,6 +22,7 @@ import { run } from './commands/run.ts';
 import { status } from './commands/status.ts';
 import { token } from './commands/token.ts';
 import { top } from './commands/top.ts';
+import { vault } from './commands/vault.ts';
 import { version } from './commands/version.ts';
 import { why } from './commands/why.ts';
 import type { Command } from './command.ts';
@@ -30,6 +31,7 @@ import type { Command } from './command.ts';
 export const commandGroups: readonly { readonly title: string; readonly commands: readonly Command[] }[] = [
   { title: 'Work in a box', commands: [attach, run, exec, cp, replay] },
   { title: 'Look', commands: [get, describe, why, events, top] },
+  { title: 'Dotfiles and variables', commands: [vault] },
   { title: 'Hold', commands: [lease, pin, release, token] },
   { title: 'Operate', commands: [reap, recreate, deleteBox, adopt] },
   { title: 'The installation', commands: [status, plan, drain, resume, doctor, apiToken, consoleLink] },

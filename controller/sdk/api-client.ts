@@ -28,6 +28,7 @@ import {
   StatsList,
   WhoAmI,
 } from '#shared/operator-schemas.ts';
+import { VaultHomeView, VaultTaken } from '#shared/vault-home-schemas.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
 import { Problem } from '#shared/problem.ts';
 import { ApiRefusal, InvalidName, SpoonboxError, Unreachable } from './errors.ts';
@@ -63,6 +64,13 @@ export type HistoryEvent =
   /** some that came before the next one are not kept any more: what was put together of them is to be read anew */
   | { readonly type: 'missed' };
 
+/** A dotfile as it is put: `mode` in octal, `0644`. */
+export interface PutDotfile {
+  readonly content: string;
+  readonly encoding: 'utf8' | 'base64';
+  readonly mode: string;
+}
+
 /** The HTTP API. What it answers is checked; what it refuses is thrown as an `ApiRefusal`. */
 export interface ApiClient {
   /** All that match; `selector` as `phase=ready,class!=small`, null = all. */
@@ -96,6 +104,12 @@ export interface ApiClient {
   logIn(code: string, signal: AbortSignal): Promise<WhoAmI>;
   logOut(signal: AbortSignal): Promise<void>;
   whoAmI(signal: AbortSignal): Promise<WhoAmI>;
+  putDotfile(user: string, path: string, body: PutDotfile, signal: AbortSignal): Promise<void>;
+  removeDotfile(user: string, path: string, signal: AbortSignal): Promise<void>;
+  /** How the vault stands in the home. */
+  vaultInHome(user: string, signal: AbortSignal): Promise<VaultHomeView>;
+  /** The vault's file in the place of the home's; the revision of the vault with that wish. */
+  takeFromVault(user: string, path: string, signal: AbortSignal): Promise<number>;
 }
 
 export function createApiClient({ server, token }: ApiAddress, clock: Clock = systemClock): ApiClient {
@@ -263,6 +277,16 @@ export function createApiClient({ server, token }: ApiAddress, clock: Clock = sy
     loginLink: (signal) => ask(LoginLinkReply, 'POST', '/v1/login-links', {}, signal),
     logIn: (code, signal) => ask(WhoAmI, 'POST', '/v1/session', { code }, signal),
     logOut: (signal) => ask(Nothing, 'DELETE', '/v1/session', undefined, signal),
+    async putDotfile(user, path, body, signal) {
+      await ask(VaultTaken, 'PUT', dotfilePath(user, path), body, signal);
+    },
+    async removeDotfile(user, path, signal) {
+      await ask(VaultTaken, 'DELETE', dotfilePath(user, path), undefined, signal);
+    },
+    vaultInHome: (user, signal) => ask(VaultHomeView, 'GET', `${vaultPath(user)}/status`, undefined, signal),
+    async takeFromVault(user, path, signal) {
+      return (await ask(VaultTaken, 'POST', `${vaultPath(user)}/take`, { path }, signal)).revision;
+    },
     whoAmI: (signal) => ask(WhoAmI, 'GET', '/v1/session', undefined, signal),
   };
 }
@@ -272,6 +296,14 @@ const Nothing = z.undefined();
 /** `..` would be resolved away by the URL; the server could not refuse it by name. */
 function boxPath(user: string): string {
   return `/v1/boxes/${part(user, 'user name')}`;
+}
+
+function vaultPath(user: string): string {
+  return `/v1/users/${part(user, 'user name')}/vault`;
+}
+
+function dotfilePath(user: string, path: string): string {
+  return `/v1/users/${part(user, 'user name')}/dotfiles/${part(path, 'path of a dotfile')}`;
 }
 
 function leasePath(user: string, id: string): string {

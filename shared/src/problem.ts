@@ -32,6 +32,7 @@ export const problems = {
   'name-differs-by-case': { status: 409, title: 'The name differs from a known one only by case' },
   'too-many-leases': { status: 429, title: 'The user holds too many leases' },
   'precondition-failed': { status: 412, title: 'What is desired has changed since it was read' },
+  'vault-entry-unknown': { status: 404, title: 'The vault holds no such entry' },
   'selector-invalid': { status: 400, title: 'The selector cannot be understood' },
   'continue-invalid': { status: 400, title: 'This is no place in the list to go on from' },
   'wish-refused': { status: 409, title: 'The action is refused' },

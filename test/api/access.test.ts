@@ -47,6 +47,8 @@ const table: Readonly<Record<string, Entry>> = {
   'POST /v1/boxes/:user/terminal-tokens': { role: 'admin', body: {}, answers: [200] },
   'POST /v1/boxes/:user/actions': { role: 'admin', body: { action: 'recreate' }, answers: [202] },
   'DELETE /v1/boxes/:user': { role: 'admin', path: '/v1/boxes/bob', answers: [202, 404] },
+  'GET /v1/users/:user/vault/status': { role: 'viewer', answers: [200] },
+  'POST /v1/users/:user/vault/take': { role: 'admin', body: { path: '.bashrc' }, answers: [404] },
   'GET /v1/tokens': { role: 'admin', answers: [200] },
   'POST /v1/tokens': { role: 'admin', body: { name: 'n', role: 'viewer' }, answers: [201] },
   'DELETE /v1/tokens/:id': { role: 'admin', answers: [404] },

@@ -40,6 +40,7 @@ import { addEventRoutes } from './event-routes.ts';
 import { type WatchLimits, watchLimits } from './event-stream.ts';
 import { openApiOf } from './openapi.ts';
 import { gatherRoutes } from './route-schema.ts';
+import { addVaultHomeRoutes } from './vault-home-routes.ts';
 import { createWatches, type Watches } from './watches.ts';
 import { jsonSerializer, type ZodTypes, zodCompiler } from './zod-compiler.ts';
 
@@ -178,6 +179,7 @@ export function createApi(parts: ApiParts): RunningApi {
   addConsoleRoutes(api);
   addReconcilerRoutes(api);
   addStatsRoutes(api);
+  addVaultHomeRoutes(api);
   addOpenApiRoute(app, openApi);
 
   function untilGone(reply: FastifyReply): AbortSignal {
