@@ -14,6 +14,8 @@ export interface TestVaults extends AsyncDisposable {
   readonly orders: VaultOrders;
   /** As a client of the API puts it. */
   put(user: UserName, path: string, text: string, mode?: number): Promise<void>;
+  /** By hand. */
+  damageOrders(user: UserName, fields: Readonly<Record<string, string>>): Promise<void>;
   /** As a Redis that was emptied. */
   lose(user: UserName): Promise<void>;
 }
@@ -30,6 +32,11 @@ export function vaultsOf(of: { redisUrl: string; installation: InstallationId; k
     async put(user, path, text, mode = 0o644) {
       const written = await vaults.putFile(user, { path, mode, content: Buffer.from(text) }, { by: 'test' });
       if (!written.ok) throw new Error(`${path} was refused: ${written.refused}`);
+    },
+    async damageOrders(user, fields) {
+      const bare = new Redis(of.redisUrl);
+      await bare.hset(keys.user(user).vaultOrders, fields);
+      await bare.quit();
     },
     async lose(user) {
       const bare = new Redis(of.redisUrl);
