@@ -2,6 +2,7 @@ import { ofAccess } from './of-access.ts';
 import { ofController } from './of-controller.ts';
 import { ofGateway } from './of-gateway.ts';
 import { ofScripts } from './of-scripts.ts';
+import { ofVault } from './of-vault.ts';
 
 /**
  * Breakages made by hand: one promise of the design each, broken by a change of one place, and the test that must turn red.
@@ -22,4 +23,4 @@ export interface Breakage {
   };
 }
 
-export const breakages: readonly Breakage[] = [...ofScripts, ...ofController, ...ofAccess, ...ofGateway];
+export const breakages: readonly Breakage[] = [...ofScripts, ...ofController, ...ofAccess, ...ofGateway, ...ofVault];
