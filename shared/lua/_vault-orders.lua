@@ -14,5 +14,7 @@ local function next_revision_of(revision, orders, now)
 end
 
 local function give_order(orders, path, order, revision)
+  -- Those of a user who was forgotten, and comes back, are kept.
+  redis.call('PERSIST', orders)
   redis.call('HSET', orders, 'revision', int(revision), 'p:' .. path, order .. ':' .. int(revision))
 end
