@@ -33,6 +33,7 @@ import type { Command } from './command.ts';
 export const commandGroups: readonly { readonly title: string; readonly commands: readonly Command[] }[] = [
   { title: 'Work in a box', commands: [attach, run, exec, cp, replay] },
   { title: 'Look', commands: [get, describe, why, events, top] },
+  { title: 'Dotfiles and variables', commands: [vault] },
   { title: 'Hold', commands: [lease, pin, release, token] },
   { title: "A user's own", commands: [vault] },
   { title: 'Operate', commands: [reap, recreate, deleteBox, adopt] },

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { VaultHomeView, VaultTaken } from '#shared/vault-home-schemas.ts';
 import {
   type DotfileBody,
   DotfileList,
@@ -28,6 +29,10 @@ export interface VaultClient {
   /** All that it holds; `importVault` takes it as it is. */
   vault(user: string, signal: AbortSignal): Promise<VaultView>;
   importVault(user: string, body: VaultImportBody, signal: AbortSignal): Promise<VaultImported>;
+  /** How the vault stands in the home. */
+  vaultInHome(user: string, signal: AbortSignal): Promise<VaultHomeView>;
+  /** The vault's file in the place of the home's; the revision of the vault with that wish. */
+  takeFromVault(user: string, path: string, signal: AbortSignal): Promise<number>;
   /** One part of the rotation of all vaults; `from`: as the part before said, null = the first. */
   rotateVaults(from: string | null, signal: AbortSignal): Promise<VaultRotated>;
 }
@@ -54,6 +59,10 @@ export function vaultClient(ask: Ask, part: (text: string, what: string) => stri
     putDotfile: (user, path, body, signal) => change('PUT', filePath(user, path), body, signal),
     removeDotfile: (user, path, signal) => change('DELETE', filePath(user, path), undefined, signal),
     variables: (user, signal) => ask(VariableList, 'GET', `${userPath(user)}/environment`, undefined, signal),
+    vaultInHome: (user, signal) => ask(VaultHomeView, 'GET', `${userPath(user)}/vault/status`, undefined, signal),
+    async takeFromVault(user, path, signal) {
+      return (await ask(VaultTaken, 'POST', `${userPath(user)}/vault/take`, { path }, signal)).revision;
+    },
     async variable(user, name, signal) {
       return (await ask(VariableView, 'GET', variablePath(user, name), undefined, signal)).value;
     },

@@ -23,6 +23,7 @@ import type { BoxRuntime } from './runtime/port.ts';
 import { PullRounds } from './source/pull-rounds.ts';
 import { Resync } from './source/resync.ts';
 import { Sweep } from './sweep/sweep.ts';
+import type { HomeVaults } from './store/home-vaults.ts';
 import type { LeaderStore, LeadReply } from './store/leader-store.ts';
 import type { StatusStore } from './store/status-store.ts';
 
@@ -33,6 +34,7 @@ export interface ControllerOptions {
   readonly rolloutStore: RolloutStore;
   readonly toolStore: ToolStore;
   readonly runtime: BoxRuntime;
+  readonly vaults: HomeVaults;
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
   /** `{workdir}/homes` as the Docker host sees it */
@@ -111,7 +113,15 @@ export class TermController {
       store,
       statusStore: options.statusStore,
       sources: this.sources,
-      executor: new Executor({ runtime, operations, clock, fenceMs: term.ttlMs * fenceShare, signal, onEvent }),
+      executor: new Executor({
+        runtime,
+        operations,
+        vaults: options.vaults,
+        clock,
+        fenceMs: term.ttlMs * fenceShare,
+        signal,
+        onEvent,
+      }),
       bucket: new TokenBucket({ clock, perSecond: options.mutationsPerS, burst: options.mutationsPerS }),
       pacer,
       trust: this.trust,

@@ -11,6 +11,7 @@ import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain } from '#shared/run-process.ts';
 import { createRolloutStore } from '#shared/rollout-store.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
+import { createVaultOrders } from '#shared/vault-orders.ts';
 import { tracedStore } from '#shared/traced-store.ts';
 import { createToolStore } from '#shared/tools.ts';
 import { openTracing } from '#shared/tracing.ts';
@@ -35,6 +36,7 @@ import { traceLoop } from './loop-traces.ts';
 import { createControllerMetrics } from './metrics/controller-metrics.ts';
 import { connectHostEngine } from './runtime/host-engine.ts';
 import type { BoxRuntime } from './runtime/port.ts';
+import { createHomeVaults } from './store/home-vaults.ts';
 import { createLeaderStore } from './store/leader-store.ts';
 import { StatsCollector } from './stats/collector.ts';
 import { createStatusStore, type StatusStore } from './store/status-store.ts';
@@ -64,6 +66,8 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const seal = vaultKeysOf(config);
   const vault = createVaultStore({ redis, keys, seal });
   const leaderStore = createLeaderStore(redis, keys);
+  const vaultOrders = createVaultOrders({ redis, keys });
+  const vaults = createHomeVaults({ vaults: vault, orders: vaultOrders });
   const health = new Health();
 
   const metrics = createControllerMetrics({ workers: config.workers });
@@ -141,6 +145,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             rolloutStore,
             toolStore,
             pulled,
+            vaults,
             runtime,
             classes,
             installation,

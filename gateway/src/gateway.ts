@@ -12,6 +12,7 @@ import { version } from '#shared/version.ts';
 import { Admission } from './admission.ts';
 import { ConnectRate } from './connect-rate.ts';
 import { endedBy } from './ending.ts';
+import type { ReadEnvironment } from './environment.ts';
 import type { BoxCommands } from './exec/command-port.ts';
 import type { BoxExec } from './exec/port.ts';
 import { StartQueue } from './exec/start-queue.ts';
@@ -33,6 +34,8 @@ export interface GatewayOptions {
   readonly log: Logger;
   readonly limits: GatewayLimits;
   readonly terminalOf: SessionDeps['terminalOf'];
+  /** of users' vaults */
+  readonly environment: ReadEnvironment;
   readonly recordings: SessionDeps['recordings'];
   readonly secret: string;
   /** what Spoon's own worker took passes, too: `spoon-names.ts` */
@@ -87,6 +90,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     rings,
     gateway: id,
     terminalOf,
+    environment: options.environment,
     recordings,
     news,
     meter: options.meter ?? new GatewayMeter(),

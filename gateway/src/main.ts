@@ -13,6 +13,8 @@ import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { addProcessMetrics } from '#shared/metrics.ts';
 import { boundDrain, runProcess } from '#shared/run-process.ts';
+import { vaultKeysOf } from '#shared/vault-seal.ts';
+import { createVaultStore } from '#shared/vault-store.ts';
 import { openTracing } from '#shared/tracing.ts';
 import { recordingsFolder } from '#shared/workdir.ts';
 import { createDockerCommands } from './exec/command-docker.ts';
@@ -43,6 +45,7 @@ await runProcess('gateway', async (signal) => {
     policies: idlePoliciesOf(classes),
     defaultClass: defaultClassName,
   });
+  const vaults = createVaultStore({ redis, keys, seal: vaultKeysOf(config) });
   const connect = (): ReturnType<typeof connectDocker> => connectDocker(config.dockerHost);
   const dir = join(config.workdir, recordingsFolder);
   const recordings = new Recordings({ dir, clock, log, limits: defaultRecordingLimits });
@@ -56,6 +59,7 @@ await runProcess('gateway', async (signal) => {
     log,
     limits: { ...defaultLimits, graceMs: config.terminalGraceMs },
     terminalOf: (name) => terminalSettings(classes.get(name) ?? classes.get(defaultClassName)),
+    environment: (user) => vaults.environment(user),
     recordings,
     secret: config.terminalSecret,
     legacyTokens: config.legacyTokens,

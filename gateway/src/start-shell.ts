@@ -5,6 +5,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { NoticeCode } from '#shared/terminal-protocol.ts';
 import { type CheckoutDeps, prepareCheckout } from './checkout/prepare.ts';
 import type { BoxExec, StartTerminal, Terminal } from './exec/port.ts';
+import { environmentOf, type ReadEnvironment } from './environment.ts';
 import type { StartQueue } from './exec/start-queue.ts';
 import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { WaitDeps } from './wait-ready.ts';
@@ -13,6 +14,7 @@ export interface StartDeps extends Pick<WaitDeps, 'clock' | 'limits' | 'log'>, P
   readonly exec: BoxExec;
   readonly starts: StartQueue;
   readonly meter: GatewayMeter;
+  readonly environment: ReadEnvironment;
 }
 
 export interface Started {
@@ -27,13 +29,20 @@ export interface Started {
  */
 export async function startShell(
   deps: StartDeps,
-  of: { user: UserName; start: StartTerminal; checkout: Checkout | null; resumes: boolean },
+  of: {
+    user: UserName;
+    start: Omit<StartTerminal, 'environment'>;
+    checkout: Checkout | null;
+    resumes: boolean;
+  },
   tell: { notice: (code: NoticeCode, message: string) => void; progress: (line: string) => void },
   signal: AbortSignal,
 ): Promise<Started | null> {
   const { exec, starts, log, meter, clock } = deps;
-  const { user, start, checkout } = of;
+  const { user, checkout } = of;
   const { notice, progress } = tell;
+  const environment = await environmentOf(deps, user, (message) => notice('vault-unreadable', message));
+  const start = { ...of.start, environment };
   const open = async (): Promise<Started> => {
     if (of.resumes) {
       const terminal = await exec.resume(start, signal);

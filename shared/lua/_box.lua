@@ -7,7 +7,7 @@
 
 local USERS, LEADER, MARKER = KEYS[1], KEYS[2], KEYS[4]
 local DESIRED, LEASES, SESSIONS, STATUS, EVENTS, VAULT = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local MODE, ALL_EVENTS = KEYS[11], KEYS[12]
+local MODE, ALL_EVENTS, VAULT_ORDERS = KEYS[11], KEYS[12], KEYS[13]
 local USER, WAKE_CHANNEL, STATUS_CHANNEL = ARGV[1], ARGV[2], ARGV[3]
 
 local TOMBSTONE_MS = 600000 -- how long the reason of an ended lease can still be asked for

@@ -1,5 +1,5 @@
 -- The one way a status changes, and the one permission to change a container.
--- KEYS 13 rollout
+-- KEYS last: rollout (behind those that all scripts of a user share)
 -- ARGV 4 leader token  5 version that the pass read (0 = none)
 --      6 status as JSON {phase, containerId, containerGeneration, keepUntil, keepCause, body}  ('' or 0 = none)
 --      7 intent as JSON {kind: none|drain|forget, cause, containerId}   8 policies as JSON   9 events as JSON [{reason, message, edge: {from, to, rule} or none}]
@@ -99,7 +99,7 @@ if intent.kind == 'drain' and not begun then
     if not is_trusted() then
       return refuse('untrusted', 'Redis was restarted or emptied and is not trusted yet')
     end
-    if load_rollout(KEYS[13], now).paused then
+    if load_rollout(KEYS[#KEYS], now).paused then
       return refuse('still-wanted', 'rollouts are paused')
     end
     if desired == nil then
@@ -129,6 +129,7 @@ if intent.kind == 'forget' then
   redis.call('EXPIRE', EVENTS, EVENTS_KEPT_AFTER_DELETE_S)
   if redis.call('EXISTS', VAULT) == 0 then
     redis.call('HDEL', USERS, string.lower(USER))
+    redis.call('EXPIRE', VAULT_ORDERS, EVENTS_KEPT_AFTER_DELETE_S)
   end
   redis.call('PUBLISH', STATUS_CHANNEL, USER)
   return cjson.encode({ version = 0, now = now })

@@ -1,12 +1,14 @@
 -- Everything that is known of one user: what a pass, the API and `why` stand on.
--- KEYS 13 rollout
+-- KEYS last: rollout (behind those that all scripts of a user share)
 -- ARGV 4 policies as JSON {class: [detachedIdleMs, attachedIdleMs], '*': …}
 -- Returns {now, [desired field, value, …], [lease JSON, …], [status field, value, …], [session JSON, …], [hold JSON, …], wantedUntil,
---   mode JSON, rollout JSON {paused, reason, by, since}}
+--   mode JSON, rollout JSON {paused, reason, by, since}, revision of the vault and of what is asked for its sake}
 --   leases hold the ended ones of the last 10 minutes too
 -- @include _box
 -- @include _mode
 -- @include _rollout
+-- @include _vault
+-- @include _vault-orders
 
 local now = clock()
 local desired = load_desired(now)
@@ -20,5 +22,6 @@ end
 return {
   int(now), redis.call('HGETALL', DESIRED), redis.call('HVALS', LEASES), redis.call('HGETALL', STATUS), first_call('HVALS', SESSIONS),
   hold_lines, int(latest(holds)), cjson.encode(load_mode(MODE, now)),
-  cjson.encode(load_rollout(KEYS[13], now)),
+  cjson.encode(load_rollout(KEYS[#KEYS], now)),
+  int(math.max(vault_revision(VAULT, now), orders_revision(VAULT_ORDERS))),
 }

@@ -10,6 +10,7 @@
 --   {refused: 'name-differs-by-case', detail}
 -- @include _box
 -- @include _vault
+-- @include _vault-orders
 
 local FIRST_PAIR = 10
 
@@ -92,18 +93,23 @@ if other then
   return refuse('name-differs-by-case', other)
 end
 
-for _, field in ipairs(removed) do
-  redis.call('HDEL', VAULT, field)
+local next_revision = next_revision_of(revision, VAULT_ORDERS, now)
+for field in pairs(before) do
+  if field ~= 'revision' and not after[field] then
+    redis.call('HDEL', VAULT, field)
+    if string.sub(field, 1, 2) == 'f:' then
+      give_order(VAULT_ORDERS, string.sub(field, 3), 'drop', next_revision)
+    end
+  end
 end
 for i = FIRST_PAIR, #ARGV, 2 do
   redis.call('HSET', VAULT, ARGV[i], ARGV[i + 1])
 end
 
-local next_revision = 0
 if next(after) ~= nil then
-  next_revision = math.max(revision + 1, now)
   redis.call('HSET', VAULT, 'revision', int(next_revision))
 else
+  next_revision = 0
   redis.call('DEL', VAULT)
 end
 log_event('VaultChanged', told, by)
@@ -111,6 +117,7 @@ log_event('VaultChanged', told, by)
 if next_revision == 0 and redis.call('EXISTS', DESIRED, LEASES, SESSIONS, STATUS) == 0 then
   redis.call('HDEL', USERS, string.lower(USER))
   redis.call('EXPIRE', EVENTS, EVENTS_KEPT_AFTER_DELETE_S)
+  redis.call('EXPIRE', VAULT_ORDERS, EVENTS_KEPT_AFTER_DELETE_S)
 end
 wake()
 return cjson.encode({ revision = next_revision })

@@ -290,6 +290,7 @@ export function userScriptKeys(keys: Keys, user: UserName): string[] {
     own.vault,
     keys.mode,
     keys.events,
+    own.vaultOrders,
   ];
 }
 
@@ -376,6 +377,7 @@ const ReadReply = z.tuple([
   Moment,
   ModeLine,
   RolloutLine,
+  Moment,
 ]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);
@@ -390,7 +392,8 @@ const StatusFields = z.object({
 });
 
 function recordOf(user: UserName, reply: unknown): BoxRecord {
-  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, rollout] = ReadReply.parse(reply);
+  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, rollout, vaultRevision] =
+    ReadReply.parse(reply);
   const leases = Leases.parse(leaseLines);
   return {
     user,
@@ -401,6 +404,7 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     sessions: sessions.flatMap(sessionOf),
     status: 'version' in status ? statusOf(status) : null,
     holds: Holds.parse(holds),
+    vaultRevision,
     wantedUntil,
     mode,
     rollout,

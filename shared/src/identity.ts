@@ -87,6 +87,8 @@ export interface UserKeys {
   readonly status: string;
   readonly events: string;
   readonly vault: string;
+  /** what is asked of the home for the vault's sake */
+  readonly vaultOrders: string;
 }
 
 export interface Keys {
@@ -141,6 +143,7 @@ export function keysOf(installation: InstallationId): Keys {
       status: `${prefix}u:${user}:status`,
       events: `${prefix}u:${user}:events`,
       vault: `${prefix}u:${user}:vault`,
+      vaultOrders: `${prefix}u:${user}:vault-orders`,
     }),
     usedToken: (jti) => `${prefix}jti:${jti}`,
     apiTokens: `${prefix}api-tokens`,

@@ -125,4 +125,21 @@ export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
     means: 'The engine could not stop the container.',
     whatToDo: `Look at the message and at the engine's log. ${triedAgain}`,
   },
+  VaultApplied: { means: "What is in the user's vault is in the home of the box.", whatToDo: '' },
+  VaultDrift: {
+    means: 'Files of the home differ from the vault, and were left as they are; the message names them.',
+    whatToDo:
+      "`spoonbox vault take USER PATH --from box` makes the box's file the vault's; `--from vault` overwrites it, with a copy beside it.",
+  },
+  VaultEmpty: { means: 'There is nothing in the vault of the user.', whatToDo: '' },
+  VaultFailed: {
+    means:
+      'The vault could not be written into the home; the message has the words of the box (no space, no permission …).',
+    whatToDo: `Remove the cause. The box is ready all the same. ${triedAgain}`,
+  },
+  VaultPending: { means: 'The vault changed, and is being written into the home.', whatToDo: byItself },
+  VaultUnreadable: {
+    means: 'The vault cannot be opened: the key that it was sealed with is not configured here, or it was changed.',
+    whatToDo: `Set \`SPOON_ENCRYPTION_KEY_PREVIOUS\` to the key of before. The box is ready, without the vault. ${triedAgain}`,
+  },
 };

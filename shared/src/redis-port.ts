@@ -37,7 +37,10 @@ export type ScriptName =
   | 'read-vault'
   | 'write-vault'
   | 'reseal-vault'
-  | 'count-vault-keys';
+  | 'count-vault-keys'
+  | 'read-vault-orders'
+  | 'take-vault-file'
+  | 'settle-vault';
 
 export interface RedisPort {
   /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */

@@ -19,6 +19,7 @@ export const ConditionType = z.enum([
   'ContainerReady',
   'ExecReady',
   'UpToDate',
+  'VaultApplied',
   'Idle',
   'NameTaken',
 ]);
@@ -67,6 +68,12 @@ export const Reason = z.enum([
   'SpecDrift',
   'StartFailed',
   'StopFailed',
+  'VaultApplied',
+  'VaultDrift',
+  'VaultEmpty',
+  'VaultFailed',
+  'VaultPending',
+  'VaultUnreadable',
 ]);
 export type Reason = z.infer<typeof Reason>;
 
@@ -146,6 +153,8 @@ export interface BoxRecord {
   readonly sessions: readonly Session[];
   readonly status: BoxStatus | null;
   readonly holds: readonly Hold[];
+  /** of the user's vault; 0 = it is empty, and nothing of it is to be removed from the home */
+  readonly vaultRevision: number;
   /** a running box is kept while `now < wantedUntil` (0 = nothing holds it) */
   readonly wantedUntil: number;
   /** what the reconciler may do now, for any user */

@@ -70,6 +70,8 @@ const table: Readonly<Record<string, Entry>> = {
   'GET /v1/users/:user/vault': { role: 'admin', answers: [200] },
   'PUT /v1/users/:user/vault': { role: 'admin', body: {}, answers: [200] },
   'POST /v1/vault/rotate': { role: 'admin', answers: [200] },
+  'GET /v1/users/:user/vault/status': { role: 'viewer', answers: [200] },
+  'POST /v1/users/:user/vault/take': { role: 'admin', body: { path: '.bashrc' }, answers: [404] },
   'GET /v1/tokens': { role: 'admin', answers: [200] },
   'POST /v1/tokens': { role: 'admin', body: { name: 'n', role: 'viewer' }, answers: [201] },
   'DELETE /v1/tokens/:id': { role: 'admin', answers: [404] },

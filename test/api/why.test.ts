@@ -59,6 +59,7 @@ const record = (fields: Partial<BoxRecord>): BoxRecord => ({
   sessions: [],
   status: status({}),
   holds: [],
+  vaultRevision: 0,
   wantedUntil: Math.max(0, ...(fields.holds ?? []).map(({ untilMs }) => untilMs)),
   ...fields,
 });

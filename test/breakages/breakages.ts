@@ -3,6 +3,7 @@ import { ofController } from './of-controller.ts';
 import { ofFilter } from './of-filter.ts';
 import { ofGateway } from './of-gateway.ts';
 import { ofScripts } from './of-scripts.ts';
+import { ofVault } from './of-vault.ts';
 
 /**
  * Breakages made by hand: one promise of the design each, broken by a change of one place, and the test that must turn red.
@@ -23,4 +24,11 @@ export interface Breakage {
   };
 }
 
-export const breakages: readonly Breakage[] = [...ofScripts, ...ofController, ...ofAccess, ...ofGateway, ...ofFilter];
+export const breakages: readonly Breakage[] = [
+  ...ofScripts,
+  ...ofController,
+  ...ofAccess,
+  ...ofGateway,
+  ...ofFilter,
+  ...ofVault,
+];

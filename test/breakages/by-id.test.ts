@@ -9,6 +9,7 @@ import { Operations } from '../../controller/src/reconcile/operations.ts';
 import { alice, containerOf, desiredOf, factsOf, foreignOf, installation } from '../support/box-facts.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
+import { noVaults } from '../support/no-vaults.ts';
 
 test('start, unpause, rename, probe, stop and remove go by the id that was inspected', async () => {
   const touched: string[] = [];
@@ -17,7 +18,14 @@ test('start, unpause, rename, probe, stop and remove go by the id that was inspe
   const { signal } = new AbortController();
   const none = (): void => {};
   const operations = new Operations({ runtime, signal, nowMs: () => 0, onProgress: none, onEnd: none });
-  const executor = new Executor({ runtime, operations, clock: new FakeClock(), fenceMs: 5_000, signal });
+  const executor = new Executor({
+    runtime,
+    operations,
+    vaults: noVaults,
+    clock: new FakeClock(),
+    fenceMs: 5_000,
+    signal,
+  });
   const commands: Command[] = [
     { type: 'start', id: 'box-1' },
     { type: 'unpause', id: 'box-1', cause: 'idle' },

@@ -130,6 +130,32 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
       });
     });
 
+    describe('writing a vault', () => {
+      const vault = {
+        ...{ revision: 7, orders: [] },
+        files: [{ path: '.bashrc', mode: 0o644, content: Buffer.from('alias ll="ls -l"\n') }],
+      };
+
+      test('a box that runs takes it, and says what became of it', async () => {
+        const user = newUser();
+        await runtime.ensureHome(user, { uid: 1000, gid: 1000, image: harness.image.id }, never);
+        const spec = specFor(user, { environment: { HOME: '/home/spoon' } });
+        const { id } = await runtime.create({ user, generation: 7, spec }, never);
+        expect(await faultOf(runtime.writeVault(id, vault, never))).toMatchObject({ kind: 'conflict' });
+        await runtime.start(id, never);
+        for (const revision of [7, 8]) {
+          const written = await runtime.writeVault(id, { ...vault, revision }, never);
+          expect(written).toEqual({ revision, drift: [], failed: [] });
+        }
+      });
+
+      test('a box that is gone is not found', async () => {
+        const { id } = await createBox();
+        await runtime.remove(id, never);
+        expect(await faultOf(runtime.writeVault(id, vault, never))).toMatchObject({ kind: 'not-found' });
+      });
+    });
+
     describe('creating', () => {
       test('the name is the lock: a second create of the same box is a conflict, and changes nothing', async () => {
         const { user, id, spec } = await createBox();

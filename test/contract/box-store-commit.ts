@@ -262,9 +262,12 @@ export function commitContract(world: () => World, harness: () => RedisHarness):
     test('leaves the vault, and the user in the index because of it', async () => {
       const { commit, store, own, command, user } = world();
       await deletedUser();
-      await command('HSET', own.vault, 'dotfile', 'encrypted');
+      await command('HSET', own.vault, 'revision', '7', 'f:.bashrc', 'encrypted');
       expect(await commit({ kind: 'forget' })).toEqual(ok);
-      expect(await pairs(command, own.vault)).toEqual([['dotfile', 'encrypted']]);
+      expect(await pairs(command, own.vault)).toEqual([
+        ['revision', '7'],
+        ['f:.bashrc', 'encrypted'],
+      ]);
       expect(await store.users()).toEqual([user]);
     });
 

@@ -25,6 +25,7 @@ const calls: Readonly<Record<keyof BoxRuntime, (port: BoxRuntime) => unknown>> =
   unpause: (port) => port.unpause('box-1', signal),
   rename: (port) => port.rename('box-1', 'spoon-box-alice', signal),
   probe: (port) => port.probe('box-1', { command: ['true'], timeout: 1_000 }, signal),
+  writeVault: (port) => port.writeVault('box-1', { revision: 1, files: [], orders: [] }, signal),
   stop: (port) => port.stop('box-1', 1_000, signal),
   remove: (port) => port.remove('box-1', signal),
   pull: (port) => port.pull('box:1', () => {}, signal),

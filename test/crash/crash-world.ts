@@ -9,6 +9,7 @@ import { classesFolder } from '../e2e/fault-world.ts';
 import { until } from '../e2e/installation.ts';
 import { type ControllerProcess, createControllerWorld } from '../support/controller-process.ts';
 import { type Hands, handsOf } from '../support/docker.ts';
+import { encryptionKey, vaultsOf } from '../support/vault-of.ts';
 import { createTestRegistry } from '../support/registry.ts';
 import { journalVariable, type Order, ordersVariable, type Passing, readPassings, writeOrders } from './orders.ts';
 import { failpointMain, type Supplies } from './supplies.ts';
@@ -52,6 +53,7 @@ export interface CrashWorld {
   createForeign(user: UserName): Promise<string>;
   removePulledImage(): Promise<void>;
   homeOf(user: UserName): string;
+  putInVault(user: UserName, path: string, text: string): Promise<void>;
   networks(): Promise<number>;
   /** seconds since each helper container that is there was made */
   helperAgesS(): Promise<number[]>;
@@ -74,6 +76,7 @@ export async function openCrashWorld(supplies: Supplies): Promise<CrashWorld> {
   });
   const settings = {
     SPOON_CLASSES: classes,
+    SPOON_ENCRYPTION_KEY: encryptionKey,
     // Absent: a start that finds no default image does without its look at the work directory, and is twice as quick.
     SPOON_BOX_IMAGE: `spoonbox-test/no-image-${installation}:1`,
     SPOON_LEADER_TTL_MS: String(leaderTtlMs),
@@ -83,6 +86,7 @@ export async function openCrashWorld(supplies: Supplies): Promise<CrashWorld> {
     [journalVariable]: journal,
   };
   const lives: ControllerProcess[] = [];
+  const own = vaultsOf({ redisUrl: world.redis.url, installation });
   const homeOf = (user: UserName): string => join(workdir, 'homes', user);
 
   const self: CrashWorld = {
@@ -166,6 +170,7 @@ export async function openCrashWorld(supplies: Supplies): Promise<CrashWorld> {
       });
     },
     homeOf,
+    putInVault: (user, path, text) => own.put(user, path, text),
     networks: async () => (await world.docker.networks()).length,
     async helperAgesS() {
       const labels = [`${label.installation}=${installation}`, `${label.role}=helper`];
@@ -187,6 +192,7 @@ export async function openCrashWorld(supplies: Supplies): Promise<CrashWorld> {
           if (!line.startsWith('{') || /"level":"(error|fatal)"/.test(line)) wrong.push(`a controller said: ${line}`);
         }
       } finally {
+        await own[Symbol.asyncDispose]();
         await world[Symbol.asyncDispose]();
         await self.removePulledImage();
         await registry.close();

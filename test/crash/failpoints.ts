@@ -66,6 +66,7 @@ export function runtimeWithFailpoints(inner: BoxRuntime, passed: Passed): BoxRun
     unpause: (id, signal) => change('unpause', ownerOf(id), () => inner.unpause(id, signal)),
     rename: (id, name, signal) => change('rename', ownerOf(id), () => inner.rename(id, name, signal)),
     probe: (id, readiness, signal) => change('probe', ownerOf(id), () => inner.probe(id, readiness, signal)),
+    writeVault: (id, vault, signal) => change('writeVault', ownerOf(id), () => inner.writeVault(id, vault, signal)),
     stop: (id, graceMs, signal) => change('stop', ownerOf(id), () => inner.stop(id, graceMs, signal)),
     remove: (id, signal) => change('remove', ownerOf(id), () => inner.remove(id, signal)),
     pull: (reference, onProgress, signal) => change('pull', null, () => inner.pull(reference, onProgress, signal)),

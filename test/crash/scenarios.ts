@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { BoxView } from '#shared/api-schemas.ts';
 import { boxNameOf, type UserName } from '#shared/identity.ts';
 import { until } from '../e2e/installation.ts';
@@ -32,6 +34,8 @@ export interface Scenario {
   /** What is not yet as it must end; '' = it is. */
   missing(stage: Stage): Promise<string>;
 }
+
+const fromTheVault = 'put while the box ran';
 
 const plain = { home: 'kept', globals: [], start: 'none', verifies: false, onlyGlobals: false } as const;
 
@@ -141,6 +145,20 @@ export const scenarios: readonly Scenario[] = [
     },
     act: (stage) => action(stage, { action: 'adopt', containerId: stage.before.id }),
     missing: otherReadyBox,
+  },
+  {
+    ...plain,
+    id: 'vault',
+    name: 'something is put into the vault of a box that runs',
+    prepare: (stage) => haveBox(stage),
+    act: ({ world, user }) => world.putInVault(user, '.from-the-vault', fromTheVault),
+    async missing(stage) {
+      const missing = await sameReadyBox(stage);
+      if (missing !== '') return missing;
+      const path = join(stage.world.homeOf(stage.user), '.from-the-vault');
+      const text = await readFile(path, 'utf8').catch(String);
+      return text === fromTheVault ? '' : `the home has not what the vault has: ${text}`;
+    },
   },
   {
     ...plain,

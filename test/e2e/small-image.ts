@@ -2,7 +2,8 @@ import type Docker from 'dockerode';
 import { boxImage } from '../support/docker.ts';
 
 /** Programs that a box and its tests need; everything else is left out, so that the image is a few MB and can be pulled in a test. */
-const programs = 'bash sh stty cat sleep mkdir stat chown ls rm touch cut grep kill setsid';
+const programs =
+  'bash sh stty cat sleep mkdir stat chown ls rm touch cut grep kill setsid timeout head tail sha256sum readlink dirname mv cp wc tr chmod';
 
 const pack = `set -e
 cd /

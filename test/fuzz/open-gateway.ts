@@ -76,6 +76,7 @@ export async function openGateway() {
     port: 0,
     publicUrl: null,
     terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
+    environment: () => Promise.resolve({}),
     recordings: null,
   });
   return {

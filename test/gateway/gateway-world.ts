@@ -22,6 +22,9 @@ import { startRedis, type TestRedis } from '../support/redis.ts';
 export const secret = 'a-long-random-secret-of-the-tests';
 export const boxImage = process.env.SPOON_BOX_IMAGE ?? 'spoonbox/box:latest';
 
+/** Nobody has a vault. */
+export const noEnvironment: GatewayOptions['environment'] = () => Promise.resolve({});
+
 const unlimited = { ...defaultConnectRates, user: { burst: 1_000_000, perSecond: 1_000_000 } };
 
 type TokenMore = Partial<Pick<TerminalClaims, 'session' | 'mode' | 'directory' | 'record'>> & {
@@ -42,6 +45,7 @@ export interface GatewayWorld {
     origins?: string[];
     persist?: 'none' | 'tmux';
     jobs?: Omit<NonNullable<GatewayOptions['jobs']>, 'access'>;
+    environment?: GatewayOptions['environment'];
     recordings?: GatewayOptions['recordings'];
     secret?: string;
     legacyTokens?: boolean;
@@ -96,6 +100,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
         log,
         limits: { ...defaultLimits, connectRates: unlimited, graceMs: 20, ...options.limits },
         terminalOf: () => ({ persist: options.persist ?? 'none', record: 'off', attachedIdleMs: 28_800_000 }),
+        environment: options.environment ?? noEnvironment,
         recordings: options.recordings ?? null,
         secret: options.secret ?? secret,
         legacyTokens: options.legacyTokens ?? false,

@@ -173,7 +173,14 @@ describe('a command', () => {
     const log = createLogger({ name: 'relay', level: 'silent' });
     const slow = async (bytes: number): Promise<void> => {
       const mark = `job-slow-${bytes}`;
-      const start = { containerId, mark, command: sh(`head -c ${bytes} /dev/zero`), stdin: false, directory: null };
+      const start = {
+        containerId,
+        mark,
+        command: sh(`head -c ${bytes} /dev/zero`),
+        stdin: false,
+        directory: null,
+        environment: {},
+      };
       const command = await commands.start(start, never);
       let got = 0;
       const socket = {

@@ -13,7 +13,7 @@ it('a terminal that has ended while its history was asked for is read to its end
     log: createLogger({ name: 'test', level: 'silent' }),
   };
   const size = { cols: 80, rows: 24 };
-  const start = { containerId: 'c1', session: 's1', size, directory: null, persist: 'tmux' } as const;
+  const start = { containerId: 'c1', session: 's1', size, directory: null, environment: {}, persist: 'tmux' } as const;
   const terminal = new PassThrough();
   terminal.write('the last ');
   terminal.end('words');

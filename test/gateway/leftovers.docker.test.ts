@@ -42,6 +42,7 @@ it('a shell that could not be hung up is ended once the engine can be reached, a
     session: 'sLeft',
     size: { cols: 80, rows: 24 },
     directory: null,
+    environment: {},
     persist: 'none' as const,
   };
   const terminal = await exec.open(start, never);
@@ -64,7 +65,7 @@ it('the shell of a session that another gateway has is hung up, and nothing that
   const user = UserName.parse(`lost-${process.pid}`);
   const containerId = await boxes.start(user);
   const size = { cols: 80, rows: 24 };
-  const start = { containerId, session: 'sTaken', size, directory: null, persist: 'none' as const };
+  const start = { containerId, session: 'sTaken', size, directory: null, environment: {}, persist: 'none' as const };
   const typed = ['sleep 601\n', 'trap "" HUP; sleep 602\n', 'sleep 603\n'];
   const [obeys, deaf, others] = await Promise.all(
     typed.map(async (input) => {
@@ -101,6 +102,7 @@ describe.skipIf(why !== null)('an engine with live restore', () => {
         session: 'sForgotten',
         size: { cols: 80, rows: 24 },
         directory: null,
+        environment: {},
         persist: 'none' as const,
       };
       const terminal = await exec.open(start, never);

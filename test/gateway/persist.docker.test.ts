@@ -28,7 +28,15 @@ afterAll(async () => {
 let sessions = 0;
 function startOf(more: Partial<StartTerminal> = {}): StartTerminal {
   sessions += 1;
-  return { containerId, session: `s${process.pid}-${sessions}`, size, directory: null, persist: 'tmux', ...more };
+  return {
+    containerId,
+    session: `s${process.pid}-${sessions}`,
+    size,
+    directory: null,
+    environment: {},
+    persist: 'tmux',
+    ...more,
+  };
 }
 
 /** A gateway's own connection: a second one knows nothing of the first one's shells. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { BoxContext } from '../../controller/src/box/context.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
@@ -19,7 +20,7 @@ import {
   rollouts,
   values,
 } from './worlds.ts';
-import { type Beside, outcomes, worldOf } from './worlds.ts';
+import { type Beside, outcomes, vaultMemories, vaultOutcomes, vaults, worldOf } from './worlds.ts';
 
 /**
  * What the machine decides, written down as sentences: a change of any decision, or of a sentence that people read, is seen
@@ -186,6 +187,19 @@ const sections: Readonly<Record<string, () => Row[]>> = {
     ),
   ],
 
+  'what is in the vault': () => [
+    ...vaultMemories.flatMap((memory) =>
+      vaults.map((vault) =>
+        row(running, 'leased', `${wordsOf(vault)}, ${wordsOf(memory)}`, { rest: { vault } }, memory),
+      ),
+    ),
+    ...vaultOutcomes.map((last) =>
+      row(running, 'leased', `writing it: ${last.fault?.kind ?? JSON.stringify(last.vault)}`, {
+        rest: { last, vault: vaults[2] ?? { revision: 8 } },
+      }),
+    ),
+  ],
+
   'what is remembered': () =>
     [...contexts, ...moreMemories].flatMap((memory) => [
       ...fewBoxes.map((box) => row(box, 'leased', wordsOf(memory), {}, memory)),
@@ -245,7 +259,7 @@ function decisionText(given: BoxContext, plan: Plan): string {
   const { step } = plan;
   const changes = Object.fromEntries(
     Object.entries(plan.context).filter(
-      ([field, value]) => value !== new Map<string, unknown>(Object.entries(given)).get(field),
+      ([field, value]) => !isDeepStrictEqual(value, new Map<string, unknown>(Object.entries(given)).get(field)),
     ),
   );
   const parts = [

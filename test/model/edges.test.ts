@@ -10,6 +10,7 @@ import {
   pauseMode,
   spec,
 } from '../support/box-facts.ts';
+import { freshVault } from '../../controller/src/box/context.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
 import { type Plan, planNext } from '../../controller/src/box/plan.ts';
 import { restore, stateOf } from '../../controller/src/box/snapshot.ts';
@@ -305,7 +306,7 @@ test('a memory begins empty', () => {
   expect(planNext(null, factsOf({ hasLease: false })).context).toEqual({
     ...{ attempts: 0, retryAt: 0, reason: null, message: '', failingId: '', failedGeneration: 0, creationsSeen: 0 },
     ...{ vanished: false, probedId: '', readyAt: null, drainId: '', drainCause: null, keepUntil: 0, keepCause: '' },
-    ...{ amnestyId: '', orphanGranted: false, isLost: false, lastReap: null },
+    ...{ amnestyId: '', orphanGranted: false, isLost: false, lastReap: null, vault: freshVault },
   });
 });
 

@@ -51,6 +51,12 @@ export function brokenRules(world: Given): string[] {
       'a drain concerns nobody but who has no box and asks, and rollouts, which wait',
     );
   }
+  if (command.type === 'write-vault') {
+    must(facts.vault.revision > 0, 'write-vault: only what there is');
+    must(plan.context.probedId === box?.id && box.state === 'running', 'write-vault: only where commands run');
+    const isFirst = context.vault.containerId !== box?.id;
+    must(plan.phase === 'ready' || isFirst, 'a vault keeps a box from being ready for one try at most');
+  }
   if ('cause' in command) {
     must(isPermitted(given, command), `${command.type}: the commit permits ${command.cause}`);
     const isOurs = box?.id === command.id || extras.some((extra) => extra.id === command.id);

@@ -25,6 +25,9 @@ import {
   product,
   rollouts,
   values,
+  vaultMemories,
+  vaultOutcomes,
+  vaults,
   worldOf,
 } from './worlds.ts';
 import { containerOf, drainMode, imageId, now, rolloutsOn, rolloutsPaused, runMode } from '../support/box-facts.ts';
@@ -169,12 +172,30 @@ describe('whatever the state and the world, every plan keeps the rules', () => {
     );
   });
 
+  test('of the vault', () => {
+    expectAllHold(
+      (function* () {
+        const lasts = [null, ...vaultOutcomes];
+        for (const [value, memory, box, vault, last, held] of product(
+          values,
+          vaultMemories,
+          boxes,
+          vaults,
+          lasts,
+          leasedOrNot,
+        ))
+          if (cycle++ % 3 === 0)
+            yield { value, context: contextOf(memory), facts: worldOf({ box, rest: { ...held, vault, last } }) };
+      })(),
+    );
+  });
+
   test('of everything at once, by chance, with the engine down or up', () => {
     const from = <Value>(list: readonly Value[]): fc.Arbitrary<Value> => fc.constantFrom(...list);
     const worlds = fc
       .record({
         value: from(values),
-        memory: from(contexts),
+        memory: from([...contexts, ...vaultMemories]),
         box: from([...boxes, drifted, outdated]),
         beside: from(besides),
         desired: from(desires),
@@ -184,7 +205,8 @@ describe('whatever the state and the world, every plan keeps the rules', () => {
           image: from(images),
           home: from(homes),
           boxClass: from(classes),
-          last: from<Facts['last']>([null, ...outcomes]),
+          vault: from(vaults),
+          last: from<Facts['last']>([null, ...outcomes, ...vaultOutcomes]),
           amnesty: from(amnesties),
           pacedUntil: from([null, now + 9_000]),
           mode: from([runMode, ...modes]),
@@ -239,6 +261,8 @@ test('every edge of the machine is taken in some world', () => {
     look(value, memory, worldOf({ box, rest: withImage }));
     look(value, memory, worldOf({ box, rest: { ...withImage, home: { state: 'not-given' } } }));
   }
+  for (const [value, memory, vault] of product(values, vaultMemories, vaults))
+    look(value, memory, worldOf({ box: containerOf(), rest: { vault } }));
   for (const [value, image, home, boxClass] of product(values, images, homes, classes))
     look(value, {}, worldOf({ box: null, rest: { image, home, boxClass } }));
   expect([...untaken]).toEqual([]);

@@ -53,6 +53,17 @@ const failed = {
 const draining = { drainId: 'box-1', drainCause: 'idle' } as const;
 const lastReap = { cause: 'idle', at: now - 9_000, message: 'nobody needed the box any more' } as const;
 
+const vault = { revision: 7 };
+const written: BoxContext['vault'] = {
+  ...{ containerId: 'box-1', triedRevision: 7, attempts: 0, retryAt: 0, reason: null, message: '' },
+  applied: { revision: 7, drift: [], at: now - 3_000 },
+};
+const failedVault = { ...written, applied: null, attempts: 2, retryAt: now + 2_000 };
+const drift = (['edited', 'foreign', 'removed', 'no-file', 'edited', 'edited'] as const).map((how, at) => ({
+  path: `.file${at}`,
+  how,
+}));
+
 /** Where the box is, what is remembered, and what is found now. */
 const situations: Readonly<Record<string, [StateValue, Partial<BoxContext>, Partial<Facts>]>> = {
   'in use': [{ ready: 'active' }, ready, { ownership: alone }],
@@ -239,6 +250,28 @@ const situations: Readonly<Record<string, [StateValue, Partial<BoxContext>, Part
     {},
     { ...idle, desired: desiredOf({ generation: 9, reapGeneration: 9, deletedAt: now }) },
   ],
+  'its vault is in its home': [{ ready: 'active' }, { ...ready, vault: written }, { ownership: alone, vault }],
+  'its vault is being written': [
+    { ready: 'active' },
+    { ...ready, vault: written },
+    { ownership: alone, vault: { revision: 8 } },
+  ],
+  'files of its vault were edited': [
+    { ready: 'active' },
+    { ...ready, vault: { ...written, applied: { revision: 7, drift, at: now - 3_000 } } },
+    { ownership: alone, vault },
+  ],
+  'its vault cannot be opened': [
+    { ready: 'active' },
+    { ...ready, vault: { ...failedVault, reason: 'VaultUnreadable', message: 'the key 0a1b2c3d is missing' } },
+    { ownership: alone, vault },
+  ],
+  'its vault cannot be written': [
+    { ready: 'active' },
+    { ...ready, vault: { ...failedVault, reason: 'VaultFailed', message: '.bashrc could not be written: no space' } },
+    { ownership: alone, vault },
+  ],
+  'there is a vault, and no box': ['absent', {}, { ...idle, vault }],
   ...Object.fromEntries(
     (['idle', 'reap', 'recreate', 'deleted', 'adopt', 'stopped', 'duplicate', 'rollout'] as const).map((drainCause) => [
       `it is gone after ${drainCause}`,

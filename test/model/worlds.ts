@@ -1,6 +1,6 @@
 import type { FaultKind } from '#shared/faults.ts';
 import type { Desired } from '#shared/lease.ts';
-import { type BoxContext, freshContext } from '../../controller/src/box/context.ts';
+import { type BoxContext, freshContext, freshVault } from '../../controller/src/box/context.ts';
 import type { CommandType, Facts, HomeFact, ImageFact } from '../../controller/src/box/facts.ts';
 import type { ContainerState, ContainerView } from '../../controller/src/box/observed.ts';
 import type { Ownership } from '../../controller/src/box/ownership.ts';
@@ -53,6 +53,20 @@ export const contexts: readonly Partial<BoxContext>[] = [
   { ...failed, reason: 'ForeignContainer', failingId: '', retryAt: now + 20_000 },
   { creationsSeen: 40, vanished: true },
 ];
+
+/** What may be remembered of a vault in a box that is ready. */
+const writtenThere = { ...freshVault, containerId: 'box-1', triedRevision: 7 };
+export const vaultMemories: readonly Partial<BoxContext>[] = [
+  freshVault,
+  { ...writtenThere, applied: { revision: 7, drift: [], at: now - 3_000 } },
+  { ...writtenThere, applied: { revision: 7, drift: [{ path: '.bashrc', how: 'edited' as const }], at: now - 3_000 } },
+  { ...writtenThere, attempts: 2, retryAt: now + 2_000, reason: 'VaultFailed' as const, message: 'no space' },
+  { ...writtenThere, attempts: 2, retryAt: now, reason: 'VaultUnreadable' as const, message: 'key 1 is missing' },
+  { ...writtenThere, containerId: 'gone', applied: { revision: 7, drift: [], at: now - 3_000 } },
+].map((vault) => ({ probedId: 'box-1', readyAt: now - 5_000, vault }));
+
+/** None, as it was written, and changed since. */
+export const vaults: readonly Facts['vault'][] = [{ revision: 0 }, { revision: 7 }, { revision: 8 }];
 
 export const contextOf = (changes: Partial<BoxContext>): BoxContext => ({ ...freshContext, ...changes });
 
@@ -151,6 +165,15 @@ export const outcomes: readonly NonNullable<Facts['last']>[] = [
   ...ends('create', ''),
 ];
 
+/** How writing the vault may have ended; what could be written as a whole, and what not. */
+export const vaultOutcomes: readonly NonNullable<Facts['last']>[] = [
+  ...ends('write-vault', 'box-1').filter(({ fault }) => fault !== null),
+  ...[[], [{ path: '.bashrc', why: 'no space' }]].map((failed) => ({
+    ...{ command: 'write-vault' as const, containerId: 'box-1', fault: null },
+    vault: { revision: 8, drift: [], failed },
+  })),
+];
+
 function ends(command: CommandType, containerId: string): NonNullable<Facts['last']>[] {
   const message = 'the engine said no';
   return [null, ...faultKinds].map((kind) => ({
@@ -185,6 +208,7 @@ export function worldOf(parts: {
     home: { state: 'present', rightOwner: true },
     spec,
     last: null,
+    vault: { revision: 0 },
     stopping: [],
     amnesty: null,
     orphanGraceMs: 1_800_000,

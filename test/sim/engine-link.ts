@@ -22,6 +22,7 @@ const tookMs = {
   rename: 10,
   probe: 50,
   runTool: 50,
+  writeVault: 80,
   stop: 10,
   remove: 30,
   pull: 3_000,
@@ -72,6 +73,7 @@ export function createEngineLink(options: {
     rename: (id, name, signal) => call('rename', () => runtime.rename(id, name, never), signal),
     probe: (id, readiness, signal) => call('probe', () => runtime.probe(id, readiness, never), signal),
     runTool: (id, tool, signal) => call('runTool', () => runtime.runTool(id, tool, never), signal),
+    writeVault: (id, vault, signal) => call('writeVault', () => runtime.writeVault(id, vault, never), signal),
     stop: (id, graceMs, signal) => call('stop', () => runtime.stop(id, graceMs, never), signal),
     remove: (id, signal) => call('remove', () => runtime.remove(id, never), signal),
     pull: (reference, onProgress, signal) => {

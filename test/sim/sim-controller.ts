@@ -8,9 +8,11 @@ import { createToolStore } from '#shared/tools.ts';
 import { TermController } from '../../controller/src/controller.ts';
 import { Leader } from '../../controller/src/leader.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
+import { createHomeVaults } from '../../controller/src/store/home-vaults.ts';
 import { createLeaderStore } from '../../controller/src/store/leader-store.ts';
 import { createStatusStore } from '../../controller/src/store/status-store.ts';
 import type { SimProcess } from './sim-process.ts';
+import { simVaults } from './sim-vaults.ts';
 
 export const leaderTtlMs = 12_000;
 const resyncMs = 30_000;
@@ -49,6 +51,7 @@ export function startSimController(options: {
         rolloutStore: createRolloutStore(redis, keys),
         toolStore: createToolStore(redis, keys),
         pulled,
+        vaults: createHomeVaults(simVaults(redis, keys)),
         runtime,
         classes,
         installation,

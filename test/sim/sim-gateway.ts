@@ -60,6 +60,7 @@ export async function startSimGateway(options: {
     rings: new RingBudget(limits.ringsBytes),
     gateway: name,
     terminalOf,
+    environment: () => Promise.resolve({}),
     recordings: null,
     news,
     meter: new GatewayMeter(),

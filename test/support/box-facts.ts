@@ -95,6 +95,7 @@ export function factsOf(changes: Partial<Facts> = {}): Facts {
     home: { state: 'present', rightOwner: true },
     spec,
     last: null,
+    vault: { revision: 0 },
     stopping: [],
     amnesty: null,
     orphanGraceMs: 1_800_000,

@@ -18,6 +18,7 @@ import { alice, boxClass, desiredOf, imageId, installation, now, rolloutsOn, run
 import { FakeClock } from './fake-clock.ts';
 import { fakePort } from './fake-port.ts';
 import { fakeRuntime } from './fake-runtime.ts';
+import { noVaults } from './no-vaults.ts';
 
 export const fenceMs = 5_000;
 
@@ -61,6 +62,7 @@ export class PassWorld {
     sessions: [],
     status: null,
     holds: [],
+    vaultRevision: 0,
     wantedUntil: now + 60_000,
     mode: runMode,
     rollout: rolloutsOn,
@@ -112,7 +114,7 @@ export class PassWorld {
       store: fakePort<BoxStore>({ read: async () => this.record }),
       statusStore,
       sources: this.sources,
-      executor: new Executor({ runtime, operations: this.operations, clock, fenceMs, signal, onEvent }),
+      executor: new Executor({ runtime, operations, vaults: noVaults, clock, fenceMs, signal, onEvent }),
       bucket: this.bucket,
       pacer,
       trust: this.trust,

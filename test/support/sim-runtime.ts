@@ -21,6 +21,11 @@ export interface SimRuntime extends BoxRuntime {
   readonly calls: SimCalls;
   /** by user: the owner's uid, or `link` where somebody put a symbolic link there */
   readonly homes: Map<string, number | 'link'>;
+  /** by user: what of the vault was written into the home, and in which container */
+  readonly vaults: Map<
+    string,
+    { readonly revision: number; readonly containerId: string; readonly files: ReadonlyMap<string, string> }
+  >;
   /** what the registry has: reference → id */
   readonly registry: Map<string, string>;
 }
@@ -38,6 +43,7 @@ export function createSimRuntime(options: {
   const { installation, clock, onCall } = options;
   const engine = new SimEngine(clock);
   const homes = new Map<string, number | 'link'>();
+  const vaults: SimRuntime['vaults'] = new Map();
   const registry = new Map<string, string>();
   const remembered = new Map<string, string>();
   /** questions under way: one at a time for each reference */
@@ -46,7 +52,7 @@ export function createSimRuntime(options: {
   const calls: SimCalls = {
     ...{ list: 0, observe: 0, stats: 0, countExecs: 0, image: 0, create: 0, start: 0, unpause: 0, rename: 0, probe: 0 },
     ...{ stop: 0, remove: 0, pull: 0, ensureHome: 0, ensureNetwork: 0, removeLeftHelpers: 0 },
-    ...{ sessionMarks: 0, endSession: 0, runTool: 0 },
+    ...{ sessionMarks: 0, endSession: 0, runTool: 0, writeVault: 0 },
   };
 
   /** Nothing is answered in the caller's own turn, as over a socket. */
@@ -65,6 +71,7 @@ export function createSimRuntime(options: {
     engine,
     calls,
     homes,
+    vaults,
     registry,
 
     async list(signal) {
@@ -161,6 +168,15 @@ export function createSimRuntime(options: {
       await called('runTool', id, signal);
       engine.runsFor('runTool', id);
       return { exitCode: 0, output: '' };
+    },
+    async writeVault(id, { revision, files, orders }, signal) {
+      await called('writeVault', id, signal);
+      const { user } = engine.runsFor('writeVault', id).blueprint;
+      const home = new Map(vaults.get(user)?.files);
+      for (const { order, path } of orders) if (order === 'drop') home.delete(path);
+      for (const { path, content } of files) home.set(path, content.toString('utf8'));
+      vaults.set(user, { revision, containerId: id, files: home });
+      return { revision, drift: [], failed: [] };
     },
     async stop(id, graceMs, signal) {
       await called('stop', id, signal);

@@ -23,6 +23,7 @@ async function followed(answersPings: () => boolean): Promise<{ told: string[]; 
       streams += 1;
       return streams === 1 ? Readable.from([]) : new Readable({ read() {} });
     },
+    take: () => Promise.reject(new Error('nothing is taken over here')),
     giveUp: (why) => void givenUp.push(why),
   };
   const on = {

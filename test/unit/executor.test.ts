@@ -7,6 +7,7 @@ import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
 import { alice, factsOf, imageId, spec } from '../support/box-facts.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
+import { noVaults } from '../support/no-vaults.ts';
 
 const fenceMs = 5_000;
 
@@ -17,7 +18,7 @@ function worldOf(methods: Partial<BoxRuntime>) {
   const { signal } = abort;
   const none = (): void => {};
   const operations = new Operations({ runtime, signal, nowMs: () => 0, onProgress: none, onEnd: none });
-  const executor = new Executor({ runtime, operations, clock, fenceMs, signal });
+  const executor = new Executor({ runtime, operations, vaults: noVaults, clock, fenceMs, signal });
   const permit = { user: alice, facts: factsOf(), committedAtMs: clock.monotonicMs() };
   return {
     clock,

@@ -55,7 +55,7 @@ function worldOf(methods: Partial<BoxRuntime> = {}, classes: readonly BoxClass[]
   };
   const record: BoxRecord = {
     ...{ user: alice, now, desired: desiredOf(), leases: [lease('job-1', now + 30_000)], ended: [], sessions: [] },
-    ...{ status: null, holds: [], wantedUntil: now + 60_000, mode: runMode, rollout: rolloutsOn },
+    ...{ status: null, holds: [], vaultRevision: 0, wantedUntil: now + 60_000, mode: runMode, rollout: rolloutsOn },
   };
   const state: PassState = { listed: null, thorough: false, last: null, amnesty: null, pacedMs: 0 };
   const gather = (recordChanges: Partial<BoxRecord> = {}, stateChanges: Partial<PassState> = {}): Promise<Facts> =>
@@ -69,14 +69,21 @@ function refusing(kind: FaultKind, operation: string): () => Promise<never> {
 
 test('everything is known of a world in order', async () => {
   const { gather, looks } = worldOf();
-  expect(await gather()).toEqual({
+  expect(await gather({ vaultRevision: 3 })).toEqual({
     ...{ now, user: alice, desired: desiredOf(), hasLease: true, wantedUntil: now + 60_000 },
     ...{ keptUntil: 0, sessionsIn: [], rollout: rolloutsOn },
     ...{ nextLeaseExpiry: now + 30_000, engineDown: null, foreignExecs: null, boxClass, spec, last: null },
     ownership: { box: null, misnamed: false, extras: [], foreign: null },
     image: { state: 'present', id: imageId },
     home: { state: 'present', rightOwner: true },
-    ...{ stopping: [], amnesty: null, orphanGraceMs: 1_800_000, mode: runMode, pacedUntil: null },
+    ...{
+      vault: { revision: 3 },
+      stopping: [],
+      amnesty: null,
+      orphanGraceMs: 1_800_000,
+      mode: runMode,
+      pacedUntil: null,
+    },
   });
   expect(looks).toEqual(['alice']);
 });

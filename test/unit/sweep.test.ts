@@ -114,6 +114,7 @@ describe('the sweep', () => {
           wantedUntil: 0,
           mode,
           rollout: rolloutsOn,
+          vaultRevision: 0,
         };
         return { ...none, user, now: redisNow(), leases, sessions: own };
       },

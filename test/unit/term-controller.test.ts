@@ -12,6 +12,7 @@ import { alice, boxClass, installation, now, rolloutsOn, runMode } from '../supp
 import { FakeClock, settled } from '../support/fake-clock.ts';
 import { fakePort } from '../support/fake-port.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
+import { noVaults } from '../support/no-vaults.ts';
 
 const first: LeadReply = {
   leads: true,
@@ -59,6 +60,7 @@ function termOf() {
       }),
       toolStore: fakePort<ToolStore>({}),
       pulled: new Set(),
+      vaults: noVaults,
       runtime: fakeRuntime({
         ensureNetwork: async () => {},
         removeLeftHelpers: async () => {},

@@ -5,6 +5,8 @@ export const vaultName = 'vault';
 
 /** Options of all verbs, as they were given. */
 export interface VaultOptions {
+  readonly server?: string | undefined;
+  readonly token?: string | undefined;
   readonly mode?: string | undefined;
   readonly 'from-file'?: string | undefined;
   readonly git?: string | undefined;

@@ -48,6 +48,7 @@ import { gatherRoutes } from './route-schema.ts';
 import { addVaultImportRoutes } from './vault-import-routes.ts';
 import { addVaultRotateRoutes } from './vault-rotate-routes.ts';
 import { addVaultRoutes } from './vault-routes.ts';
+import { addVaultHomeRoutes } from './vault-home-routes.ts';
 import { createWatches, type Watches } from './watches.ts';
 import { jsonSerializer, type ZodTypes, zodCompiler } from './zod-compiler.ts';
 
@@ -195,6 +196,7 @@ export function createApi(parts: ApiParts): RunningApi {
   addVaultRoutes(api);
   addVaultImportRoutes(api);
   addVaultRotateRoutes(api);
+  addVaultHomeRoutes(api);
   addOpenApiRoute(app, openApi);
 
   function untilGone(reply: FastifyReply): AbortSignal {

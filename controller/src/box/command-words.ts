@@ -36,6 +36,8 @@ export function commandWords(command: Command, facts: Facts): string {
       return `rename ${containerWords(command.id, facts)} to ${command.name}`;
     case 'probe':
       return `try out ${containerWords(command.id, facts)}`;
+    case 'write-vault':
+      return `write the vault into the home in ${containerWords(command.id, facts)}`;
     case 'stop':
       return `stop ${containerWords(command.id, facts)}, with ${command.graceMs / 1_000} s to end: ${because[command.cause]}`;
     case 'remove':

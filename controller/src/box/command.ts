@@ -15,6 +15,8 @@ export type Command =
   | { readonly type: 'unpause'; readonly id: string; readonly cause: DrainCause | null }
   | { readonly type: 'rename'; readonly id: string; readonly name: string }
   | { readonly type: 'probe'; readonly id: string }
+  /** writes the user's vault into the home, from inside the box */
+  | { readonly type: 'write-vault'; readonly id: string }
   | { readonly type: 'stop'; readonly id: string; readonly graceMs: number; readonly cause: DrainCause }
   | { readonly type: 'remove'; readonly id: string; readonly cause: DrainCause }
   /** no container, deleted, no lease: the user's state goes (done by the commit itself) */

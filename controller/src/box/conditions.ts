@@ -5,6 +5,7 @@ import type { Facts } from './facts.ts';
 import { driftOf, isIdleDue, isRolloutDue } from './holding.ts';
 import { drainedMessage, isPaused, pausedMessage, rolloutPausedMessage, waitsForDrain } from './modes.ts';
 import type { Plan } from './plan.ts';
+import { vaultVerdict } from './vault.ts';
 
 type Verdict = readonly [status: Condition['status'], reason: Reason, message: string];
 
@@ -106,6 +107,7 @@ function verdictsOf(plan: Plan, facts: Facts): Record<ConditionType, Verdict> {
           : ['False', 'NotChecked', 'no command has been tried in it yet'],
     UpToDate: driftVerdict(facts),
     Idle: idleVerdict(plan, facts),
+    VaultApplied: vaultVerdict(context, facts),
     NameTaken:
       facts.ownership.foreign === null
         ? ['False', 'NameFree', 'no foreign container has its name']
@@ -213,6 +215,7 @@ function unknownVerdicts(engineDown: string): Record<ConditionType, Verdict> {
     ContainerReady: unknown,
     ExecReady: unknown,
     UpToDate: unknown,
+    VaultApplied: unknown,
     Idle: unknown,
     NameTaken: unknown,
   };

@@ -1,5 +1,32 @@
 import { z } from 'zod';
 import { DrainCause, LastReap, Reason } from '#shared/status.ts';
+import { VaultApplied } from '#shared/vault-status.ts';
+
+/** How it stands with the vault in this run of the box. Losing it means only that the vault is written again. */
+const VaultMemory = z.object({
+  /** the container in which writing it was tried; '' = not yet in this run */
+  containerId: z.string(),
+  /** null = it was never written as a whole */
+  applied: VaultApplied.nullable(),
+  triedRevision: z.number(),
+  /** failed ones in a row */
+  attempts: z.number(),
+  retryAt: z.number(),
+  /** of the last try, where it failed */
+  reason: z.enum(['VaultUnreadable', 'VaultFailed']).nullable(),
+  message: z.string(),
+});
+export type VaultMemory = z.infer<typeof VaultMemory>;
+
+export const freshVault: VaultMemory = {
+  containerId: '',
+  applied: null,
+  triedRevision: 0,
+  attempts: 0,
+  retryAt: 0,
+  reason: null,
+  message: '',
+};
 
 /** The machine's memory. Losing it may cost backoff and history, never a box that somebody needs. */
 export const BoxContext = z.object({
@@ -33,6 +60,8 @@ export const BoxContext = z.object({
   /** this memory was lost, and the time that the box was granted with it; nobody has looked at the box since */
   isLost: z.boolean(),
   lastReap: LastReap.nullable(),
+  /** a memory of before there were vaults has none */
+  vault: VaultMemory.default(freshVault),
 });
 export type BoxContext = z.infer<typeof BoxContext>;
 
@@ -55,4 +84,5 @@ export const freshContext: BoxContext = {
   orphanGranted: false,
   isLost: false,
   lastReap: null,
+  vault: freshVault,
 };

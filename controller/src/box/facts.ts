@@ -4,6 +4,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { Desired } from '#shared/lease.ts';
 import type { ModeView, RolloutPause } from '#shared/operator-schemas.ts';
 import type { PullProgress } from '#shared/status.ts';
+import type { HomeWritten } from '#shared/vault-status.ts';
 import type { BoxSpec } from './observed.ts';
 import type { Ownership } from './ownership.ts';
 
@@ -53,7 +54,15 @@ export interface Facts {
   /** what a box would be made from now; null while the image or the class is not known */
   readonly spec: BoxSpec | null;
   /** how the last command of this process for this user ended; null = none since, or not known (another leader's) */
-  readonly last: { readonly command: CommandType; readonly containerId: string; readonly fault: Fault | null } | null;
+  readonly last: {
+    readonly command: CommandType;
+    readonly containerId: string;
+    readonly fault: Fault | null;
+    /** of a `write-vault` that came to its end */
+    readonly vault?: HomeWritten;
+  } | null;
+  /** what is in the user's vault, and asked of the home; 0 = nothing is */
+  readonly vault: { readonly revision: number };
   /** containers that are being stopped by this process at this moment */
   readonly stopping: readonly string[];
   /** set while Redis is not trusted to know who needs a box: every running box is granted `graceMs` once per `id` */
@@ -77,6 +86,7 @@ export type CommandType =
   | 'unpause'
   | 'rename'
   | 'probe'
+  | 'write-vault'
   | 'stop'
   | 'remove'
   | 'forget';

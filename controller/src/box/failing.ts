@@ -77,6 +77,7 @@ const reasonOfCommand: Readonly<Record<CommandType, Reason>> = {
   unpause: 'StartFailed',
   rename: 'RenameFailed',
   probe: 'ProbeFailed',
+  'write-vault': 'VaultFailed',
   stop: 'StopFailed',
   remove: 'RemoveFailed',
   forget: 'RemoveFailed',

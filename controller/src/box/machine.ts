@@ -9,6 +9,7 @@ import { paused } from './modes.ts';
 import { converge, convergeAsked, diedWhileProbed, provisioningFaults } from './provisioning.ts';
 import { readyRules } from './ready.ts';
 import { engineDown, type Rule } from './rules.ts';
+import { vaultOf } from './vault.ts';
 
 /** First in every state: an operator's pause, then an engine of which nothing is known. */
 const untouched = [paused, engineDown];
@@ -110,7 +111,7 @@ function isHealed(context: BoxContext, facts: Facts): boolean {
   }
 }
 
-/** Rules as xstate transitions: the first whose guard holds is taken; grants of time happen on every edge. */
+/** Rules as xstate transitions: the first whose guard holds is taken; grants of time, and what came of the vault, on every edge. */
 function observed(rules: readonly Rule[]) {
   return {
     on: {
@@ -130,6 +131,7 @@ function observed(rules: readonly Rule[]) {
             type: 'remember' as const,
             params: ({ context, event }: Given) => ({
               ...keepOf(context, event.facts),
+              vault: vaultOf(context, event.facts),
               ...rule.context?.(context, event.facts),
             }),
           },

@@ -8,6 +8,7 @@ import { isIdleDue, isRolloutDue, wantedUntilOf } from './holding.ts';
 import { boxMachine } from './machine.ts';
 import { isPaused, waitsForDrain } from './modes.ts';
 import { isLive } from './ownership.ts';
+import { vaultRetryAt } from './vault.ts';
 import { restoreAt, type StateValue, type StoredState, stateOf } from './snapshot.ts';
 
 const engineDownLookMs = 1_000;
@@ -89,6 +90,8 @@ function requeueOf(phase: Phase, step: Step | null, context: BoxContext, facts: 
       const times = [...idleLooks(context, facts), ...adoptAt];
       if (facts.nextLeaseExpiry !== null) times.push(facts.nextLeaseExpiry);
       if (context.retryAt > now) times.push(context.retryAt);
+      const vaultAt = vaultRetryAt(context, facts);
+      if (vaultAt !== null) times.push(vaultAt);
       return Math.max(1, soonest(now, times) ?? 1);
     }
   }

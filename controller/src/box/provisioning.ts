@@ -7,6 +7,7 @@ import { died, failure, faultFailure, outsideFailure, pausedFailure, realFault }
 import { drained } from './modes.ts';
 import type { ContainerView } from './observed.ts';
 import { type Rule, withBox } from './rules.ts';
+import { isVaultUntried, writeCommand } from './vault.ts';
 
 /** How a box comes to be: from whatever is there to one that can be used. */
 
@@ -70,6 +71,13 @@ const converging: readonly Rule[] = [
     to: 'reaping.removing',
     context: (_context, facts) => ({ drainId: facts.ownership.box?.id ?? '', drainCause: 'stopped' }),
     command: (_context, facts) => removeCommand(facts.ownership.box, 'stopped'),
+  },
+  {
+    name: 'it runs and passed its probe: write the vault into its home',
+    when: (context, facts) => runsProbed(context, facts) && isVaultUntried(context, facts),
+    to: 'provisioning.probing',
+    context: (_context, facts) => ({ probedId: facts.ownership.box?.id ?? '' }),
+    command: writeCommand,
   },
   {
     name: 'it runs and passed its probe, with a holder: ready',

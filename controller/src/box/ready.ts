@@ -5,6 +5,7 @@ import type { Facts } from './facts.ts';
 import { died, faultFailure, pausedFailure, realFault } from './failing.ts';
 import type { ContainerView } from './observed.ts';
 import { isLiveContainer, type Rule, withBox } from './rules.ts';
+import { vaultChanged } from './vault.ts';
 import { boxNameOf } from '#shared/identity.ts';
 
 /** What may happen to a box that is ready. */
@@ -63,6 +64,7 @@ export const readyRules: readonly Rule[] = [
     command: (_context, facts) =>
       withBox(facts, (box) => ({ type: 'rename', id: box.id, name: boxNameOf(facts.user) })),
   },
+  vaultChanged,
   { name: 'somebody holds it', when: (_context, facts) => facts.hasLease, to: 'ready.active' },
   { name: 'nobody holds it', when: () => true, to: 'ready.idle' },
 ];

@@ -46,11 +46,12 @@ function checked(stored: StoredState | null): { value: StateValue; context: BoxC
 
 /** A time further ahead than any that is ever set was set while Redis' clock was ahead: waiting for it could take years. */
 function notAhead(context: BoxContext, { now, boxClass, orphanGraceMs }: Facts): BoxContext {
-  const { retryAt, readyAt, keepUntil } = context;
+  const { retryAt, readyAt, keepUntil, vault } = context;
   return {
     ...context,
     retryAt: Math.min(retryAt, now + longestRetryMs),
     readyAt: readyAt === null ? null : Math.min(readyAt, now),
+    vault: { ...vault, retryAt: Math.min(vault.retryAt, now + longestRetryMs) },
     // Of a class that is not configured nobody knows how long its boxes are kept.
     keepUntil: boxClass === null ? keepUntil : Math.min(keepUntil, now + orphanGraceMs),
   };

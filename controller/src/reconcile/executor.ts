@@ -1,10 +1,13 @@
 import type { Clock } from '#shared/clock.ts';
-import type { Fault } from '#shared/faults.ts';
+import { EngineError, type Fault } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
+import type { HomeWritten } from '#shared/vault-status.ts';
 import type { Command, CommandOf } from '../box/command.ts';
 import type { Facts } from '../box/facts.ts';
+import { openVault } from '../box/vault.ts';
 import { type OnLoopEvent, unheard } from '../loop-events.ts';
-import type { BoxRuntime } from '../runtime/port.ts';
+import type { BoxRuntime, HomeVault } from '../runtime/port.ts';
+import type { HomeVaults } from '../store/home-vaults.ts';
 import { faultOf, type Operations, type Outcome } from './operations.ts';
 
 /** A command as it left the commit that permits it. */
@@ -15,7 +18,10 @@ export interface Permit {
   readonly committedAtMs: number;
 }
 
-type Executors = { [Type in Command['type']]: (command: CommandOf<Type>, permit: Permit) => Promise<string> };
+/** The container that it was about, and what else the next pass is to know. */
+type Done = string | { readonly containerId: string; readonly vault: HomeWritten };
+
+type Executors = { [Type in Command['type']]: (command: CommandOf<Type>, permit: Permit) => Promise<Done> };
 
 /**
  * Does what a commit permitted, one engine call each. A type of command without an executor does not compile.
@@ -32,13 +38,14 @@ export class Executor {
   constructor(options: {
     runtime: BoxRuntime;
     operations: Operations;
+    vaults: HomeVaults;
     clock: Clock;
     /** a command older than this since its commit was sent is dropped: another may lead by the time it arrives */
     fenceMs: number;
     signal: AbortSignal;
     onEvent?: OnLoopEvent;
   }) {
-    const { runtime, operations, signal } = options;
+    const { runtime, operations, vaults, signal } = options;
     this.clock = options.clock;
     this.fenceMs = options.fenceMs;
     this.signal = signal;
@@ -73,6 +80,15 @@ export class Executor {
         await runtime.probe(command.id, readiness, signal);
         return command.id;
       },
+      'write-vault': async (command, { user, facts }) => {
+        const vault = await vaults.read(user, facts.vault.revision).catch((error: unknown) => {
+          throw new EngineError({ ...faultOf(error, openVault), operation: openVault });
+        });
+        const written = await writeIn(runtime, command.id, vault, signal);
+        // Where this fails, the next change finds them done already.
+        if (written.failed.length === 0) await vaults.settle(user, vault.revision).catch(() => {});
+        return { containerId: command.id, vault: written };
+      },
       stop: async (command, { user }) => {
         operations.stop(command.id, command.graceMs, user);
         return command.id;
@@ -104,9 +120,10 @@ export class Executor {
       });
     };
     try {
-      const containerId = await this.run(command, permit);
+      const done = await this.run(command, permit);
       ended(null);
-      return endsLater(command) ? null : { command: command.type, containerId, fault: null };
+      const told = typeof done === 'string' ? { containerId: done } : done;
+      return endsLater(command) ? null : { command: command.type, fault: null, ...told };
     } catch (error) {
       if (this.signal.aborted) return null;
       const containerId = 'id' in command ? command.id : '';
@@ -116,10 +133,17 @@ export class Executor {
     }
   }
 
-  private run<Type extends Command['type']>(command: CommandOf<Type>, permit: Permit): Promise<string> {
-    const execute: (command: CommandOf<Type>, permit: Permit) => Promise<string> = this.executors[command.type];
+  private run<Type extends Command['type']>(command: CommandOf<Type>, permit: Permit): Promise<Done> {
+    const execute: (command: CommandOf<Type>, permit: Permit) => Promise<Done> = this.executors[command.type];
     return execute(command, permit);
   }
+}
+
+/** Of a vault that has only variables nothing is in the home: they reach what is started in the box by the gateways. */
+async function writeIn(runtime: BoxRuntime, id: string, vault: HomeVault, signal: AbortSignal): Promise<HomeWritten> {
+  const { revision, files, orders } = vault;
+  if (files.length === 0 && orders.length === 0) return { revision, drift: [], failed: [] };
+  return await runtime.writeVault(id, vault, signal);
 }
 
 /** Its end comes later, as a fact of its own; or there is none to wait for. */

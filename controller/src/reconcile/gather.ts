@@ -93,6 +93,7 @@ function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass |
     home: { state: 'absent' },
     spec: null,
     last: state.last,
+    vault: { revision: record.vaultRevision },
     stopping: sources.operations.stopping(),
     amnesty: state.amnesty === null ? null : { ...state.amnesty, graceMs: orphanGraceMs },
     orphanGraceMs,

@@ -1,5 +1,6 @@
 import { EngineError, type Fault } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
+import type { HomeWritten } from '#shared/vault-status.ts';
 import type { PullProgress } from '#shared/status.ts';
 import type { CommandType } from '../box/facts.ts';
 import { type OnLoopEvent, unheard } from '../loop-events.ts';
@@ -13,6 +14,8 @@ export interface Outcome {
   readonly command: CommandType;
   readonly containerId: string;
   readonly fault: Fault | null;
+  /** of a `write-vault` that came to its end */
+  readonly vault?: HomeWritten;
 }
 
 interface Pull {

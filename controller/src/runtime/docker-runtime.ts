@@ -27,6 +27,7 @@ import type { BoxRuntime } from './port.ts';
 import { pullImage } from './pull.ts';
 import { endSession, sessionMarks } from './sessions.ts';
 import { readStats } from './stats.ts';
+import { writeVault } from './vault.ts';
 
 export interface DockerRuntimeOptions {
   /** of `connectDocker` */
@@ -120,6 +121,7 @@ export async function createDockerRuntime(options: DockerRuntimeOptions): Promis
       change('rename', { method: 'POST', path: `/containers/${id}/rename`, query: { name } }, changeMs, signal),
     probe: (id, readiness, signal) => probe(engine, clock, id, readiness, signal),
     runTool: (id, tool, signal) => runTool(engine, clock, id, tool, signal),
+    writeVault: (id, vault, signal) => writeVault(engine, clock, id, vault, signal),
     stop(id, graceMs, signal) {
       const request = {
         method: 'POST',

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { Duplex, Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { z } from 'zod';
 import { engineCall } from '#shared/docker.ts';
@@ -42,6 +42,7 @@ export interface EngineRequest {
 export const anyAnswer = z.unknown();
 
 const StreamAnswer = z.instanceof(Readable);
+const ConnectionAnswer = z.instanceof(Duplex);
 
 /** One request, one checked answer. 304 ("already so") is a success. */
 export interface Engine {
@@ -55,6 +56,8 @@ export interface Engine {
   ): Promise<T>;
   /** The answer's body as it comes. It ends with `signal`, or when destroyed; the limit is only for its beginning. */
   open(operation: string, request: EngineRequest, timeoutMs: number, signal: AbortSignal): Promise<Readable>;
+  /** The connection itself, taken over from HTTP: both ways. Who asks closes it; the limit is for its beginning. */
+  take(operation: string, request: EngineRequest, timeoutMs: number, signal: AbortSignal): Promise<Duplex>;
   /**
    * Ends every call that has waited so long for its answer as unreachable: whoever learns that the engine is not there, or is
    * there again, knows that they were sent into nowhere. Without a reset from the other end each would wait for its own
@@ -71,14 +74,15 @@ export type OnEngineCall = (call: string, tookMs: number, fault: FaultKind | 'ab
  * query string, change the objects they are given, and do not all take a signal.
  */
 export function createEngine(docker: Docker, timeouts: EngineTimeouts, onCall: OnEngineCall = () => {}): Engine {
-  function dial(request: EngineRequest, isStream: boolean, abortSignal: AbortSignal): Promise<unknown> {
+  function dial(request: EngineRequest, how: 'answer' | 'stream' | 'take', abortSignal: AbortSignal): Promise<unknown> {
     const options = {
       path: `${request.path}?`,
       method: request.method,
       options: { _query: request.query ?? {}, _body: request.body ?? {} },
       ...(request.registryAuth && { authconfig: request.registryAuth }),
       statusCodes: { 200: true, 201: true, 204: true, 304: true },
-      isStream,
+      isStream: how !== 'answer',
+      hijack: how === 'take',
       abortSignal,
     };
     return new Promise((resolve, reject) => {
@@ -122,14 +126,18 @@ export function createEngine(docker: Docker, timeouts: EngineTimeouts, onCall: O
       }
     },
     async ask(operation, request, answer, timeoutMs, signal) {
-      const call = async (limit: AbortSignal) => answer.parse(await dial(request, false, limit));
+      const call = async (limit: AbortSignal) => answer.parse(await dial(request, 'answer', limit));
+      return await limited(operation, timeoutMs, call, signal);
+    },
+    async take(operation, request, timeoutMs, signal) {
+      const call = async (limit: AbortSignal) => ConnectionAnswer.parse(await dial(request, 'take', limit));
       return await limited(operation, timeoutMs, call, signal);
     },
     async open(operation, request, timeoutMs, signal) {
       const life = new AbortController();
       const begin = async (limit: AbortSignal): Promise<Readable> => {
         limit.addEventListener('abort', () => life.abort(limit.reason), { once: true });
-        return StreamAnswer.parse(await dial(request, true, life.signal));
+        return StreamAnswer.parse(await dial(request, 'stream', life.signal));
       };
       const stream = await limited(operation, timeoutMs, begin, signal);
       const onAbort = (): void => void stream.destroy();

@@ -11,7 +11,7 @@ import { createFrameReader, createOutputTail } from './output.ts';
 const endPollMs = 50;
 /** Of what a tool prints, so much is kept: its version is at the beginning. */
 const toolOutputBytes = 4_096;
-const CreatedExec = z.object({ Id: z.string() });
+export const CreatedExec = z.object({ Id: z.string() });
 const InspectedExec = z.object({ Running: z.boolean(), ExitCode: z.number().nullish() });
 
 /** Runs the readiness command to its end. An engine has no call that ends an exec: after a timeout it goes on in the box. */
@@ -65,14 +65,24 @@ export async function runToEnd(
   limit: AbortSignal,
 ): Promise<number> {
   const { engine, clock, operation, id, command, onOutput } = of;
-  const { changeMs, readMs } = engine.timeouts;
+  const { changeMs } = engine.timeouts;
   const body = { Cmd: command, AttachStdout: true, AttachStderr: true, Tty: false };
   const creation = { method: 'POST', path: `/containers/${id}/exec`, body } as const;
   const exec = await engine.ask(operation, creation, CreatedExec, changeMs, limit);
   const start = { method: 'POST', path: `/exec/${exec.Id}/start`, body: { Detach: false, Tty: false } } as const;
   const stream = await engine.open(operation, start, changeMs, limit);
   for await (const chunk of stream) onOutput(Buffer.from(chunk));
-  const look = { method: 'GET', path: `/exec/${exec.Id}/json` } as const;
+  return await endOf({ engine, clock, operation, execId: exec.Id }, limit);
+}
+
+/** The exit code of an exec that has closed its output. */
+export async function endOf(
+  of: { readonly engine: Engine; readonly clock: Clock; readonly operation: string; readonly execId: string },
+  limit: AbortSignal,
+): Promise<number> {
+  const { engine, clock, operation, execId } = of;
+  const { readMs } = engine.timeouts;
+  const look = { method: 'GET', path: `/exec/${execId}/json` } as const;
   for (;;) {
     const { Running, ExitCode } = await engine.ask(operation, look, InspectedExec, readMs, limit);
     if (!Running && typeof ExitCode === 'number') return ExitCode;

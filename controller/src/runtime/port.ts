@@ -1,6 +1,9 @@
 import type { BoxClass } from '#shared/box-class.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { PullProgress } from '#shared/status.ts';
+import type { VaultFile } from '#shared/vault.ts';
+import type { VaultOrder } from '#shared/vault-orders.ts';
+import type { HomeWritten } from '#shared/vault-status.ts';
 import type { BoxSpec, ContainerView } from '../box/observed.ts';
 
 /** What the image store says of one image reference. */
@@ -29,6 +32,13 @@ export interface ContainerUsage {
   readonly memoryBytes: number;
   readonly memoryLimitBytes: number;
   readonly pids: number;
+}
+
+/** What is to be in a home, and what was asked of it. */
+export interface HomeVault {
+  readonly revision: number;
+  readonly files: readonly VaultFile[];
+  readonly orders: readonly VaultOrder[];
 }
 
 /** Something happened to a container or an image; what, only an `observe` tells. */
@@ -76,6 +86,11 @@ export interface BoxRuntime {
     tool: { readonly command: readonly string[]; readonly timeoutMs: number },
     signal: AbortSignal,
   ): Promise<{ exitCode: number; output: string }>;
+  /**
+   * Writes a vault into the home, by a command in the box as its user. What the user made of a file is left alone, and told. A box
+   * in which it cannot be done at all is a fault of kind `failed`; what was written by then stays.
+   */
+  writeVault(id: string, vault: HomeVault, signal: AbortSignal): Promise<HomeWritten>;
   /** TERM, the grace, then KILL. Takes as long as the box takes. */
   stop(id: string, graceMs: number, signal: AbortSignal): Promise<void>;
   /** Never by force, never with volumes. */

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Clock } from '#shared/clock.ts';
 import type { Logger } from '#shared/log.ts';
+import { environmentLines } from '../environment.ts';
 import type { BoxCommands, RunningCommand, StartCommand } from './command-port.ts';
 import { connectOnce } from './connect-once.ts';
 import { endNowOrLater, isGone } from './end-marked.ts';
@@ -60,10 +61,10 @@ export function createDockerCommands(options: {
   };
 }
 
-function optionsOf({ command, directory, mark, stdin }: StartCommand): Docker.ExecCreateOptions {
+function optionsOf({ command, directory, environment, mark, stdin }: StartCommand): Docker.ExecCreateOptions {
   return {
     Cmd: ['/bin/sh', '-c', startScript, 'spoonbox', directory ?? '', ...command],
-    Env: [`SPOONBOX_SESSION=${mark}`],
+    Env: environmentLines(environment, { SPOONBOX_SESSION: mark }),
     AttachStdin: stdin,
     AttachStdout: true,
     AttachStderr: true,

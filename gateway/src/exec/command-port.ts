@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { Environment } from '../environment.ts';
 import type { ProcessState } from './port.ts';
 
 export interface StartCommand {
@@ -6,6 +7,8 @@ export interface StartCommand {
   /** what its processes carry as `SPOONBOX_SESSION`, and are ended by; unique */
   readonly mark: string;
   readonly command: readonly string[];
+  /** of the user's vault */
+  readonly environment: Environment;
   /** false: the command reads an empty input */
   readonly stdin: boolean;
   /** below the home, null = the home itself; where it is missing, the command is not run: exit code 126, and a word on stderr */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Clock } from '#shared/clock.ts';
 import { engineCall } from '#shared/docker.ts';
 import type { Logger } from '#shared/log.ts';
+import { environmentLines } from '../environment.ts';
 import { connectOnce } from './connect-once.ts';
 import { endMarked, endNowOrLater } from './end-marked.ts';
 import { joinHistory } from './join-history.ts';
@@ -117,7 +118,11 @@ function terminalOptions(
   const { rows, cols } = start.size;
   return {
     Cmd: commandOf(start, how, hasConsoleSize),
-    Env: [`SPOONBOX_SESSION=${start.session}`, 'TERM=xterm-256color', 'COLORTERM=truecolor'],
+    Env: environmentLines(start.environment, {
+      SPOONBOX_SESSION: start.session,
+      TERM: 'xterm-256color',
+      COLORTERM: 'truecolor',
+    }),
     AttachStdin: true,
     AttachStdout: true,
     AttachStderr: true,

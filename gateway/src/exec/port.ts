@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Persist } from '#shared/lease.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
+import type { Environment } from '../environment.ts';
 
 export interface StartTerminal {
   readonly containerId: string;
@@ -9,6 +10,8 @@ export interface StartTerminal {
   readonly size: TerminalSize;
   /** below the home, null = the home itself; where it is missing, the shell says so and starts in the home */
   readonly directory: string | null;
+  /** of the user's vault */
+  readonly environment: Environment;
   /** `tmux`: where the image has it, the shell runs under a tmux server of its own and outlives this connection */
   readonly persist: Persist;
 }

@@ -7,6 +7,7 @@ import type { Span } from '#shared/tracing.ts';
 import { lookAfterEnd } from '../autopsy.ts';
 import { prepareCheckout } from '../checkout/prepare.ts';
 import { ClientGone, Ending, storeIsSilent } from '../ending.ts';
+import { environmentOf, type ReadEnvironment } from '../environment.ts';
 import type { BoxCommands, RunningCommand, StartCommand } from '../exec/command-port.ts';
 import type { StartQueue } from '../exec/start-queue.ts';
 import { TerminalLease } from '../lease.ts';
@@ -20,6 +21,7 @@ import { untilEnded } from './until-ended.ts';
 
 export interface JobDeps extends WaitDeps {
   readonly commands: BoxCommands;
+  readonly environment: ReadEnvironment;
   readonly starts: StartQueue;
   readonly meter: GatewayMeter;
   /** this gateway's id */
@@ -122,6 +124,12 @@ class Job {
     });
   }
 
+  /** Beside what the command says, where that is listened to. */
+  #warn(message: string): void {
+    if (this.#of.stderr)
+      this.#socket.send(Buffer.concat([Buffer.of(channel.stderr), Buffer.from(`spoonbox: ${message}\n`)]));
+  }
+
   async #takeLease(): Promise<TerminalLease> {
     const { user, command } = this.#of;
     const id = LeaseId.parse(`exec:${this.id}`);
@@ -151,10 +159,12 @@ class Job {
         containerId = await waitReady(this.#deps, user, () => {}, this.#signal);
       }
       phase = 'absent'; // what the next round finds out by itself
+      const environment = await environmentOf(this.#deps, user, (message) => this.#warn(message));
       const start = {
         containerId,
         mark: this.id,
         command: this.#of.command,
+        environment,
         stdin,
         directory: directoryIn(checkout, directory),
       };

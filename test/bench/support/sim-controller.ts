@@ -15,6 +15,7 @@ import { Leader } from '../../../controller/src/leader.ts';
 import { createControllerMetrics } from '../../../controller/src/metrics/controller-metrics.ts';
 import { createLeaderStore } from '../../../controller/src/store/leader-store.ts';
 import { createStatusStore } from '../../../controller/src/store/status-store.ts';
+import { noVaults } from '../../support/no-vaults.ts';
 import { createSimRuntime, type SimRuntime } from '../../support/sim-runtime.ts';
 import { type Answer, Order, Settings } from './sim-controller-port.ts';
 import { benchClasses, benchPolicies, userName } from './population.ts';
@@ -139,10 +140,11 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
       };
       const { resyncMs } = settings;
       const terminalGraceMs = 300_000;
+      const vaults = noVaults;
       const onNotLeader = (reason: string): void => leader.lost(reason);
       term = new TermController(
         {
-          ...{ ...stores, ...fixed, resyncMs, terminalGraceMs, runtime: { ...sim, follow }, onNotLeader },
+          ...{ ...stores, ...fixed, resyncMs, terminalGraceMs, vaults, runtime: { ...sim, follow }, onNotLeader },
           onEvent: metrics.onEvent,
         },
         next,

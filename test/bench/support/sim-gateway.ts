@@ -30,6 +30,7 @@ await runProcess('gateway', async (signal) => {
     log,
     limits: { ...defaultLimits, connectRates },
     terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
+    environment: () => Promise.resolve({}),
     recordings: null,
     secret: config.terminalSecret,
     jobs: null,
