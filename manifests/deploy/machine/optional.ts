@@ -23,13 +23,24 @@ export const nginx: OptionalProgram = {
   debian: 'nginx-light',
   tests: 'tests behind nginx',
 };
+/** By its older name, or as the plugin of `docker`, which runs by itself too. */
+export const compose: OptionalProgram = {
+  programs: [
+    'docker-compose',
+    '/usr/libexec/docker/cli-plugins/docker-compose',
+    '/usr/lib/docker/cli-plugins/docker-compose',
+    '/usr/local/lib/docker/cli-plugins/docker-compose',
+  ],
+  debian: 'docker-compose',
+  tests: 'tests of compose.yml',
+};
 
-export async function ensureOptional(
-  { programs, debian, tests }: OptionalProgram,
-  mayInstall: boolean,
-  step: Step,
-): Promise<void> {
-  if (programs.every((program) => which(program) === undefined)) {
+export const programOf = ({ programs }: OptionalProgram): string | undefined =>
+  programs.map(which).find((path) => path !== undefined);
+
+export async function ensureOptional(optional: OptionalProgram, mayInstall: boolean, step: Step): Promise<void> {
+  const { programs, debian, tests } = optional;
+  if (programOf(optional) === undefined) {
     const why = mayInstall ? whyNoInstall() : '--no-install forbids it';
     if (why !== undefined) {
       step.done(`none, and ${why}: ${tests} are skipped; install the package ${debian} to run them`);
@@ -38,5 +49,5 @@ export async function ensureOptional(
     say(`    no ${programs[0]} here: installing ${debian} with apt-get`);
     await installPackages([debian], step);
   }
-  step.done(programs.map(which).find((path) => path !== undefined) ?? '');
+  step.done(programOf(optional) ?? '');
 }
