@@ -12,7 +12,7 @@ import { Engine } from '../../manifests/deploy/machine/docker.ts';
 import { compose, programOf } from '../../manifests/deploy/machine/optional.ts';
 import { ensurePublicImage } from '../../manifests/deploy/machine/public-image.ts';
 import { buildServerImage } from '../../manifests/deploy/machine/server-image.ts';
-import { createDockerWorld, type DockerWorld } from './docker.ts';
+import { createDockerWorld, type DockerWorld, handsOf } from './docker.ts';
 import { freePort } from './redis.ts';
 
 const run = promisify(execFile);
@@ -45,6 +45,12 @@ export interface ComposeInstallation extends AsyncDisposable {
   newUser(name: string): UserName;
   /** Runs compose on this project, and answers what it printed. Rejects with that where it fails. */
   compose(...args: string[]): Promise<string>;
+  /** `up --detach` with the images that were built; rejects with what the containers said. */
+  up(...args: string[]): Promise<void>;
+  /** Makes the containers and starts none. */
+  create(): Promise<void>;
+  /** Runs a command in the container of a service, and answers what it printed. Rejects where its exit code is not 0. */
+  exec(service: string, ...command: string[]): Promise<string>;
   /** The container of a service, as the engine has it. */
   inspect(service: string): Promise<Docker.ContainerInspectInfo>;
   /** Containers and networks of the project that are there, running or not. */
@@ -104,6 +110,13 @@ export async function createComposeInstallation(
       return stdout;
     }
 
+    async function inspect(service: string): Promise<Docker.ContainerInspectInfo> {
+      const filters = { label: [...onProject.label, `com.docker.compose.service=${service}`] };
+      const [found] = await docker.docker.listContainers({ all: true, filters });
+      if (found === undefined) throw new Error(`${project} has no container of ${service}`);
+      return await docker.docker.getContainer(found.Id).inspect();
+    }
+
     undo.defer(async () => {
       await onCompose('down', '--volumes', '--timeout', '5');
     });
@@ -117,12 +130,25 @@ export async function createComposeInstallation(
       token,
       newUser: (name) => UserName.parse(`${name}-${randomBytes(4).toString('hex')}`),
       compose: onCompose,
-      async inspect(service) {
-        const filters = { label: [...onProject.label, `com.docker.compose.service=${service}`] };
-        const [found] = await docker.docker.listContainers({ all: true, filters });
-        if (found === undefined) throw new Error(`${project} has no container of ${service}`);
-        return await docker.docker.getContainer(found.Id).inspect();
+      async up(...args) {
+        try {
+          await onCompose('up', '--detach', '--no-build', ...args);
+        } catch (error) {
+          throw new Error(`${String(error)}\n${await onCompose('logs', '--no-color', '--tail', '30')}`, {
+            cause: error,
+          });
+        }
       },
+      async create() {
+        await onCompose('up', '--no-start', '--no-build');
+      },
+      // Not by compose, which takes a second to begin.
+      async exec(service, ...command) {
+        const { exitCode, output } = await handsOf(docker).run((await inspect(service)).Id, command);
+        if (exitCode !== 0) throw new Error(`${command.join(' ')} in ${service} ended with ${exitCode}: ${output}`);
+        return output.replaceAll('\r\n', '\n');
+      },
+      inspect,
       async leftOvers() {
         const containers = await docker.docker.listContainers({ all: true, filters: onProject });
         const networks = await docker.docker.listNetworks({ filters: onProject });

@@ -34,6 +34,7 @@ await runProcess('gateway', async (signal) => {
     secret: config.terminalSecret,
     jobs: null,
     allowedOrigins: [],
+    trustedProxies: [],
     bind: config.bind,
     port: config.gatewayPort,
     publicUrl: null,
