@@ -1,7 +1,7 @@
 import { ensureEngine } from './machine/engine.ts';
 import { ensureBoxImage } from './machine/image.ts';
 import { makeStateDir } from './machine/places.ts';
-import { ensurePublicImage } from './machine/public-image.ts';
+import { composePublicImages, ensurePublicImage } from './machine/public-image.ts';
 import { readFlags, runScript } from './machine/script.ts';
 import { buildServerImage, serverImage } from './machine/server-image.ts';
 import { readSettings } from './machine/settings.ts';
@@ -16,9 +16,6 @@ and nginx. A public image that cannot be pulled is made here from Debian's packa
   --no-install    install no system packages: refuse instead
   --help          this text`;
 
-/** As compose.yml and its nginx overlay name them. */
-export const publicImages = ['redis:7-bookworm', 'nginx:stable-bookworm'];
-
 await runScript('npm run images', async ({ signal }) => {
   const flags = readFlags(usage, ['rebuild-box', 'no-install'], process.argv.slice(2));
   if (typeof flags === 'number') return flags;
@@ -30,7 +27,7 @@ await runScript('npm run images', async ({ signal }) => {
   await step('Box image', (s) =>
     ensureBoxImage(engine, settings, { rebuild: flags.has('rebuild-box'), mayInstall }, s, signal),
   );
-  for (const name of publicImages) {
+  for (const name of composePublicImages) {
     await step(name, (s) => ensurePublicImage(engine, name, mayInstall, s, signal));
   }
   return 0;

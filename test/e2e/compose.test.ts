@@ -4,7 +4,9 @@ import type Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { boxNameOf } from '#shared/identity.ts';
 import {
+  buildWithinMs,
   type ComposeInstallation,
+  composeImages,
   composeProgram,
   createComposeInstallation,
 } from '../support/compose-installation.ts';
@@ -13,19 +15,23 @@ import { until } from './installation.ts';
 
 const run = promisify(execFile);
 const cli = new URL('../../controller/cli/spoonbox.js', import.meta.url).pathname;
-/** The first time images are built. */
-const buildWithinMs = 900_000;
 const upWithinMs = 180_000;
 const ours = ['redis', 'controller', 'gateway'];
 
 /** The files as they stand, with the images of this checkout; skipped, and counted as that, where there is no compose. */
-describe.skipIf(composeProgram === undefined)('compose.yml, with nginx before it', () => {
+const describeCompose = describe.skipIf(composeProgram === undefined);
+let image: string;
+beforeAll(async () => {
+  if (composeProgram !== undefined) image = await composeImages();
+}, buildWithinMs);
+
+describeCompose('compose.yml, with nginx before it', () => {
   let spoonbox: ComposeInstallation;
   beforeAll(async () => {
-    spoonbox = await createComposeInstallation(['nginx']);
+    spoonbox = await createComposeInstallation(image, ['nginx']);
     await spoonbox.up();
     await until('nginx serves', async () => (await spoonbox.ask('GET', '/readyz').catch(() => null))?.status === 200);
-  }, buildWithinMs + upWithinMs);
+  }, upWithinMs);
   afterAll(async () => {
     await spoonbox?.[Symbol.asyncDispose]();
   }, upWithinMs);
@@ -86,8 +92,8 @@ describe.skipIf(composeProgram === undefined)('compose.yml, with nginx before it
   });
 
   test('answers by the name of the worker that was here before', async () => {
-    const ask = "fetch('http://spoon-agent-worker:3921/readyz').then((answer) => console.log(answer.status))";
-    expect(await spoonbox.exec('controller', 'node', '--eval', ask)).toBe('200');
+    const ask = "fetch('http://spoon-agent-worker:3921/readyz').then((answer) => console.log(String(answer.status)))";
+    expect(await spoonbox.exec('controller', 'node', '--eval', ask)).toBe('200\n');
   });
 
   test('has the command in the container of the controller', async () => {
@@ -109,11 +115,11 @@ describe.skipIf(composeProgram === undefined)('compose.yml, with nginx before it
   });
 });
 
-describe.skipIf(composeProgram === undefined)('compose.yml, with the filtering socket', () => {
+describeCompose('compose.yml, with the filtering socket', () => {
   test(
     'gives a gateway no way to the socket of the engine',
     async () => {
-      await using spoonbox = await createComposeInstallation(['filter']);
+      await using spoonbox = await createComposeInstallation(image, ['filter']);
       await spoonbox.create();
       const bindsOf = async (service: string): Promise<string[]> =>
         (await spoonbox.inspect(service)).HostConfig.Binds ?? [];

@@ -4,22 +4,23 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import type Docker from 'dockerode';
 import { UserName } from '#shared/identity.ts';
 import { Engine } from '../../manifests/deploy/machine/docker.ts';
 import { compose, programOf } from '../../manifests/deploy/machine/optional.ts';
-import { ensurePublicImage } from '../../manifests/deploy/machine/public-image.ts';
+import { composePublicImages, ensurePublicImage } from '../../manifests/deploy/machine/public-image.ts';
 import { buildServerImage } from '../../manifests/deploy/machine/server-image.ts';
-import { createDockerWorld, type DockerWorld, handsOf } from './docker.ts';
+import { createDockerWorld, type DockerWorld } from './docker.ts';
 import { freePort } from './redis.ts';
 
 const run = promisify(execFile);
 const root = new URL('../../', import.meta.url).pathname;
 const socket = '/var/run/docker.sock';
 /** The first build fetches some 550 packages. */
-const buildWithinMs = 900_000;
+export const buildWithinMs = 900_000;
 const maxOutputBytes = 16_000_000;
 const projectLabel = 'com.docker.compose.project';
 const quiet = { progress: () => {}, done: () => {} };
@@ -59,15 +60,30 @@ export interface ComposeInstallation extends AsyncDisposable {
   ask(method: string, path: string, body?: unknown): Promise<{ status: number; json: unknown }>;
 }
 
-/** Builds or finds the images; nothing is started. `settings` go into its .env file beside what every installation needs. */
+/**
+ * Builds the server's image of this checkout, and has the public ones on the engine; minutes, the first time. Answers the id of the
+ * first: another checkout on this engine may give the name to an image of its own.
+ */
+export async function composeImages(): Promise<string> {
+  const engine = new Engine(undefined);
+  const signal = AbortSignal.timeout(buildWithinMs);
+  const image = await buildServerImage(engine, 'spoonbox/server:test', false, quiet, signal);
+  for (const name of composePublicImages) await ensurePublicImage(engine, name, false, quiet, signal);
+  return image;
+}
+
+/**
+ * Nothing is started. `image` is what `composeImages` answered; `settings` go into the .env file beside what every installation
+ * needs.
+ */
 export async function createComposeInstallation(
+  image: string,
   overlays: readonly Overlay[],
   settings: Readonly<Record<string, string>> = {},
 ): Promise<ComposeInstallation> {
   if (composeProgram === undefined) throw new Error('there is no compose here: install docker-compose');
   const program = composeProgram;
   const project = `spoonbox-test-${randomBytes(4).toString('hex')}`;
-  const image = await imagesFor(overlays);
   const undo = new AsyncDisposableStack();
   const docker = await createDockerWorld();
   undo.defer(() => docker.dispose());
@@ -144,9 +160,19 @@ export async function createComposeInstallation(
       },
       // Not by compose, which takes a second to begin.
       async exec(service, ...command) {
-        const { exitCode, output } = await handsOf(docker).run((await inspect(service)).Id, command);
-        if (exitCode !== 0) throw new Error(`${command.join(' ')} in ${service} ended with ${exitCode}: ${output}`);
-        return output.replaceAll('\r\n', '\n');
+        const container = docker.docker.getContainer((await inspect(service)).Id);
+        const exec = await container.exec({ Cmd: command, AttachStdout: true, AttachStderr: true });
+        const stream = await exec.start({ hijack: true, stdin: false });
+        const [out, error] = [new PassThrough(), new PassThrough()];
+        docker.docker.modem.demuxStream(stream, out, error);
+        stream.once('end', () => {
+          out.end();
+          error.end();
+        });
+        const [output, complaint] = await Promise.all([text(out), text(error)]);
+        const { ExitCode } = await exec.inspect();
+        if (ExitCode !== 0) throw new Error(`${command.join(' ')} in ${service} ended with ${ExitCode}: ${complaint}`);
+        return output;
       },
       inspect,
       async leftOvers() {
@@ -162,16 +188,6 @@ export async function createComposeInstallation(
     await undo.disposeAsync();
     throw error;
   }
-}
-
-/** By its id: another checkout on this engine may give the name to an image of its own. */
-async function imagesFor(overlays: readonly Overlay[]): Promise<string> {
-  const engine = new Engine(undefined);
-  const signal = AbortSignal.timeout(buildWithinMs);
-  const image = await buildServerImage(engine, 'spoonbox/server:test', false, quiet, signal);
-  await ensurePublicImage(engine, 'redis:7-bookworm', false, quiet, signal);
-  if (overlays.includes('nginx')) await ensurePublicImage(engine, 'nginx:stable-bookworm', false, quiet, signal);
-  return image;
 }
 
 async function selfSigned(dir: string): Promise<{ certificate: string; certificateFile: string; keyFile: string }> {

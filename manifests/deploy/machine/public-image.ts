@@ -15,6 +15,9 @@ const standIns: Readonly<Record<string, string>> = {
   'nginx:stable-bookworm': 'nginx',
 };
 
+/** As compose.yml and its nginx overlay name them. */
+export const composePublicImages: readonly string[] = ['redis:7-bookworm', 'nginx:stable-bookworm'];
+
 /** Has a public image on the engine: as it is there, else pulled, else a stand-in of the same name, which is told. */
 export async function ensurePublicImage(
   engine: Engine,
