@@ -48,8 +48,6 @@ export interface ComposeInstallation extends AsyncDisposable {
   compose(...args: string[]): Promise<string>;
   /** `up --detach` with the images that were built; rejects with what the containers said. */
   up(...args: string[]): Promise<void>;
-  /** Makes the containers and starts none. */
-  create(): Promise<void>;
   /** Runs a command in the container of a service, and answers what it printed. Rejects where its exit code is not 0. */
   exec(service: string, ...command: string[]): Promise<string>;
   /** The container of a service, as the engine has it. */
@@ -154,9 +152,6 @@ export async function createComposeInstallation(
             cause: error,
           });
         }
-      },
-      async create() {
-        await onCompose('up', '--no-start', '--no-build');
       },
       // Not by compose, which takes a second to begin.
       async exec(service, ...command) {
