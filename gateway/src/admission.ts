@@ -159,7 +159,7 @@ const rememberMs = 120_000;
 
 /** Counts a connect of a terminal or a command for its address. Throws an Ending where it comes too early. */
 export function countAddress(rate: ConnectRate, request: IncomingMessage): void {
-  mustWaitNot(rate.takeAddress(addressOf(request)), 'connects from one address');
+  mustWaitNot(rate.takeAddress(addressOf(request, rate.proxies)), 'connects from one address');
 }
 
 /** The same for its user, once that is certain. */

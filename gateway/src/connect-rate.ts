@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 import type { Clock } from '#shared/clock.ts';
 
 export interface Rate {
@@ -33,8 +33,11 @@ export const defaultConnectRates: ConnectRateLimits = {
 export class ConnectRate {
   readonly #users: Buckets;
   readonly #addresses: Buckets;
+  /** whose word is taken for where a connect comes from */
+  readonly proxies: BlockList;
 
-  constructor(clock: Clock, limits: ConnectRateLimits) {
+  constructor(clock: Clock, limits: ConnectRateLimits, proxies: BlockList) {
+    this.proxies = proxies;
     this.#users = new Buckets(clock, limits.user, limits.remembered);
     this.#addresses = new Buckets(clock, limits.address, limits.remembered);
   }
@@ -50,23 +53,30 @@ export class ConnectRate {
 }
 
 /**
- * Where a connect comes from: the peer, or what a proxy on this machine appended to X-Forwarded-For. An IPv6 address counts by
- * its first 64 bits, which is what one client gets. null: a process of this machine, or a proxy on it that does not tell; a
- * limit there would be one for everybody.
+ * Where a connect comes from: the peer, or what a trusted proxy appended to X-Forwarded-For. An IPv6 address counts by its first
+ * 64 bits, which is what one client gets. null: a process of this machine, or a proxy that does not tell; a limit there would be
+ * one for everybody.
  */
-export function addressOf(request: IncomingMessage): string | null {
-  const peer = normalized(request.socket.remoteAddress ?? '');
-  if (peer === null || !isLoopback(peer)) return peer;
+export function addressOf(request: IncomingMessage, proxies: BlockList): string | null {
+  const peer = (request.socket.remoteAddress ?? '').replace(mapped, '').replace(/%.*$/, '');
+  if (isIP(peer) === 0 || !proxies.check(peer, isIPv4(peer) ? 'ipv4' : 'ipv6')) return normalized(peer);
   // Every proxy appends; what is before the last entry, the client may have written itself.
   const entries = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
   return normalized(entries.at(-1)?.trim() ?? '');
 }
 
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === loopback6;
+/** This machine, and the addresses and networks that are given, as configuration has checked them. */
+export function proxiesOf(trusted: readonly string[]): BlockList {
+  const proxies = new BlockList();
+  for (const text of ['127.0.0.0/8', '::1', ...trusted]) {
+    const [address = '', prefix] = text.split('/');
+    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
+    if (prefix === undefined) proxies.addAddress(address, family);
+    else proxies.addSubnet(address, Number(prefix), family);
+  }
+  return proxies;
 }
 
-const loopback6 = '0:0:0:0';
 const mapped = /^::ffff:(?=\d+\.)/i;
 
 function normalized(text: string): string | null {

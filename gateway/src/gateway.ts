@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { AccessStore } from '#shared/access-store.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
+import { ownAddress } from '#shared/config.ts';
 import { StartError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
@@ -10,7 +11,7 @@ import { tracedStore } from '#shared/traced-store.ts';
 import { noTracing, type Tracing } from '#shared/tracing.ts';
 import { version } from '#shared/version.ts';
 import { Admission } from './admission.ts';
-import { ConnectRate } from './connect-rate.ts';
+import { ConnectRate, proxiesOf } from './connect-rate.ts';
 import { endedBy } from './ending.ts';
 import type { ReadEnvironment } from './environment.ts';
 import type { BoxCommands } from './exec/command-port.ts';
@@ -43,6 +44,8 @@ export interface GatewayOptions {
   /** how commands are run, and the tokens that run them in every box; null: only terminals */
   readonly jobs: { readonly commands: BoxCommands; readonly apiToken: string; readonly access: AccessStore } | null;
   readonly allowedOrigins: readonly string[];
+  /** addresses and networks whose X-Forwarded-For is believed, beside this machine's */
+  readonly trustedProxies: readonly string[];
   readonly bind: string;
   /** 0 = any free one */
   readonly port: number;
@@ -101,7 +104,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     sessions.recordAgain();
     void registration?.now();
   };
-  const rate = new ConnectRate(clock, limits.connectRates);
+  const rate = new ConnectRate(clock, limits.connectRates, proxiesOf(options.trustedProxies));
   const { secret } = options;
   const admission = new Admission({ store, clock, limits, log, secret, legacyTokens, sessions, rate });
   const { allowedOrigins } = options;
@@ -148,7 +151,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     sessions,
     gateway: {
       id,
-      address: options.publicUrl ?? `ws://${options.bind}:${port}`,
+      address: options.publicUrl ?? `ws://${ownAddress(options.bind, port)}`,
       fingerprint: secretFingerprint(options.secret),
       version,
     },

@@ -69,6 +69,7 @@ await runProcess('gateway', async (signal) => {
       access: createAccessStore({ redis, keys }),
     },
     allowedOrigins: config.allowedOrigins,
+    trustedProxies: config.trustedProxies,
     bind: config.bind,
     port: config.gatewayPort,
     publicUrl: config.publicWsUrl,

@@ -68,7 +68,7 @@ export async function startShell(
     // One that goes on has its directory.
     if (checkout !== null && !of.resumes) {
       const { containerId, session: mark } = start;
-      await prepareCheckout(deps, { user, start: { containerId, mark }, checkout }, progress, signal);
+      await prepareCheckout(deps, { user, start: { containerId, mark, environment }, checkout }, progress, signal);
     }
     return await starts.run(user, timed, signal);
   } catch (error) {

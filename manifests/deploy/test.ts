@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ensureConsole } from './machine/console.ts';
 import { packaged, runForeground } from './machine/foreground.ts';
-import { browser, ensureOptional, nginx, registry } from './machine/optional.ts';
+import { browser, compose, ensureOptional, nginx, registry } from './machine/optional.ts';
 import { places } from './machine/places.ts';
 import { Refusal } from './machine/refusal.ts';
 import { runScript } from './machine/script.ts';
@@ -13,7 +13,7 @@ import { prepareTestMachine } from './machine/test-machine.ts';
 const usage = `Usage: npm test [-- VITEST ARGUMENTS]
 
 Installs what the tests need (Docker engine, redis-server, chromium, nginx, docker-registry,
-box image), then type check, linter and all tests.
+docker-compose, box image), then type check, linter and all tests.
 Arguments go to vitest: npm test -- test/model
 
   --no-install   install no system packages: refuse instead
@@ -39,6 +39,7 @@ await runScript('npm test', async ({ signal }) => {
     await step('Browser', (s) => ensureOptional(browser, mayInstall, s));
     await step('nginx', (s) => ensureOptional(nginx, mayInstall, s));
     await step('Registry', (s) => ensureOptional(registry, mayInstall, s));
+    await step('Compose', (s) => ensureOptional(compose, mayInstall, s));
     await step('Console', (s) => ensureConsole(s, signal));
     const checks = [
       ['Type check', 'tsc', ['--noEmit', '-p', 'tsconfig.base.json']],

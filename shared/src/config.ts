@@ -39,6 +39,21 @@ const secrets = z.string().transform((list) =>
 const wsUrl = z.url({ protocol: /^wss?$/ });
 const httpUrl = z.url({ protocol: /^https?$/ });
 const anyAddress = ['0.0.0.0', '::', '*'];
+/** As Node's BlockList takes them: one address, or a network. */
+const networks = z
+  .string()
+  .transform((list) =>
+    list
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  )
+  .refine(
+    (list) => list.every((part) => z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]).safeParse(part).success),
+    {
+      error: 'is a list of addresses and networks, such as 10.1.2.3,172.16.0.0/12',
+    },
+  );
 const minSecretLength = 16;
 
 /** Each variable with its check, its default and its line in the documents. */
@@ -76,6 +91,11 @@ export const fields = {
   NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL: wsUrl.optional().describe('the same, by its older name'),
   SPOON_ALLOWED_ORIGINS: origins.optional().describe('comma-separated origins whose pages may open terminals'),
   SPOON_BIND: z.string().default('127.0.0.1').describe('address that both processes listen on'),
+  SPOON_TRUSTED_PROXIES: networks
+    .optional()
+    .describe(
+      'comma-separated addresses and networks of proxies whose X-Forwarded-For is believed, beside those on this machine',
+    ),
   SPOON_CONTROLLER_PORT: port.default(3922).describe('HTTP API'),
   SPOON_PUBLIC_URL: httpUrl
     .optional()
@@ -110,6 +130,20 @@ export const fields = {
   SPOON_DRAIN_MS: waitMs.default(20_000).describe('how long a process that was told to stop may take'),
 };
 
+/** Read by compose.yml and its overlays only: no process minds them. */
+const composeFields: Readonly<Record<string, string>> = {
+  SPOON_IMAGE: 'image of controller, gateway and filter; default spoonbox/server:latest',
+  SPOON_ENV_FILE: 'the file that the processes read; default .env',
+  SPOON_DOCKER_GID: 'group of the Docker socket, as `stat -c %g /var/run/docker.sock` prints it',
+  SPOON_DOCKER_SOCKET: 'the Docker socket of this host; default /var/run/docker.sock',
+  SPOON_STOP_GRACE:
+    'how long Docker waits for a process to drain before it kills it, longer than SPOON_DRAIN_MS; default 30s',
+  SPOON_TLS_CERTIFICATE: 'file of the certificate that nginx shows, with its chain, PEM',
+  SPOON_TLS_KEY: 'file of its key, PEM',
+  SPOON_HTTPS_PORT: 'port that nginx listens on; default 443',
+  SPOON_SHARED_NETWORK: 'network of a proxy of yours, for compose.shared.yml',
+};
+
 export interface Config {
   readonly redisUrl: string;
   readonly installationId: string | null;
@@ -138,6 +172,8 @@ export interface Config {
   readonly apiRequestsPerS: number;
   readonly allowedOrigins: readonly string[];
   readonly bind: string;
+  /** addresses and networks (CIDR), beside the loopback */
+  readonly trustedProxies: readonly string[];
   readonly controllerPort: number;
   readonly gatewayPort: number;
   readonly logLevel: string;
@@ -193,10 +229,13 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     encryptionKey,
     previousEncryptionKeys: formerKeys.filter((key) => key !== '' && key !== encryptionKey),
     publicWsUrl: values.SPOON_PUBLIC_WS_URL ?? values.NEXT_PUBLIC_SPOON_AGENT_WORKER_WS_URL ?? null,
-    publicUrl: values.SPOON_PUBLIC_URL?.replace(/\/+$/, '') ?? ownUrl(values.SPOON_BIND, values.SPOON_CONTROLLER_PORT),
+    publicUrl:
+      values.SPOON_PUBLIC_URL?.replace(/\/+$/, '') ??
+      `http://${ownAddress(values.SPOON_BIND, values.SPOON_CONTROLLER_PORT)}`,
     apiRequestsPerS: values.SPOON_API_REQUESTS_PER_S,
     allowedOrigins: values.SPOON_ALLOWED_ORIGINS ?? [],
     bind: values.SPOON_BIND,
+    trustedProxies: values.SPOON_TRUSTED_PROXIES ?? [],
     controllerPort: values.SPOON_CONTROLLER_PORT,
     gatewayPort: values.SPOON_GATEWAY_PORT,
     logLevel: values.SPOON_LOG_LEVEL,
@@ -211,10 +250,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   };
 }
 
-/** As a browser on this machine finds it. */
-function ownUrl(bind: string, listensOn: number): string {
+/** As a client on this machine finds what listens there: `host:port`. */
+export function ownAddress(bind: string, listensOn: number): string {
   const host = anyAddress.includes(bind) ? '127.0.0.1' : bind.includes(':') ? `[${bind}]` : bind;
-  return `http://${host}:${listensOn}`;
+  return `${host}:${listensOn}`;
 }
 
 /** The variables as a table: name, default, meaning. The documents are made from it. */
@@ -227,9 +266,14 @@ export function configTable(): { name: string; default: string; meaning: string 
   }));
 }
 
+/** The variables of compose.yml and its overlays, beside those. */
+export function composeTable(): { name: string; meaning: string }[] {
+  return Object.entries(composeFields).map(([name, meaning]) => ({ name, meaning }));
+}
+
 function warningsFor(set: Record<string, string | undefined>, terminalSecret: string): string[] {
   const warnings = Object.keys(set)
-    .filter((name) => name.startsWith('SPOON_') && !(name in fields))
+    .filter((name) => name.startsWith('SPOON_') && !(name in fields) && !(name in composeFields))
     .map((name) => `${name} is not a variable of Spoonbox and has no effect`);
   if (set.SPOON_AGENT_TERMINAL_IDLE_MS !== undefined) {
     warnings.push('SPOON_AGENT_TERMINAL_IDLE_MS has no effect any more: SPOON_AGENT_BOX_IDLE_MS governs');

@@ -141,6 +141,7 @@ export async function createApiWorld(
       publicWsUrl: options.publicWsUrl ?? null,
       gatewayPort: options.gatewayPort ?? 3921,
       publicUrl: options.publicUrl ?? 'http://127.0.0.1:3922',
+      trustedProxies: [],
       apiRequestsPerS: options.apiRequestsPerS ?? 10_000,
     },
     health: apiHealth,

@@ -14,6 +14,7 @@ const config: ApiConfig = {
   gatewayPort: 3921,
   publicUrl: 'http://127.0.0.1:3922',
   apiRequestsPerS: 1_000,
+  trustedProxies: [],
 };
 
 let parent: string;

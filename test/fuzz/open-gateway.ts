@@ -72,6 +72,7 @@ export async function openGateway() {
     secret: fuzzSecret,
     jobs: null,
     allowedOrigins: [],
+    trustedProxies: [],
     bind: '127.0.0.1',
     port: 0,
     publicUrl: null,

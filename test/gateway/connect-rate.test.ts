@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { addressOf, ConnectRate, type ConnectRateLimits } from '../../gateway/src/connect-rate.ts';
+import { addressOf, ConnectRate, type ConnectRateLimits, proxiesOf } from '../../gateway/src/connect-rate.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const rates: ConnectRateLimits = {
@@ -14,7 +14,7 @@ let clock: FakeClock;
 let rate: ConnectRate;
 beforeEach(() => {
   clock = new FakeClock();
-  rate = new ConnectRate(clock, rates);
+  rate = new ConnectRate(clock, rates, proxiesOf([]));
 });
 
 function times(count: number, take: () => number): number[] {
@@ -57,7 +57,7 @@ describe('the rate of connects', () => {
   });
 
   test('memory is bounded: who was not seen for longest is forgotten first', () => {
-    rate = new ConnectRate(clock, { ...rates, remembered: 3, user: { burst: 1, perSecond: 1 } });
+    rate = new ConnectRate(clock, { ...rates, remembered: 3, user: { burst: 1, perSecond: 1 } }, proxiesOf([]));
     for (const user of ['a', 'b', 'c']) expect(rate.takeUser(user)).toBe(0);
     expect(rate.takeUser('a')).toBe(1_000);
     expect(rate.takeUser('d')).toBe(0);
@@ -82,6 +82,9 @@ describe('the address of a connect', () => {
     ['the last entry of a proxy on this machine', '127.0.0.1', '6.6.6.6, 10.9.9.9', '10.9.9.9'],
     ['the same by IPv6', '::1', '10.9.9.9', '10.9.9.9'],
     ['the same by IPv4 on an IPv6 socket', '::ffff:127.0.0.1', '10.9.9.9', '10.9.9.9'],
+    ['the last entry of a proxy that is trusted', '172.18.0.5', '6.6.6.6, 10.9.9.9', '10.9.9.9'],
+    ['the same by IPv4 on an IPv6 socket', '::ffff:172.18.0.5', '10.9.9.9', '10.9.9.9'],
+    ['the same by IPv6', 'fd00::7', '10.9.9.9', '10.9.9.9'],
     ['a process of this machine', '127.0.0.1', undefined, null],
     ['a proxy that tells nonsense', '127.0.0.1', 'unknown', null],
     ['a peer that has gone', '', undefined, null],
@@ -90,6 +93,6 @@ describe('the address of a connect', () => {
     ['a short one', '2001:db8::1', undefined, '2001:db8:0:0'],
     ['one with a zone', 'fe80::1%eth0', undefined, 'fe80:0:0:0'],
   ])('%s', (_what, peer, forwarded, address) => {
-    expect(addressOf(request(peer, forwarded))).toBe(address);
+    expect(addressOf(request(peer, forwarded), proxiesOf(['172.16.0.0/12', 'fd00::7']))).toBe(address);
   });
 });

@@ -106,6 +106,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
         legacyTokens: options.legacyTokens ?? false,
         jobs: options.jobs ? { ...options.jobs, access } : null,
         allowedOrigins: options.origins ?? [],
+        trustedProxies: [],
         bind: '127.0.0.1',
         port: 0,
         publicUrl: null,

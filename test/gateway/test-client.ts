@@ -18,6 +18,8 @@ export interface ConnectOptions {
   /** false: no hello is sent */
   readonly hello?: boolean;
   readonly path?: string;
+  /** PEM: the connection is a TLS one, to `localhost`, whose certificate is this or is signed by it */
+  readonly ca?: string;
 }
 
 export interface TestClient {
@@ -43,7 +45,9 @@ export async function connect(options: ConnectOptions): Promise<TestClient | { s
   const { token } = options;
   const by = options.raw ? 'query' : (options.tokenBy ?? 'protocol');
   const size = options.size ?? { cols: 80, rows: 24 };
-  const url = new URL(`ws://127.0.0.1:${options.port}${options.path ?? '/v1/terminal'}`);
+  const { ca } = options;
+  const host = ca === undefined ? 'ws://127.0.0.1' : 'wss://localhost';
+  const url = new URL(`${host}:${options.port}${options.path ?? '/v1/terminal'}`);
   if (by === 'query' && token !== undefined) url.searchParams.set('token', token);
   if (options.raw) {
     url.searchParams.set('cols', String(size.cols));
@@ -55,7 +59,7 @@ export async function connect(options: ConnectOptions): Promise<TestClient | { s
     ...(options.origin === undefined ? {} : { origin: options.origin }),
     ...(options.traceparent === undefined ? {} : { traceparent: options.traceparent }),
   };
-  const socket = new WebSocket(url, protocols, { headers, perMessageDeflate: false });
+  const socket = new WebSocket(url, protocols, { headers, perMessageDeflate: false, ca });
 
   const chunks: Buffer[] = [];
   const messages: ServerMessage[] = [];

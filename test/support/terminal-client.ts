@@ -15,7 +15,7 @@ export interface Shell extends TestClient {
 export async function openTerminal(
   controller: Pick<ControllerProcess, 'ask'>,
   user: string,
-  options: Pick<ConnectOptions, 'size' | 'traceparent'> = {},
+  options: Pick<ConnectOptions, 'size' | 'traceparent' | 'ca'> = {},
 ): Promise<Shell> {
   const { json } = await controller.ask('POST', `/v1/boxes/${user}/terminal-tokens`, {});
   const { token, url } = TerminalTokenReply.parse(json);
@@ -42,7 +42,7 @@ export async function openTerminal(
 export async function openShell(
   controller: Pick<ControllerProcess, 'ask'>,
   user: string,
-  options: Pick<ConnectOptions, 'size'> = {},
+  options: Pick<ConnectOptions, 'size' | 'ca'> = {},
 ): Promise<Shell> {
   const shell = await openTerminal(controller, user, options);
   await shell.message('hello', 0);

@@ -1,5 +1,6 @@
+import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { readConfig } from '#shared/config.ts';
+import { composeTable, configTable, readConfig } from '#shared/config.ts';
 
 const environment = { SPOON_AGENT_WORKER_INTERNAL_TOKEN: 'a-token-that-is-long-enough' };
 
@@ -45,4 +46,23 @@ test('the vault’s key is the one of Spoon, else the instance’s, which opens 
   expect(warnings({ SPOON_ENCRYPTION_KEY: 'short' })).toContain('shorter than 16');
   expect(warnings({ SPOON_ENCRYPTION_KEY_PREVIOUS: 'a previous secret' })).toContain('has no effect without');
   expect(warnings({ SPOON_ENCRYPTION_KEY: 'long enough to be one' })).toBe('');
+});
+
+test('trusted proxies are addresses and networks, and nothing else', () => {
+  const trusted = (list: string): readonly string[] =>
+    readConfig({ ...environment, SPOON_TRUSTED_PROXIES: list }).trustedProxies;
+  expect(trusted('10.1.2.3, 172.16.0.0/12,fd00::/8')).toEqual(['10.1.2.3', '172.16.0.0/12', 'fd00::/8']);
+  for (const wrong of ['proxy.example', '10.0.0.0/33', '10.1.2']) expect(() => trusted(wrong)).toThrow('networks');
+});
+
+test('every variable of the compose files is documented, and a process that sees it does not warn', () => {
+  const root = new URL('../../', import.meta.url).pathname;
+  const files = ['compose.yml', ...globSync('manifests/deploy/compose.*.yml', { cwd: root })];
+  const texts = files.map((file) => readFileSync(`${root}${file}`, 'utf8'));
+  const used = new Set(texts.flatMap((text) => [...text.matchAll(/\$\{(SPOON_\w+)/g)].map(([, name = '']) => name)));
+  const documented = [...composeTable(), ...configTable()].map(({ name }) => name);
+  expect([...used].filter((name) => !documented.includes(name))).toEqual([]);
+  expect(composeTable().filter(({ name }) => !used.has(name))).toEqual([]);
+  const all = Object.fromEntries(composeTable().map(({ name }) => [name, 'x']));
+  expect(readConfig({ ...environment, ...all }).warnings).toEqual([]);
 });

@@ -64,7 +64,13 @@ const notLogged = new Set(['/healthz', '/readyz']);
 
 export type ApiConfig = Pick<
   Config,
-  'internalToken' | 'terminalSecret' | 'publicWsUrl' | 'gatewayPort' | 'publicUrl' | 'apiRequestsPerS'
+  | 'internalToken'
+  | 'terminalSecret'
+  | 'publicWsUrl'
+  | 'gatewayPort'
+  | 'publicUrl'
+  | 'apiRequestsPerS'
+  | 'trustedProxies'
 >;
 
 export interface ApiHealth {
@@ -142,8 +148,8 @@ export function createApi(parts: ApiParts): RunningApi {
     forceCloseConnections: 'idle',
     // What comes while it ends is answered as ever, and by problems of ours.
     return503OnClosing: false,
-    // Addresses, and the host that a browser knows, are as a proxy on this machine tells them.
-    trustProxy: 'loopback',
+    // Addresses, and the host that a browser knows, are as a proxy on this machine, or one that is trusted, tells them.
+    trustProxy: ['loopback', ...parts.config.trustedProxies],
     routerOptions: { maxParamLength },
     http: { requireHostHeader: false },
     clientErrorHandler: answerMalformed,

@@ -1,6 +1,6 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Refusal } from './refusal.ts';
 
@@ -45,10 +45,10 @@ export async function runCommand(
   throw new Refusal(`\`${[command, ...args].join(' ')}\` failed (${code}): ${told}`);
 }
 
-/** Where a program is, looked for in PATH and in the system's directories, which a user's PATH may leave out. */
+/** Where a program is, looked for in PATH and in the system's directories, which a user's PATH may leave out; or at its path. */
 export function which(program: string): string | undefined {
   const dirs = [...(process.env.PATH ?? '').split(':').filter(Boolean), ...systemDirs];
-  return dirs.map((dir) => join(dir, program)).find(isExecutable);
+  return dirs.map((dir) => resolve(dir, program)).find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {

@@ -27,6 +27,16 @@ export type EngineAnswer =
   /** Something listens, and it does not answer as an engine does. */
   | { readonly kind: 'broken'; readonly reason: string };
 
+export interface Build {
+  readonly dir: string;
+  /** of `dir`: what is sent, `.dockerignore` applied */
+  readonly files: readonly string[];
+  readonly tag: string;
+  /** below `dir`; `Dockerfile` by default */
+  readonly dockerfile?: string;
+  readonly buildArgs?: Readonly<Record<string, string>>;
+}
+
 export interface ContainerWish {
   readonly name: string;
   readonly image: string;
@@ -94,6 +104,10 @@ export class Engine {
     }
   }
 
+  async imageId(name: string): Promise<string> {
+    return (await this.#docker.getImage(name).inspect()).Id;
+  }
+
   async pull(name: string, onProgress: (text: string) => void, signal: AbortSignal): Promise<void> {
     const silence = new AbortController();
     const giveUp = (): void => silence.abort(new Refusal(`the registry said nothing for ${silentPullMs / 1_000} s`));
@@ -115,15 +129,20 @@ export class Engine {
 
   /** Builds a directory with a Dockerfile, with the builder that every engine has. */
   async build(
-    dir: string,
-    files: readonly string[],
-    tag: string,
+    { dir, files, tag, dockerfile, buildArgs }: Build,
     onProgress: (text: string) => void,
     signal: AbortSignal,
   ): Promise<void> {
     const stream = await this.#docker.buildImage(
       { context: dir, src: [...files] },
-      { t: tag, rm: true, forcerm: true, abortSignal: signal },
+      {
+        t: tag,
+        rm: true,
+        forcerm: true,
+        abortSignal: signal,
+        ...(dockerfile === undefined ? {} : { dockerfile }),
+        ...(buildArgs === undefined ? {} : { buildargs: { ...buildArgs } }),
+      },
     );
     await follow(stream, signal, (event) => {
       const line = event.stream?.trim() ?? event.status ?? '';

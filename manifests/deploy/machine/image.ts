@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { importStandIn } from '../../images/stand-in.ts';
 import type { Engine } from './docker.ts';
 import { places } from './places.ts';
+import { basesOf, ensurePublicImage } from './public-image.ts';
 import { Refusal, reasonOf } from './refusal.ts';
 import type { Settings } from './settings.ts';
-import { type Step, say } from './steps.ts';
+import type { Step } from './steps.ts';
 
 export const ownBoxImage = 'spoonbox/box:latest';
 
@@ -26,19 +26,13 @@ export async function ensureBoxImage(
     step.done(image);
     return;
   }
-  await ensureBase(
-    engine,
-    baseOf(readFileSync(join(places.boxImage, 'Dockerfile'), 'utf8')),
-    options.mayInstall,
-    step,
-    signal,
-  );
+  for (const base of basesOf(join(places.boxImage, 'Dockerfile'))) {
+    await ensurePublicImage(engine, base, options.mayInstall, step, signal);
+  }
   let part = '';
   try {
     await engine.build(
-      places.boxImage,
-      readdirSync(places.boxImage),
-      image,
+      { dir: places.boxImage, files: readdirSync(places.boxImage), tag: image },
       (line) => {
         part = /^Step (\d+\/\d+)/.exec(line)?.[1] ?? part;
         step.progress(`building, step ${part}: ${line}`);
@@ -50,28 +44,4 @@ export async function ensureBoxImage(
     throw new Refusal(`the box image could not be built from ${places.boxImage} (step ${part}): ${reasonOf(error)}`);
   }
   step.done(`${image} built`);
-}
-
-async function ensureBase(
-  engine: Engine,
-  base: string,
-  mayInstall: boolean,
-  step: Step,
-  signal: AbortSignal,
-): Promise<void> {
-  if (await engine.hasImage(base)) return;
-  try {
-    step.progress(`pulling ${base}`);
-    await engine.pull(base, (text) => step.progress(`pulling ${base}: ${text}`), signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    say(`    ${base} cannot be pulled (${reasonOf(error)}): making a local stand-in of it`);
-    await importStandIn(engine, base, mayInstall, step, signal);
-  }
-}
-
-function baseOf(dockerfile: string): string {
-  const base = /^FROM\s+(\S+)/m.exec(dockerfile)?.[1];
-  if (base === undefined) throw new Refusal(`${places.boxImage}/Dockerfile names no base image`);
-  return base;
 }

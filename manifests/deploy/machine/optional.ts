@@ -30,12 +30,24 @@ export const registry: OptionalProgram = {
   tests: 'tests with a registry',
 };
 
-export async function ensureOptional(
-  { programs, debian, tests }: OptionalProgram,
-  mayInstall: boolean,
-  step: Step,
-): Promise<void> {
-  if (programs.every((program) => which(program) === undefined)) {
+/** By its older name, or as the plugin of `docker`, which runs by itself too. */
+export const compose: OptionalProgram = {
+  programs: [
+    'docker-compose',
+    '/usr/libexec/docker/cli-plugins/docker-compose',
+    '/usr/lib/docker/cli-plugins/docker-compose',
+    '/usr/local/lib/docker/cli-plugins/docker-compose',
+  ],
+  debian: 'docker-compose',
+  tests: 'tests of compose.yml',
+};
+
+export const programOf = ({ programs }: OptionalProgram): string | undefined =>
+  programs.map(which).find((path) => path !== undefined);
+
+export async function ensureOptional(optional: OptionalProgram, mayInstall: boolean, step: Step): Promise<void> {
+  const { programs, debian, tests } = optional;
+  if (programOf(optional) === undefined) {
     const why = mayInstall ? whyNoInstall() : '--no-install forbids it';
     if (why !== undefined) {
       step.done(`none, and ${why}: ${tests} are skipped; install the package ${debian} to run them`);
@@ -44,5 +56,5 @@ export async function ensureOptional(
     say(`    no ${programs[0]} here: installing ${debian} with apt-get`);
     await installPackages([debian], step);
   }
-  step.done(programs.map(which).find((path) => path !== undefined) ?? '');
+  step.done(programOf(optional) ?? '');
 }

@@ -17,6 +17,7 @@ export const places = {
   logs: join(stateDir, 'logs'),
   work: join(stateDir, 'work'),
   boxImage: join(root, 'manifests/images/box'),
+  standIns: join(root, 'manifests/images/stand-in'),
   console: join(root, 'controller/console'),
 } as const;
 

@@ -33,7 +33,13 @@ const api = createApi({
   }),
   config: {
     ...secrets,
-    ...{ publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922', apiRequestsPerS: 1_000_000 },
+    ...{
+      publicWsUrl: null,
+      gatewayPort: 3921,
+      publicUrl: 'http://127.0.0.1:3922',
+      apiRequestsPerS: 1_000_000,
+      trustedProxies: [],
+    },
   },
   health: { ready: () => ({ ok: true, reasons: [] }), leader: () => ({}) },
   log,

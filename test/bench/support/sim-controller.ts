@@ -102,7 +102,7 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
   const statusStore = createStatusStore({ redis, keys, policies });
   const secrets = { internalToken: 'bench-token-0123456789', terminalSecret: 'bench-secret-0123456789' };
   const addresses = { publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922' };
-  const config = { ...secrets, ...addresses, apiRequestsPerS: 1_000_000 };
+  const config = { ...secrets, ...addresses, apiRequestsPerS: 1_000_000, trustedProxies: [] };
   const metrics = createControllerMetrics({ workers: 32 });
   const looking = onlookingParts({ store, leaderStore, runtime: sim, classes: benchClasses, installation });
   const api = createApi({

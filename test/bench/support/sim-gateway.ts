@@ -35,6 +35,7 @@ await runProcess('gateway', async (signal) => {
     secret: config.terminalSecret,
     jobs: null,
     allowedOrigins: [],
+    trustedProxies: [],
     bind: config.bind,
     port: config.gatewayPort,
     publicUrl: null,
