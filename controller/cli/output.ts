@@ -39,15 +39,6 @@ export function widthsOf(rows: readonly (readonly string[])[]): number[] {
   return Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
 }
 
-const sizeUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
-
-/** `312 MiB`, `1.4 GiB`: three digits at the most. */
-export function humanBytes(bytes: number): string {
-  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), sizeUnits.length - 1);
-  const count = bytes / 1_024 ** power;
-  return `${count < 10 && power > 0 ? count.toFixed(1) : Math.round(count)} ${sizeUnits[power]}`;
-}
-
 /** `[#######   ]  70 %`; a share beyond 0 to 1 is shown as the nearest that can be. */
 export function bar(share: number, width: number): string {
   const shown = Math.min(1, Math.max(0, share));

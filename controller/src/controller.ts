@@ -1,9 +1,11 @@
 import type { BoxClasses } from '#shared/box-class.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
+import type { Limits } from '#shared/config.ts';
 import type { InstallationId, UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { LoopHealth } from '#shared/operator-schemas.ts';
+import { Capacity } from './capacity/capacity.ts';
 import type { Term } from './leader.ts';
 import type { OnLoopEvent } from './loop-events.ts';
 import { LoopWatch } from './loop-health.ts';
@@ -36,6 +38,8 @@ export interface ControllerOptions {
   readonly workers: number;
   readonly mutationsPerS: number;
   readonly resyncMs: number;
+  /** what all boxes together may take */
+  readonly limits: Limits;
   /** how long gateways keep a session that nobody is attached to */
   readonly terminalGraceMs: number;
   /** the token is refused as the leader's */
@@ -93,6 +97,11 @@ export class TermController {
       },
       onEvent,
     });
+    const capacity = new Capacity({
+      limits: options.limits,
+      onCall: (user) => this.queue.add(user, 'person'),
+      onEvent,
+    });
     const { classes, installation, homesDir } = options;
     this.sources = { runtime, operations, classes, installation, homesDir };
     this.reconciler = new Reconciler({
@@ -102,6 +111,7 @@ export class TermController {
       executor: new Executor({ runtime, operations, clock, fenceMs: term.ttlMs * fenceShare, signal, onEvent }),
       bucket: new TokenBucket({ clock, perSecond: options.mutationsPerS, burst: options.mutationsPerS }),
       pacer,
+      capacity,
       trust: this.trust,
       clock,
       log,
@@ -132,6 +142,7 @@ export class TermController {
       log,
       everyMs: options.resyncMs,
       pacer,
+      capacity,
       trust: this.trust,
       reconciler: this.reconciler,
       queue: this.queue,

@@ -14,6 +14,7 @@ import { openTracing } from '#shared/tracing.ts';
 import { createApi } from './api/api.ts';
 import { fromStore } from './api/problem-reply.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
+import { storedCapacity } from './capacity/stored-capacity.ts';
 import { TermController } from './controller.ts';
 import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
@@ -64,11 +65,12 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   let term: TermController | null = null;
   let reached: BoxRuntime | null = null;
   const homesDir = `${config.hostWorkdir}/homes`;
+  const room = () => storedCapacity({ store, limits: config.limits, classes });
   const planner = createPlanner({
     store: { read: (user) => fromStore(store.read(user)), users: () => fromStore(store.users()) },
     vantage: async () =>
       term?.vantage() ??
-      (await fromStore(standIn({ runtime: reached, leaderStore, sources: { classes, installation, homesDir } }))),
+      (await fromStore(standIn({ runtime: reached, leaderStore, sources: { classes, installation, homesDir }, room }))),
   });
   const leading = { leads: () => term !== null, report: () => leaderStore.report() };
   const stats = new StatsCollector({ runtime: () => reached ?? unreachedEngine, installation, clock, signal });
@@ -113,6 +115,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             mutationsPerS: config.mutationsPerS,
             resyncMs: config.resyncMs,
             terminalGraceMs: config.terminalGraceMs,
+            limits: config.limits,
             onNotLeader: (reason) => leader.lost(reason),
             onEvent,
           },

@@ -1,6 +1,7 @@
 -- Takes a lease; creates the desired state of a user who has none. Taking a live lease again extends it.
 -- ARGV 4 lease id  5 kind  6 holder  7 ttlMs  8 class ('' = as it is)  9 default class  10 most live leases a user may have
 --      11 trace context of the request ('' = none), for the passes that make the box
+--      12 priority among those who wait for a box ('' = as its kind has it)
 -- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId} or {refused, detail}:
 --   name-differs-by-case (detail: the known name), lease-mismatch, class-held, too-many-leases
 -- @include _box
@@ -48,6 +49,9 @@ lease.expiresAt = math.max(known and known.expiresAt or 0, now + ttl)
 lease.ttlMs = ttl
 if ARGV[11] and ARGV[11] ~= '' then
   lease.trace = ARGV[11]
+end
+if ARGV[12] and ARGV[12] ~= '' then
+  lease.priority = ARGV[12]
 end
 redis.call('HSET', LEASES, id, cjson.encode(lease))
 if not known then

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type ClassName, everybody, type Keys, type LeaseId, UserName } from './identity.ts';
 import { parseJson } from './json.ts';
-import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Session } from './lease.ts';
+import { Desired, Hold, Lease, type LeaseKind, type LeasePriority, LeaseEndReason, Session } from './lease.ts';
 import { type ModeBody, ModeView } from './operator-schemas.ts';
 import type { RedisPort, ScriptName } from './redis-port.ts';
 import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
@@ -9,8 +9,13 @@ import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
 /** A user may hold this many live leases at once; one more is refused. */
 const maxLeasesPerUser = 64;
 
-/** For each class, how long a box lives without a holder, and with an attached terminal in which nothing happens. */
-export type IdlePolicies = Readonly<Record<string, readonly [detachedIdleMs: number, attachedIdleMs: number]>>;
+/**
+ * For each class, how long a box lives without a holder, and with an attached terminal in which nothing happens; and after how
+ * long without a holder it gives way to others who wait for a box (none: not before its detached idle is over).
+ */
+export type IdlePolicies = Readonly<
+  Record<string, readonly [detachedIdleMs: number, attachedIdleMs: number, giveWayMs?: number]>
+>;
 
 export interface TakeLease {
   readonly user: UserName;
@@ -21,6 +26,8 @@ export interface TakeLease {
   readonly ttlMs: number;
   /** null = the class that the box has, or the default one */
   readonly class: ClassName | null;
+  /** where boxes are waited for in line; none: as its kind has it */
+  readonly priority?: LeasePriority | null;
   /** trace context (`traceparent`) of whoever asks; none: nobody traces */
   readonly trace?: string | null;
 }
@@ -163,8 +170,18 @@ export function createBoxStore(options: {
 
   return {
     async take(lease) {
-      const { id, kind, holder, ttlMs, trace } = lease;
-      const args = [id, kind, holder, ttlMs, lease.class ?? '', defaultClass, maxLeasesPerUser, trace ?? ''];
+      const { id, kind, holder, ttlMs, trace, priority } = lease;
+      const args = [
+        id,
+        kind,
+        holder,
+        ttlMs,
+        lease.class ?? '',
+        defaultClass,
+        maxLeasesPerUser,
+        trace ?? '',
+        priority ?? '',
+      ];
       const reply = TakeReply.parse(fromJson(await runFor(lease.user, 'take-lease', args)));
       return 'refused' in reply ? { ok: false, ...reply } : { ok: true, lease: reply };
     },
@@ -341,7 +358,19 @@ const Moment = z
   .transform(Number);
 const GatewaysReply = z.tuple([Moment, z.array(z.string())]);
 const ModeLine = z.string().transform(fromJson).pipe(ModeView);
-const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment, ModeLine]);
+/** '' = never */
+const Whenever = z.union([z.literal('').transform(() => null), Moment]);
+const ReadReply = z.tuple([
+  Moment,
+  flatHash,
+  jsonLines,
+  flatHash,
+  z.array(z.string()),
+  jsonLines,
+  Moment,
+  ModeLine,
+  Whenever,
+]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);
 const StatusFields = z.object({
@@ -355,7 +384,7 @@ const StatusFields = z.object({
 });
 
 function recordOf(user: UserName, reply: unknown): BoxRecord {
-  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode] = ReadReply.parse(reply);
+  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, givesWayAt] = ReadReply.parse(reply);
   const leases = Leases.parse(leaseLines);
   return {
     user,
@@ -367,6 +396,7 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     status: 'version' in status ? statusOf(status) : null,
     holds: Holds.parse(holds),
     wantedUntil,
+    givesWayAt,
     mode,
   };
 }

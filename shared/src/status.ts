@@ -28,6 +28,7 @@ export type ConditionType = z.infer<typeof ConditionType>;
 export const Reason = z.enum([
   'Absent',
   'Active',
+  'AdmissionWait',
   'AdoptRequested',
   'Amnesty',
   'ClassUnknown',
@@ -54,6 +55,7 @@ export const Reason = z.enum([
   'NameFree',
   'NotChecked',
   'OutOfMemory',
+  'OverBudget',
   'Paused',
   'ProbeFailed',
   'Probed',
@@ -81,7 +83,7 @@ export const Condition = z.object({
 export type Condition = z.infer<typeof Condition>;
 
 /** Why a container was, or is being, stopped and removed. */
-export const DrainCause = z.enum(['idle', 'reap', 'recreate', 'deleted', 'adopt', 'stopped', 'duplicate']);
+export const DrainCause = z.enum(['idle', 'gave-way', 'reap', 'recreate', 'deleted', 'adopt', 'stopped', 'duplicate']);
 export type DrainCause = z.infer<typeof DrainCause>;
 
 /** Progress of an image pull; the bytes are of the layers that the registry has named so far. */
@@ -148,6 +150,8 @@ export interface BoxRecord {
   readonly holds: readonly Hold[];
   /** a running box is kept while `now < wantedUntil` (0 = nothing holds it) */
   readonly wantedUntil: number;
+  /** from then on an idle box may be reaped to make room for others who wait (Redis TIME, ms); null = never, as things are */
+  readonly givesWayAt: number | null;
   /** what the reconciler may do now, for any user */
   readonly mode: ModeView;
 }

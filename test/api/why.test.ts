@@ -59,6 +59,7 @@ const record = (fields: Partial<BoxRecord>): BoxRecord => ({
   status: status({}),
   holds: [],
   wantedUntil: Math.max(0, ...(fields.holds ?? []).map(({ untilMs }) => untilMs)),
+  givesWayAt: null,
   ...fields,
 });
 

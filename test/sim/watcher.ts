@@ -72,7 +72,7 @@ export class Watcher {
     redis: SimRedis;
     runtime: SimRuntime;
     installation: InstallationId;
-    idle: { detachedMs: number; attachedMs: number };
+    idle: { detachedMs: number; attachedMs: number; giveWayMs: number };
   }) {
     this.now = options.now;
     this.runtime = options.runtime;
@@ -194,7 +194,8 @@ export class Watcher {
     const intent = Intent.parse(JSON.parse(args[6] ?? '{}'));
     const status = this.redis.hash(this.keyOf(user, 'status'));
     this.begunBefore = status.get('phase') === 'reaping' && status.get('containerId') === intent.containerId;
-    this.needBefore = this.ledger.need(user, this.now());
+    const isGivingWay = intent.cause === 'gave-way';
+    this.needBefore = isGivingWay ? this.ledger.claim(user, this.now()) : this.ledger.need(user, this.now());
   }
 
   private token(key: string, reply: Reply): void {
@@ -235,8 +236,10 @@ export class Watcher {
     if (intent.kind === 'drain' && !this.begunBefore && !this.ledger.wasAsked(user, intent.cause ?? '')) {
       this.violated(`2: a reap of ${user} was committed because of "${intent.cause}", and nobody asked for it`);
     }
-    if (intent.kind !== 'drain' || intent.cause !== 'idle' || this.begunBefore) return;
-    if (this.needBefore !== null) this.violated(`2: an idle reap of ${user} was committed while ${this.needBefore}`);
+    const isEarly = intent.cause === 'idle' || intent.cause === 'gave-way';
+    if (intent.kind !== 'drain' || !isEarly || this.begunBefore) return;
+    if (this.needBefore !== null)
+      this.violated(`2: a reap of ${user} (${intent.cause}) was committed while ${this.needBefore}`);
     const { at, running } = this.distrust;
     if (running.has(intent.containerId ?? '') && this.now() < at + grantedMs) {
       this.violated(`10: an idle reap of ${user} was committed ${this.now() - at} ms after Redis was lost`);

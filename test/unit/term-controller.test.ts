@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { BoxStore } from '#shared/box-store.ts';
 import { sleep } from '#shared/clock.ts';
+import { noLimits } from '#shared/config.ts';
 import { createLogger } from '#shared/log.ts';
 import type { UserName } from '#shared/identity.ts';
 import { TermController } from '../../controller/src/controller.ts';
@@ -68,6 +69,7 @@ function termOf() {
       mutationsPerS: 10,
       resyncMs: 60_000,
       terminalGraceMs: 300_000,
+      limits: noLimits,
       onNotLeader: () => {},
     },
     { token: 'token', ttlMs: 10_000, signal: abort.signal, first },

@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
+import { humanBytes } from '#shared/human-size.ts';
 import { type Command, commonOptions, exitCodes, parsed, usageError } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
-import { hint, humanBytes, statusLine } from '../output.ts';
+import { hint, statusLine } from '../output.ts';
 
 export const cp: Command = {
   name: 'cp',

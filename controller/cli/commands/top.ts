@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
+import { humanBytes } from '#shared/human-size.ts';
 import type { BoxStats } from '#shared/operator-schemas.ts';
 import { type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
-import { bar, hint, humanBytes, print, table } from '../output.ts';
+import { bar, hint, print, table } from '../output.ts';
 import { pause } from '../wait-gone.ts';
 
 const againAfterMs = 2_000;

@@ -1,5 +1,6 @@
+import { humanBytes } from '#shared/human-size.ts';
 import { humanDuration, utcTime } from '#shared/human-time.ts';
-import { humanBytes, printable } from '../output.ts';
+import { printable } from '../output.ts';
 import { eventRow } from './event-row.ts';
 import type { Kind } from './kind.ts';
 

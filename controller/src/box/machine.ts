@@ -1,4 +1,5 @@
 import { assign, setup } from 'xstate';
+import { placeOf } from './admitting.ts';
 import { adoptable } from './adopting.ts';
 import { type Command, noCommand } from './command.ts';
 import { type BoxContext, freshContext } from './context.ts';
@@ -81,6 +82,8 @@ export const boxMachine = setup({
       {
         name: 'it is not time to try again',
         when: isWaiting,
+        // Others may be let in meanwhile.
+        context: (context, facts) => ({ place: facts.ownership.box === null ? null : placeOf(context, facts) }),
       },
       ...convergeAsked,
     ]),
@@ -103,6 +106,8 @@ function isHealed(context: BoxContext, facts: Facts): boolean {
       return facts.boxClass !== null;
     case 'PullFailed':
       return facts.image.state === 'present';
+    case 'OverBudget':
+      return facts.admission.state !== 'over-budget';
     case 'ImageMissing':
       return facts.image.state !== 'forbidden';
     default:
@@ -110,7 +115,7 @@ function isHealed(context: BoxContext, facts: Facts): boolean {
   }
 }
 
-/** Rules as xstate transitions: the first whose guard holds is taken; grants of time happen on every edge. */
+/** Rules as xstate transitions: the first whose guard holds is taken; grants of time, and places of what is there, on every edge. */
 function observed(rules: readonly Rule[]) {
   return {
     on: {
@@ -130,6 +135,7 @@ function observed(rules: readonly Rule[]) {
             type: 'remember' as const,
             params: ({ context, event }: Given) => ({
               ...keepOf(context, event.facts),
+              place: placeOf(context, event.facts),
               ...rule.context?.(context, event.facts),
             }),
           },

@@ -1,3 +1,4 @@
+import { admissions, admitted } from './admitting.ts';
 import { adoptions, foreignMessage } from './adopting.ts';
 import { noCommand } from './command.ts';
 import { type BoxContext, freshContext } from './context.ts';
@@ -137,9 +138,8 @@ const unasked: readonly Rule[] = [
   },
 ];
 
-/** Nothing is there, and somebody asks. The last of these is the default of its state. */
-const making: readonly Rule[] = [
-  drained,
+/** Somebody was let in. The last of these is the default of its state. */
+const building: readonly Rule[] = [
   {
     name: 'its class is not configured',
     when: (_context, facts) => facts.boxClass === null,
@@ -223,6 +223,9 @@ const making: readonly Rule[] = [
         : { type: 'create', generation: facts.desired?.generation ?? 0, spec: facts.spec },
   },
 ];
+
+/** Nothing is there, and somebody asks. */
+const making: readonly Rule[] = [drained, ...admissions, ...admitted(building)];
 
 /** From whatever is there, the next step to a box that can be used; or to none, where nobody asks for one. */
 export const converge: readonly Rule[] = [...converging, ...unasked, ...making];

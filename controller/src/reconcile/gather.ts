@@ -9,6 +9,8 @@ import type { ContainerView } from '../box/observed.ts';
 import { type Ownership, ownershipOf } from '../box/ownership.ts';
 import { specOf } from '../box/spec.ts';
 import { defaultClassName } from '#shared/classes.ts';
+import type { Room } from '../capacity/capacity.ts';
+import { wishOf } from '../capacity/standing.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import type { Operations, Outcome } from './operations.ts';
 import type { Amnesty } from './trust.ts';
@@ -32,6 +34,7 @@ export interface PassState {
   readonly thorough: boolean;
   readonly last: Outcome | null;
   readonly amnesty: Amnesty | null;
+  readonly capacity: Room;
   /** ms until the pacer allows an idle reap; 0 = now */
   readonly pacedMs: number;
 }
@@ -61,7 +64,10 @@ export async function gatherFacts(
             network: networkNameOf(sources.installation),
           })
         : null;
-    const facts: Facts = { ...known, ownership, image, home, spec };
+    const isMade = ownership.box !== null || ownership.foreign !== null;
+    const wish = isMade || boxClass === null ? null : wishOf(record.leases, boxClass.limits.memory);
+    const admission = state.capacity.admission(record.user, wish, record.now);
+    const facts: Facts = { ...known, ownership, image, home, spec, admission };
     const asked = consentedForeign(facts);
     return asked === null ? facts : { ...facts, foreignExecs: await execsIn(sources.runtime, asked, signal) };
   } catch (error) {
@@ -82,6 +88,9 @@ function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass |
     desired: record.desired,
     hasLease: record.leases.length > 0,
     wantedUntil: record.wantedUntil,
+    givesWayAt: record.givesWayAt,
+    makesRoom: state.capacity.makesRoom(record.user),
+    admission: { state: 'open' },
     nextLeaseExpiry: expiries.length > 0 ? Math.min(...expiries) : null,
     engineDown: null,
     ownership: nothingThere,

@@ -1,6 +1,7 @@
 import { systemClock } from '#shared/clock.ts';
 import { createBoxStore } from '#shared/box-store.ts';
 import { boxNameOf, InstallationId, keysOf, networkNameOf, type UserName } from '#shared/identity.ts';
+import { noLimits } from '#shared/config.ts';
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { createApi } from '../../../controller/src/api/api.ts';
@@ -129,7 +130,15 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
       const onNotLeader = (reason: string): void => leader.lost(reason);
       term = new TermController(
         {
-          ...{ ...stores, ...fixed, resyncMs, terminalGraceMs, runtime: { ...sim, follow }, onNotLeader },
+          ...{
+            ...stores,
+            ...fixed,
+            resyncMs,
+            terminalGraceMs,
+            limits: noLimits,
+            runtime: { ...sim, follow },
+            onNotLeader,
+          },
           onEvent: metrics.onEvent,
         },
         next,
