@@ -305,7 +305,7 @@ test('a memory begins empty', () => {
   expect(planNext(null, factsOf({ hasLease: false })).context).toEqual({
     ...{ attempts: 0, retryAt: 0, reason: null, message: '', failingId: '', failedGeneration: 0, creationsSeen: 0 },
     ...{ vanished: false, probedId: '', readyAt: null, drainId: '', drainCause: null, keepUntil: 0, keepCause: '' },
-    ...{ amnestyId: '', orphanGranted: false, isLost: false, lastReap: null },
+    ...{ amnestyId: '', orphanGranted: false, isLost: false, lastReap: null, place: null },
   });
 });
 

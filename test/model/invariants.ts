@@ -48,6 +48,14 @@ export function brokenRules(world: Given): string[] {
     const asUsual = planNext({ value, context }, { ...facts, mode: { ...facts.mode, mode: 'run' } });
     must(mayBeMade(facts) || isDeepStrictEqual(plan, asUsual), 'a drain concerns nobody but who has no box and asks');
   }
+  const isLetIn = context.place !== null && context.place.memoryBytes >= (facts.boxClass?.limits.memory ?? 0);
+  if (facts.admission.state !== 'open' && !isLetIn) {
+    must(!makesBoxes.some((type) => type === command.type), 'no box is made for which there is no place');
+  }
+  if (makesBoxes.some((type) => type === command.type)) must(plan.context.place !== null, 'what is made has a place');
+  if (box !== null && isLive(box)) must(plan.context.place !== null, 'what runs has a place');
+  if (command.type === 'start') must(facts.admission.state === 'open' || isLetIn, 'nothing is started without a place');
+  if (box === null && plan.value === 'absent' && !facts.hasLease) must(plan.context.place === null, 'nobody, no place');
   if ('cause' in command) {
     must(isPermitted(given, command), `${command.type}: the commit permits ${command.cause}`);
     const isOurs = box?.id === command.id || extras.some((extra) => extra.id === command.id);
@@ -65,6 +73,14 @@ export function brokenRules(world: Given): string[] {
     );
     must(facts.pacedUntil === null, 'no idle drain out of turn');
     must(facts.desired !== null || context.keepUntil > 0, 'no idle drain of a box nobody knows, before its time');
+  }
+  if ('cause' in command && command.cause === 'gave-way' && !wasBegun(given, command.id)) {
+    must(facts.makesRoom, 'no box gives way but in its turn');
+    must(!facts.hasLease && facts.desired !== null, 'no box gives way that somebody holds');
+    must(
+      facts.amnesty === null || facts.amnesty.id === context.amnestyId,
+      'no box gives way before the amnesty is granted',
+    );
   }
   if (command.type === 'remove') {
     const target = [box, ...extras, foreign].find((container) => container?.id === command.id);

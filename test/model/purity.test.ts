@@ -6,7 +6,7 @@ const folder = join(import.meta.dirname, '../../controller/src/box');
 const files = readdirSync(folder);
 
 /** Modules of shared that are schemas and names, and do nothing. */
-const pureShared = ['box-class', 'faults', 'identity', 'lease', 'operator-schemas', 'status'].map(
+const pureShared = ['box-class', 'faults', 'human-size', 'identity', 'lease', 'operator-schemas', 'status'].map(
   (name) => `#shared/${name}.ts`,
 );
 const impure =

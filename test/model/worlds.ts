@@ -50,6 +50,8 @@ export const contexts: readonly Partial<BoxContext>[] = [
   { ...failed, reason: 'ContainerPaused', retryAt: now + 20_000 },
   { ...failed, reason: 'ForeignContainer', failingId: '', retryAt: now + 20_000 },
   { creationsSeen: 40, vanished: true },
+  { place: { at: now - 60_000, memoryBytes: boxClass.limits.memory } },
+  { place: { at: now - 60_000, memoryBytes: 1 }, attempts: 1 },
 ];
 
 export const contextOf = (changes: Partial<BoxContext>): BoxContext => ({ ...freshContext, ...changes });
@@ -125,6 +127,33 @@ export const amnesties: readonly Facts['amnesty'][] = [
   null,
   { id: 'amnesty-1', graceMs: 600_000, cause: 'known' },
   { id: 'amnesty-2', graceMs: 600_000, cause: 'new' },
+];
+
+const taken = { taken: 2, limit: 2 };
+export const admissions: readonly Facts['admission'][] = [
+  { state: 'open' },
+  {
+    state: 'waits',
+    position: 3,
+    waiting: 7,
+    boxes: taken,
+    memoryBytes: { taken: 3 * 1024 ** 3, limit: 4 * 1024 ** 3, needed: boxClass.limits.memory },
+    holders: [
+      { user: 'bob', isIdle: true },
+      { user: 'carol', isIdle: false },
+    ],
+    moreHolders: 4,
+    lookMs: 5_000,
+  },
+  { state: 'over-budget', memoryBytes: boxClass.limits.memory, budgetBytes: 512 * 1024 ** 2 },
+];
+/** Whose turn it is to give way, and whether it may. */
+export const rooms: readonly Partial<Facts>[] = [
+  {},
+  { makesRoom: true },
+  { makesRoom: true, givesWayAt: now },
+  { makesRoom: true, givesWayAt: now + 5_000 },
+  { givesWayAt: now },
 ];
 
 export const modes = [runMode, drainMode, pauseMode] as const;

@@ -78,6 +78,7 @@ test('everything is known of a world in order', async () => {
   const { gather, looks } = worldOf();
   expect(await gather()).toEqual({
     ...{ now, user: alice, desired: desiredOf(), hasLease: true, wantedUntil: now + 60_000 },
+    ...{ givesWayAt: null, makesRoom: false, admission: { state: 'open' } },
     ...{ nextLeaseExpiry: now + 30_000, engineDown: null, foreignExecs: null, boxClass, spec, last: null },
     ownership: { box: null, misnamed: false, extras: [], foreign: null },
     image: { state: 'present', id: imageId },

@@ -3,6 +3,7 @@ import type { BoxContext, Place } from './context.ts';
 import type { Facts } from './facts.ts';
 import { outsideFailure } from './failing.ts';
 import type { ContainerView } from './observed.ts';
+import { isLive } from './ownership.ts';
 import type { Rule } from './rules.ts';
 
 /** Places: how many boxes may be there at once, and what memory they may have together. Who finds none waits in line. */
@@ -37,12 +38,12 @@ interface Share {
 }
 
 /**
- * The place of a box, from its admission until its container is gone. What is there has one, whoever made it: above the limit it
- * counts, and is not touched. Without a container, it is as it was.
+ * The place of a box, from its admission until its container is gone. What runs has one, whoever made it: above the limit it
+ * counts, and is not touched. Of what does not run it is as it was.
  */
 export function placeOf({ place }: BoxContext, facts: Facts): Place | null {
   const { box } = facts.ownership;
-  if (box === null) return place;
+  if (box === null || !isLive(box)) return place;
   return { at: place?.at ?? facts.now, memoryBytes: memoryOf(box, facts) };
 }
 
@@ -78,8 +79,15 @@ export function admitted(rules: readonly Rule[]): readonly Rule[] {
 
 /** A box that is made anew for its holder goes back to its own place; one that cannot be started goes to the line like others. */
 export function placeAfterDrain(context: BoxContext, facts: Facts): Place | null {
+  const { box } = facts.ownership;
+  if (box !== null && isLive(box)) return placeOf(context, facts);
   const isReplaced = context.drainCause === 'recreate' || (context.drainCause === 'stopped' && context.attempts === 0);
   return isReplaced && facts.hasLease ? context.place : null;
+}
+
+/** There is a container that does not run, and it may not be started: others have all places. */
+export function isCrowdedOut(context: BoxContext, facts: Facts): boolean {
+  return !hasPlace(context, facts) && facts.admission.state !== 'open';
 }
 
 /** Somebody asks for a box, and waits for a place: it is told as soon as there is one. */

@@ -9,7 +9,7 @@ import { keepOf } from './holding.ts';
 import { paused } from './modes.ts';
 import { converge, convergeAsked, diedWhileProbed, provisioningFaults } from './provisioning.ts';
 import { readyRules } from './ready.ts';
-import { engineDown, type Rule } from './rules.ts';
+import { engineDown, isLiveContainer, type Rule } from './rules.ts';
 
 /** First in every state: an operator's pause, then an engine of which nothing is known. */
 const untouched = [paused, engineDown];
@@ -83,7 +83,7 @@ export const boxMachine = setup({
         name: 'it is not time to try again',
         when: isWaiting,
         // Others may be let in meanwhile.
-        context: (context, facts) => ({ place: facts.ownership.box === null ? null : placeOf(context, facts) }),
+        context: (context, facts) => ({ place: isLiveContainer(facts.ownership.box) ? placeOf(context, facts) : null }),
       },
       ...convergeAsked,
     ]),

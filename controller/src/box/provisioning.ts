@@ -1,4 +1,4 @@
-import { admissions, admitted } from './admitting.ts';
+import { admissions, admitted, isCrowdedOut } from './admitting.ts';
 import { adoptions, foreignMessage } from './adopting.ts';
 import { noCommand } from './command.ts';
 import { type BoxContext, freshContext } from './context.ts';
@@ -31,7 +31,7 @@ export const provisioningFaults: readonly Rule[] = [
     name: 'the container vanished, which is forgiven once',
     when: (context, facts) => hasVanished(facts) && !context.vanished,
     to: 'absent',
-    context: () => ({ vanished: true }),
+    context: (context, facts) => ({ vanished: true, place: facts.hasLease ? context.place : null }),
   },
   {
     name: 'the container vanished again',
@@ -108,11 +108,20 @@ const converging: readonly Rule[] = [
     to: 'provisioning.starting',
   },
   {
-    name: 'it does not run and somebody needs it: start it',
-    when: (_context, facts) => facts.ownership.box !== null,
-    to: 'provisioning.starting',
-    command: (_context, facts) => withBox(facts, (box) => ({ type: 'start', id: box.id })),
+    name: 'it does not run, and others have all places: remove it, and wait in line',
+    when: (context, facts) => facts.ownership.box !== null && isCrowdedOut(context, facts),
+    to: 'reaping.removing',
+    context: (_context, facts) => ({ drainId: facts.ownership.box?.id ?? '', drainCause: 'stopped' }),
+    command: (_context, facts) => removeCommand(facts.ownership.box, 'stopped'),
   },
+  ...admitted([
+    {
+      name: 'it does not run and somebody needs it: start it',
+      when: (_context, facts) => facts.ownership.box !== null,
+      to: 'provisioning.starting',
+      command: (_context, facts) => withBox(facts, (box) => ({ type: 'start', id: box.id })),
+    },
+  ]),
   ...adoptions,
   {
     name: 'a container that is not ours has the name',
@@ -128,6 +137,7 @@ const unasked: readonly Rule[] = [
     name: 'deleted, and nothing of ours is left: forget the user',
     when: (_context, facts) => !facts.hasLease && facts.desired?.deletedAt !== undefined,
     to: 'absent',
+    context: () => ({ place: null }),
     command: () => ({ type: 'forget' }),
   },
   {

@@ -6,11 +6,12 @@ import type { BoxRecord, BoxStatus } from '#shared/status.ts';
 import { memoryOf, waitOfPlace } from '../box/admitting.ts';
 import { BoxContext, type Place } from '../box/context.ts';
 import type { Facts } from '../box/facts.ts';
+import { isLive } from '../box/ownership.ts';
 import type { Plan } from '../box/plan.ts';
 
 /** What one user has of the limits, or waits for. All times are Redis TIME in ms. */
 export interface Standing {
-  /** there, or may be made at any moment */
+  /** that run, or may at any moment */
   readonly boxes: number;
   readonly memoryBytes: number;
   readonly state: 'held' | 'idle' | 'leaving';
@@ -31,13 +32,13 @@ export interface Wish {
 /** As a pass concluded it; null = neither has this user a box, nor waits for one. Not of a pass to which the engine did not answer. */
 export function standingOf(record: BoxRecord, { plan, facts }: { plan: Plan; facts: Facts }): Standing | null {
   const { box, extras } = facts.ownership;
-  const containers = [...(box === null ? [] : [box]), ...extras];
+  const running = [...(box === null ? [] : [box]), ...extras].filter(isLive);
   const { place, keepUntil } = plan.context;
   const waits = waitOfPlace(plan.context, facts) === null ? null : wishOf(record.leases, memoryOfClass(facts));
-  const boxes = Math.max(containers.length, place === null ? 0 : 1);
+  const boxes = Math.max(running.length, place === null ? 0 : 1);
   if (boxes === 0 && waits === null) return null;
-  const ofContainers = containers.reduce((sum, container) => sum + memoryOf(container, facts), 0);
-  const memoryBytes = containers.length > 0 ? ofContainers : (place?.memoryBytes ?? 0);
+  const ofRunning = running.reduce((sum, container) => sum + memoryOf(container, facts), 0);
+  const memoryBytes = running.length > 0 ? ofRunning : (place?.memoryBytes ?? 0);
   const mayGo = plan.phase === 'ready' && facts.givesWayAt !== null;
   return {
     boxes,

@@ -6,7 +6,7 @@ import type { BoxRecord } from '#shared/status.ts';
 import { consentedForeign } from '../box/adopting.ts';
 import type { Facts, HomeFact, ImageFact } from '../box/facts.ts';
 import type { ContainerView } from '../box/observed.ts';
-import { type Ownership, ownershipOf } from '../box/ownership.ts';
+import { isLive, type Ownership, ownershipOf } from '../box/ownership.ts';
 import { specOf } from '../box/spec.ts';
 import { defaultClassName } from '#shared/classes.ts';
 import type { Room } from '../capacity/capacity.ts';
@@ -64,8 +64,9 @@ export async function gatherFacts(
             network: networkNameOf(sources.installation),
           })
         : null;
-    const isMade = ownership.box !== null || ownership.foreign !== null;
-    const wish = isMade || boxClass === null ? null : wishOf(record.leases, boxClass.limits.memory);
+    const { box, foreign } = ownership;
+    const asks = boxClass !== null && foreign === null && (box === null || !isLive(box));
+    const wish = !asks ? null : wishOf(record.leases, boxClass.limits.memory);
     const admission = state.capacity.admission(record.user, wish, record.now);
     const facts: Facts = { ...known, ownership, image, home, spec, admission };
     const asked = consentedForeign(facts);

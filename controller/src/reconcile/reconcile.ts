@@ -252,10 +252,11 @@ function askedAt({ leases }: BoxRecord): number {
   return Math.min(...leases.map(({ takenAt }) => takenAt));
 }
 
-/** The place that a commit would give to a box that is not there and has none; null = it gives none. */
+/** The place that a commit would give to a box that does not run and has none; null = it gives none. */
 function newPlaceOf({ status }: BoxRecord, { facts, plan }: Decision): Place | null {
   const { place } = plan.context;
-  if (place === null || facts.ownership.box !== null) return null;
+  const { box } = facts.ownership;
+  if (place === null || (box !== null && isLive(box))) return null;
   const before = storedPlaceOf(status);
   return before !== null && before.memoryBytes >= place.memoryBytes ? null : place;
 }
