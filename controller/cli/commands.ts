@@ -1,6 +1,7 @@
 import { adopt } from './commands/adopt.ts';
 import { apiToken } from './commands/api-token.ts';
 import { attach } from './commands/attach.ts';
+import { capacity } from './commands/capacity.ts';
 import { completion } from './commands/completion.ts';
 import { consoleLink } from './commands/console.ts';
 import { cp } from './commands/cp.ts';
@@ -32,7 +33,7 @@ export const commandGroups: readonly { readonly title: string; readonly commands
   { title: 'Look', commands: [get, describe, why, events, top] },
   { title: 'Hold', commands: [lease, pin, release, token] },
   { title: 'Operate', commands: [reap, recreate, deleteBox, adopt] },
-  { title: 'The installation', commands: [status, plan, drain, resume, doctor, apiToken, consoleLink] },
+  { title: 'The installation', commands: [status, capacity, plan, drain, resume, doctor, apiToken, consoleLink] },
   { title: 'This command', commands: [completion, version] },
 ];
 

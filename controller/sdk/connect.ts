@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { BoxView } from '#shared/api-schemas.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
+import type { LeasePriority } from '#shared/lease.ts';
 import { type ApiClient, createApiClient, type WatchEvent } from './api-client.ts';
 import { exec, type ExecOptions, type ExecResult } from './exec.ts';
 import { createGatewayAddress } from './gateway-address.ts';
@@ -22,6 +23,8 @@ export interface LeaseWish {
   readonly ttlMs?: number;
   /** the class that the box is to have; default: as it is, or the default one */
   readonly class?: string;
+  /** where its box stands among those who wait for a place; default: normal */
+  readonly priority?: LeasePriority;
   /** name of the lease; default: a new one. Who takes a live one of the same holder and kind shares it */
   readonly id?: string;
   /** only while it is taken */
@@ -66,9 +69,22 @@ export function spoonboxAt(
   };
   return {
     api,
-    async lease({ user, holder, kind = 'job', ttlMs = defaultTtlMs, class: className, id, signal = never() }) {
+    async lease({
+      user,
+      holder,
+      kind = 'job',
+      ttlMs = defaultTtlMs,
+      class: className,
+      priority,
+      id,
+      signal = never(),
+    }) {
       const of = { user, holder, id: id ?? `job-${randomBytes(6).toString('hex')}` };
-      const body = { kind, holder, ttlMs, ...(className === undefined ? {} : { class: className }) };
+      const body = {
+        ...{ kind, holder, ttlMs },
+        ...(className === undefined ? {} : { class: className }),
+        ...(priority === undefined ? {} : { priority }),
+      };
       const lease = await HeldLease.take(deps, { user, id: of.id, body }, signal);
       return new LeasedBox({ ...deps, exec: run }, lease, of);
     },

@@ -54,7 +54,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const leaderStore = createLeaderStore(redis, keys);
   const health = new Health();
 
-  const metrics = createControllerMetrics({ workers: config.workers });
+  const metrics = createControllerMetrics({ workers: config.workers, limits: config.limits });
   addProcessMetrics(metrics.registry);
   const traces = tracing.isOn ? traceLoop(tracing) : null;
   const onEvent: OnLoopEvent = (event) => {

@@ -4,7 +4,7 @@ import { BoxClass } from '#shared/box-class.ts';
 import { createBoxStore } from '#shared/box-store.ts';
 import { defaultClassName } from '#shared/classes.ts';
 import { systemClock } from '#shared/clock.ts';
-import { configTable } from '#shared/config.ts';
+import { configTable, noLimits } from '#shared/config.ts';
 import { InstallationId, keysOf } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 import { problemMediaType, problems } from '#shared/problem.ts';
@@ -63,7 +63,7 @@ function openApi(): object {
     ...{ store, redis, keys, classes: new Map() },
     config: {
       ...{ internalToken: '', terminalSecret: '', publicWsUrl: null, gatewayPort: 0 },
-      ...{ publicUrl: 'http://127.0.0.1:3922', apiRequestsPerS: 1 },
+      ...{ publicUrl: 'http://127.0.0.1:3922', apiRequestsPerS: 1, limits: noLimits },
     },
     planner: { plan: unused, planAll: unused },
     leader: { leads: () => false, report: unused },

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ClassName, LeaseId, UserName } from './identity.ts';
-import { Lease, LeaseEndReason, LeaseKind, Session } from './lease.ts';
+import { Lease, LeaseEndReason, LeaseKind, LeasePriority, Session } from './lease.ts';
 import { oneLine } from './operator-schemas.ts';
 import { Condition, LastReap, Phase, PullProgress, Step } from './status.ts';
 import { defaultTokenTtlMs, Directory, DisplayName, SessionId, TerminalMode } from './terminal-token.ts';
@@ -46,6 +46,9 @@ export const LeaseBody = z.strictObject({
   holder: oneLine(100).describe('who holds it, for people: agent-7'),
   ttlMs: z.number().describe('10 s to 5 min; a pin up to 30 days'),
   class: ClassName.optional().describe('the class the box is to have; as it is, or the default one, without it'),
+  priority: LeasePriority.optional().describe(
+    'where its box stands among those who wait for a place; normal without it, high for a terminal',
+  ),
 });
 export type LeaseBody = z.infer<typeof LeaseBody>;
 

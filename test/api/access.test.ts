@@ -34,6 +34,7 @@ const table: Readonly<Record<string, Entry>> = {
   'GET /v1/reconciler': { role: 'viewer', answers: [200] },
   'PUT /v1/reconciler/mode': { role: 'admin', body: { mode: 'run' }, answers: [200] },
   'GET /v1/plan': { role: 'viewer', answers: [200] },
+  'GET /v1/capacity': { role: 'viewer', answers: [200] },
   'GET /v1/stats': { role: 'viewer', answers: [200] },
   'GET /v1/boxes/:user/plan': { role: 'viewer', answers: [200, 404] },
   'GET /v1/boxes/:user/stats': { role: 'viewer', answers: [200, 404, 409] },

@@ -1,3 +1,4 @@
+import { noLimits } from '#shared/config.ts';
 import { fastify } from 'fastify';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,6 +15,7 @@ const config: ApiConfig = {
   gatewayPort: 3921,
   publicUrl: 'http://127.0.0.1:3922',
   apiRequestsPerS: 1_000,
+  limits: noLimits,
 };
 
 let parent: string;

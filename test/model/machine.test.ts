@@ -221,7 +221,10 @@ test('every edge of the machine is taken in some world', () => {
   };
   look('absent', {}, worldOf({ box: null, rest: { engineDown: 'connection refused' } }));
   for (const mode of modes) look('absent', {}, worldOf({ box: null, rest: { mode } }));
-  for (const admission of admissions) look('absent', {}, worldOf({ box: null, rest: { admission } }));
+  for (const admission of admissions) {
+    look('absent', {}, worldOf({ box: null, rest: { admission } }));
+    look('absent', {}, worldOf({ box: containerOf({ state: 'exited' }), rest: { admission } }));
+  }
   for (const [value, memory, box, beside, desired, held] of product(
     values,
     contexts,

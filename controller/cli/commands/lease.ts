@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { maxWaitMs } from '#shared/api-schemas.ts';
 import { relativeTime, utcTime } from '#shared/human-time.ts';
+import { LeasePriority } from '#shared/lease.ts';
 import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { personHere } from '../person.ts';
@@ -25,6 +26,7 @@ Options
   --holder WHO    who holds it, for people (default: you)
   --ttl TIME      how long it lasts unless taken again (default 60s; of a pin 1h)
   --class CLASS   the class that the box is to have
+  --priority P    low, normal (default) or high: where more boxes are asked for than may be there
   --wait TIME     wait until the box is ready, at most this long; the lease is renewed meanwhile
   -o json         what the API answers
 
@@ -44,6 +46,7 @@ Examples
           holder: { type: 'string' },
           ttl: { type: 'string' },
           class: { type: 'string' },
+          priority: { type: 'string', default: 'normal' },
           wait: { type: 'string', default: '0s' },
           output: { type: 'string', short: 'o', default: 'text' },
         },
@@ -58,6 +61,7 @@ Examples
       holder: values.holder ?? personHere(),
       ttlMs: durationMs('lease', 'ttl', values.ttl ?? (kind === 'pin' ? '1h' : '60s')),
       class: values.class,
+      priority: oneOf('lease', 'priority', values.priority, LeasePriority.options),
     };
     const waitMs = durationMs('lease', 'wait', values.wait);
     const id = values.id ?? `cli-${randomBytes(4).toString('hex')}`;

@@ -1,3 +1,4 @@
+import { noLimits } from '#shared/config.ts';
 import { fastify } from 'fastify';
 import { systemClock } from '#shared/clock.ts';
 import { InstallationId, keysOf } from '#shared/identity.ts';
@@ -31,7 +32,13 @@ const api = createApi({
   }),
   config: {
     ...secrets,
-    ...{ publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922', apiRequestsPerS: 1_000_000 },
+    ...{
+      publicWsUrl: null,
+      gatewayPort: 3921,
+      publicUrl: 'http://127.0.0.1:3922',
+      apiRequestsPerS: 1_000_000,
+      limits: noLimits,
+    },
   },
   health: { ready: () => ({ ok: true, reasons: [] }), leader: () => ({}) },
   log,

@@ -99,8 +99,8 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
   const statusStore = createStatusStore({ redis, keys, policies });
   const secrets = { internalToken: 'bench-token-0123456789', terminalSecret: 'bench-secret-0123456789' };
   const addresses = { publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922' };
-  const config = { ...secrets, ...addresses, apiRequestsPerS: 1_000_000 };
-  const metrics = createControllerMetrics({ workers: 32 });
+  const config = { ...secrets, ...addresses, apiRequestsPerS: 1_000_000, limits: noLimits };
+  const metrics = createControllerMetrics({ workers: 32, limits: noLimits });
   const looking = onlookingParts({ store, leaderStore, runtime: sim, classes: benchClasses, installation });
   const api = createApi({
     ...{ store, redis, keys, classes: benchClasses, config, health: new Health(), log, clock, metrics },

@@ -1,3 +1,4 @@
+import { noLimits } from '#shared/config.ts';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import fc from 'fast-check';
 import { createBoxStore } from '#shared/box-store.ts';
@@ -188,7 +189,13 @@ async function openApi() {
     defaultClass: 'default',
   });
   const addresses = { publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922' };
-  const config = { internalToken: token, terminalSecret: secret, ...addresses, apiRequestsPerS: 1_000_000 };
+  const config = {
+    internalToken: token,
+    terminalSecret: secret,
+    ...addresses,
+    apiRequestsPerS: 1_000_000,
+    limits: noLimits,
+  };
   const health = { ready: () => ({ ok: true, reasons: [] }), leader: () => ({}) };
   const looking = onlookingParts({
     ...{ store, leaderStore: createLeaderStore(redis, keys), classes: testClasses, installation },
