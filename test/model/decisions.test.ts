@@ -38,7 +38,7 @@ function memoryOf(value: StateValue): Partial<BoxContext> {
       reason: 'StartFailed',
       message: 'no',
     } as const;
-    return { ...fault, retryAt: now + 4_000 };
+    return { ...fault, place, retryAt: now + 4_000 };
   }
   if (typeof value === 'string') return {};
   if ('provisioning' in value) return { place };

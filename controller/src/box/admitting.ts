@@ -44,7 +44,8 @@ interface Share {
 export function placeOf({ place }: BoxContext, facts: Facts): Place | null {
   const { box } = facts.ownership;
   if (box === null || !isLive(box)) return place;
-  return { at: place?.at ?? facts.now, memoryBytes: memoryOf(box, facts) };
+  const memoryBytes = memoryOf(box, facts);
+  return place?.memoryBytes === memoryBytes ? place : { at: place?.at ?? facts.now, memoryBytes };
 }
 
 /** Before the rules that make a box where there is none. */

@@ -63,7 +63,7 @@ function stateMessage(plan: Plan, facts: Facts): string {
       return 'nobody holds it; it is kept for a while';
     case 'reaping':
       if (context.retryAt > facts.now) return `${step} it failed and is tried again: ${context.message}`;
-      return step === 'stopping' ? 'it is being stopped' : 'it is being removed';
+      return `it is being ${step === 'stopping' ? 'stopped' : 'removed'}${context.drainCause === 'gave-way' ? ': it gives way to others who wait for a box' : ''}`;
     case 'failed':
       return context.message;
   }
