@@ -46,7 +46,7 @@ Examples
           holder: { type: 'string' },
           ttl: { type: 'string' },
           class: { type: 'string' },
-          priority: { type: 'string', default: 'normal' },
+          priority: { type: 'string' },
           wait: { type: 'string', default: '0s' },
           output: { type: 'string', short: 'o', default: 'text' },
         },
@@ -61,7 +61,9 @@ Examples
       holder: values.holder ?? personHere(),
       ttlMs: durationMs('lease', 'ttl', values.ttl ?? (kind === 'pin' ? '1h' : '60s')),
       class: values.class,
-      priority: oneOf('lease', 'priority', values.priority, LeasePriority.options),
+      ...(values.priority === undefined
+        ? {}
+        : { priority: oneOf('lease', 'priority', values.priority, LeasePriority.options) }),
     };
     const waitMs = durationMs('lease', 'wait', values.wait);
     const id = values.id ?? `cli-${randomBytes(4).toString('hex')}`;

@@ -11,7 +11,7 @@ import { waitingLine } from '../waiting-text.ts';
 const options = {
   ...commonOptions,
   class: { type: 'string' },
-  priority: { type: 'string', default: 'normal' },
+  priority: { type: 'string' },
   holder: { type: 'string' },
   directory: { type: 'string' },
   ttl: { type: 'string', default: '60s' },
@@ -57,7 +57,9 @@ Examples
       user,
       holder: values.holder ?? personHere(),
       ttlMs: durationMs('run', 'ttl', values.ttl),
-      priority: oneOf('run', 'priority', values.priority, LeasePriority.options),
+      ...(values.priority === undefined
+        ? {}
+        : { priority: oneOf('run', 'priority', values.priority, LeasePriority.options) }),
       ...(values.class === undefined ? {} : { class: values.class }),
       signal,
     });
