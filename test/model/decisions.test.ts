@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { BoxContext } from '../../controller/src/box/context.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
@@ -262,7 +263,7 @@ function decisionText(given: BoxContext, plan: Plan): string {
   const { step } = plan;
   const changes = Object.fromEntries(
     Object.entries(plan.context).filter(
-      ([field, value]) => value !== new Map<string, unknown>(Object.entries(given)).get(field),
+      ([field, value]) => !isDeepStrictEqual(value, new Map<string, unknown>(Object.entries(given)).get(field)),
     ),
   );
   const parts = [
