@@ -1,6 +1,7 @@
 import { adopt } from './commands/adopt.ts';
 import { apiToken } from './commands/api-token.ts';
 import { attach } from './commands/attach.ts';
+import { capacity } from './commands/capacity.ts';
 import { cleanup } from './commands/cleanup.ts';
 import { completion } from './commands/completion.ts';
 import { consoleLink } from './commands/console.ts';
@@ -33,13 +34,12 @@ import type { Command } from './command.ts';
 export const commandGroups: readonly { readonly title: string; readonly commands: readonly Command[] }[] = [
   { title: 'Work in a box', commands: [attach, run, exec, cp, replay] },
   { title: 'Look', commands: [get, describe, why, events, top] },
-  { title: 'Dotfiles and variables', commands: [vault] },
   { title: 'Hold', commands: [lease, pin, release, token] },
   { title: "A user's own", commands: [vault] },
   { title: 'Operate', commands: [reap, recreate, deleteBox, adopt] },
   {
     title: 'The installation',
-    commands: [status, plan, rollout, drain, resume, doctor, cleanup, apiToken, consoleLink],
+    commands: [status, capacity, plan, rollout, drain, resume, doctor, cleanup, apiToken, consoleLink],
   },
   { title: 'This command', commands: [completion, version] },
 ];

@@ -18,6 +18,7 @@ import {
   ApiTokenList,
   ApiTokenReply,
   BoxStats,
+  CapacityView,
   LoginLinkReply,
   MachineView,
   type ModeBody,
@@ -91,6 +92,7 @@ export interface ApiClient extends VaultClient {
   /** null = of every box that runs. */
   stats(user: string | null, signal: AbortSignal): Promise<BoxStats[]>;
   reconciler(signal: AbortSignal): Promise<ReconcilerView>;
+  capacity(signal: AbortSignal): Promise<CapacityView>;
   setMode(body: ModeBody, signal: AbortSignal): Promise<ReconcilerView>;
   /** What the controller that is asked finds where it runs. */
   doctor(signal: AbortSignal): Promise<DoctorReport>;
@@ -263,6 +265,7 @@ export function createApiClient({ server, token }: ApiAddress, clock: Clock = sy
       if (user !== null) return [await ask(BoxStats, 'GET', `${boxPath(user)}/stats`, undefined, signal)];
       return (await ask(StatsList, 'GET', '/v1/stats', undefined, signal)).items;
     },
+    capacity: (signal) => ask(CapacityView, 'GET', '/v1/capacity', undefined, signal),
     reconciler: (signal) => ask(ReconcilerView, 'GET', '/v1/reconciler', undefined, signal),
     setMode: (body, signal) => ask(ReconcilerView, 'PUT', '/v1/reconciler/mode', body, signal),
     doctor: (signal) => ask(DoctorReport, 'GET', '/v1/doctor', undefined, signal),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { BoxView } from '#shared/api-schemas.ts';
 import type { Checkout } from '#shared/checkout.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
+import type { LeasePriority } from '#shared/lease.ts';
 import { type ApiClient, createApiClient, type WatchEvent } from './api-client.ts';
 import { exec, type ExecOptions, type ExecResult } from './exec.ts';
 import { createGatewayAddress } from './gateway-address.ts';
@@ -27,6 +28,8 @@ export interface LeaseWish {
   readonly record?: 'output' | 'input';
   /** where the commands start that are run with the lease */
   readonly checkout?: Checkout;
+  /** where its box stands among those who wait for a place; default: normal */
+  readonly priority?: LeasePriority;
   /** name of the lease; default: a new one. Who takes a live one of the same holder and kind shares it */
   readonly id?: string;
   /** only while it is taken */
@@ -79,12 +82,18 @@ export function spoonboxAt(
       class: className,
       record,
       checkout,
+      priority,
       id,
       signal = never(),
     }) {
       const of = { user, holder, id: id ?? `job-${randomBytes(6).toString('hex')}` };
-      const asked = { kind, holder, ttlMs, ...(record && { record }), ...(checkout && { checkout }) };
-      const body = className === undefined ? asked : { ...asked, class: className };
+      const body = {
+        ...{ kind, holder, ttlMs },
+        ...(className === undefined ? {} : { class: className }),
+        ...(record && { record }),
+        ...(checkout && { checkout }),
+        ...(priority && { priority }),
+      };
       const lease = await HeldLease.take(deps, { user, id: of.id, body }, signal);
       return new LeasedBox({ ...deps, exec: run }, lease, { ...of, hasCheckout: checkout !== undefined });
     },

@@ -1,11 +1,13 @@
 import type { BoxClasses } from '#shared/box-class.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
+import type { Limits } from '#shared/config.ts';
 import type { InstallationId, UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { RolloutStore } from '#shared/rollout-store.ts';
 import type { ToolStore } from '#shared/tools.ts';
 import type { LoopHealth } from '#shared/operator-schemas.ts';
+import { Capacity } from './capacity/capacity.ts';
 import type { Term } from './leader.ts';
 import type { OnLoopEvent } from './loop-events.ts';
 import { LoopWatch } from './loop-health.ts';
@@ -44,6 +46,8 @@ export interface ControllerOptions {
   readonly workers: number;
   readonly mutationsPerS: number;
   readonly resyncMs: number;
+  /** what all boxes together may take */
+  readonly limits: Limits;
   /** how long gateways keep a session that nobody is attached to */
   readonly terminalGraceMs: number;
   /** images that this process pulled, in any of its terms */
@@ -105,6 +109,11 @@ export class TermController {
       onEvent,
       pulled: options.pulled,
     });
+    const capacity = new Capacity({
+      limits: options.limits,
+      onCall: (user) => this.queue.add(user, 'person'),
+      onEvent,
+    });
     const { classes, installation, homesDir } = options;
     this.sources = { runtime, operations, classes, installation, homesDir };
     const tools = new ToolProofs({ runtime, store: options.toolStore, clock, log, token, signal });
@@ -124,6 +133,7 @@ export class TermController {
       }),
       bucket: new TokenBucket({ clock, perSecond: options.mutationsPerS, burst: options.mutationsPerS }),
       pacer,
+      capacity,
       trust: this.trust,
       clock,
       log,
@@ -158,6 +168,7 @@ export class TermController {
       log,
       everyMs: options.resyncMs,
       pacer,
+      capacity,
       trust: this.trust,
       reconciler: this.reconciler,
       queue: this.queue,

@@ -51,6 +51,10 @@ export type LoopEvent =
   | { readonly type: 'reap-done'; readonly user: UserName; readonly cause: DrainCause }
   /** `afterMs`: since the box was asked for, or was lost while somebody held it (Redis' time) */
   | { readonly type: 'box-ready'; readonly user: UserName; readonly afterMs: number; readonly trace: string | null }
+  /** a box that had waited in line for a place was let in; `afterMs`: since it was asked for (Redis' time) */
+  | { readonly type: 'admitted'; readonly user: UserName; readonly afterMs: number }
+  /** places that are taken, and who waits for one: after each change */
+  | { readonly type: 'capacity'; readonly boxes: number; readonly memoryBytes: number; readonly waiting: number }
   | { readonly type: 'amnesty-began'; readonly cause: DistrustCause }
   | { readonly type: 'amnesty-ended' }
   /** everything was looked at: these users are known */

@@ -21,6 +21,7 @@ import { createApi } from './api/api.ts';
 import { fromStore } from './api/problem-reply.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
 import { checkVault } from './check-vault.ts';
+import { storedCapacity } from './capacity/stored-capacity.ts';
 import { TermController } from './controller.ts';
 import { createDoctor } from './doctor/examine.ts';
 import { tellAtStart } from './doctor/tell-at-start.ts';
@@ -70,7 +71,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const vaults = createHomeVaults({ vaults: vault, orders: vaultOrders });
   const health = new Health();
 
-  const metrics = createControllerMetrics({ workers: config.workers });
+  const metrics = createControllerMetrics({ workers: config.workers, limits: config.limits });
   addProcessMetrics(metrics.registry);
   const traces = tracing.isOn ? traceLoop(tracing) : null;
   const onEvent: OnLoopEvent = (event) => {
@@ -84,11 +85,12 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   let term: TermController | null = null;
   let reached: BoxRuntime | null = null;
   const homesDir = `${config.hostWorkdir}/homes`;
+  const room = () => storedCapacity({ store, limits: config.limits, classes });
   const planner = createPlanner({
     store: { read: (user) => fromStore(store.read(user)), users: () => fromStore(store.users()) },
     vantage: async () =>
       term?.vantage() ??
-      (await fromStore(standIn({ runtime: reached, leaderStore, sources: { classes, installation, homesDir } }))),
+      (await fromStore(standIn({ runtime: reached, leaderStore, sources: { classes, installation, homesDir }, room }))),
   });
   const leading = { leads: () => term !== null, report: () => leaderStore.report() };
   const stats = new StatsCollector({ runtime: () => reached ?? unreachedEngine, installation, clock, signal });
@@ -156,6 +158,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
             mutationsPerS: config.mutationsPerS,
             resyncMs: config.resyncMs,
             terminalGraceMs: config.terminalGraceMs,
+            limits: config.limits,
             onNotLeader: (reason) => leader.lost(reason),
             onEvent,
           },

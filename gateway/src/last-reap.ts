@@ -9,6 +9,7 @@ const maxRemembered = 10_000;
 /** null: it is not what a person calls losing the box. */
 const whatHappened: Record<DrainCause, string | null> = {
   idle: 'was reaped because nobody needed it any more',
+  'gave-way': "was idle and gave way to others' who waited for one",
   reap: 'was reaped by an operator',
   recreate: 'was replaced: an operator had it made again',
   deleted: 'was deleted by an operator',

@@ -5,7 +5,7 @@ import { BoxClass } from '#shared/box-class.ts';
 import { createBoxStore } from '#shared/box-store.ts';
 import { defaultClassName } from '#shared/classes.ts';
 import { systemClock } from '#shared/clock.ts';
-import { composeTable, configTable } from '#shared/config.ts';
+import { composeTable, configTable, noLimits } from '#shared/config.ts';
 import { InstallationId, keysOf } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 import { problemMediaType, problems } from '#shared/problem.ts';
@@ -72,7 +72,7 @@ function openApi(): object {
     ...{ store, redis, keys, classes: new Map() },
     config: {
       ...{ internalToken: '', terminalSecret: '', publicWsUrl: null, gatewayPort: 0 },
-      ...{ publicUrl: 'http://127.0.0.1:3922', apiRequestsPerS: 1, trustedProxies: [] },
+      ...{ publicUrl: 'http://127.0.0.1:3922', apiRequestsPerS: 1, trustedProxies: [], limits: noLimits },
     },
     planner: { plan: unused, planAll: unused, rollout: unused },
     leader: { leads: () => false, report: unused },

@@ -1,3 +1,4 @@
+import { noLimits } from '#shared/config.ts';
 import type { Registry } from 'prom-client';
 import { createApiMetrics } from '../../controller/src/metrics/api-metrics.ts';
 import { createControllerMetrics } from '../../controller/src/metrics/controller-metrics.ts';
@@ -12,7 +13,7 @@ export interface MetricRow {
 
 /** Every metric of our own, from the very objects that count. */
 export function metricRows(): { controller: MetricRow[]; gateway: MetricRow[] } {
-  const { registry } = createControllerMetrics({ workers: 0 });
+  const { registry } = createControllerMetrics({ workers: 0, limits: noLimits });
   createApiMetrics(registry, () => 0);
   const meter = new GatewayMeter();
   const counts = { sessions: 0, ringBytes: 0, opened: 0, sockets: 0, jobs: 0, jobsStarted: 0 };

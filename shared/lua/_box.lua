@@ -193,7 +193,7 @@ local function lease_among(live, id)
 end
 
 -- Everything that holds a running box, each with the time until which it does. The latest of them is `wantedUntil`.
--- `policies` is {class: [detachedIdleMs, attachedIdleMs]}, with '*' for a class that is not known here.
+-- `policies` is {class: [detachedIdleMs, attachedIdleMs, giveWayMs]}, with '*' for a class that is not known here.
 local function holds_of(desired, live, status, now, policies)
   desired, status = desired or {}, status or {}
   local policy = policies[desired.class or '*'] or policies['*']
@@ -232,6 +232,22 @@ local function latest(holds)
     wanted_until = math.max(wanted_until, hold.untilMs)
   end
   return wanted_until
+end
+
+-- From when on an idle box may be reaped to make room for who waits for one; nil = never, as things are. Whoever holds it, or may
+-- come back to a terminal in it, keeps it, and so do grants of time; activity alone keeps it for `giveWayMs` and no longer.
+local function gives_way_at(desired, live, sessions, status, now, policies)
+  if #live > 0 or #sessions > 0 or desired == nil then
+    return nil
+  end
+  local policy = policies[desired.class] or policies['*']
+  local at = (number(desired.lastActivityAt) or 0) + math.min(policy[3] or policy[1], policy[1])
+  for _, hold in ipairs(holds_of(desired, live, status, now, policies)) do
+    if hold.by ~= 'activity' then
+      at = math.max(at, hold.untilMs)
+    end
+  end
+  return at
 end
 
 -- Whether the sweep is just ending a terminal session: whoever began it anew would be ended with it.

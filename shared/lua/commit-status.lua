@@ -8,6 +8,8 @@
 -- was committed before goes on: it is never undone.
 --   idle        nobody holds the box (terminals that were idle too long are ended here, in this same commit), and this is the
 --               very Redis that the leader trusts: the mark is its run id
+--   gave-way    somebody waits for a box, and this one is idle: nobody holds it or may come back to a terminal in it, and nothing but
+--               activity of some time ago keeps it; on the very Redis that is trusted, as for `idle`
 --   reap, recreate, deleted   an operator's wish is newer than the container
 --   rollout     its image or class changed, rollouts are not paused, this is the very Redis that the leader trusts, and nobody
 --               holds the box: no lease, no grant of time, no terminal whose user may come back
@@ -78,15 +80,22 @@ local begun = stored ~= nil and stored.drainedId == intent.containerId
 if intent.kind == 'drain' and not begun then
   local generation = tonumber(status.containerGeneration) or 0
   local wish = desired or {}
-  if intent.cause == 'idle' then
+  if intent.cause == 'idle' or intent.cause == 'gave-way' then
     if not is_trusted() then
       return refuse('untrusted', 'Redis was restarted or emptied and is not trusted yet')
     end
+  end
+  if intent.cause == 'idle' then
     local wanted_until = latest(holds_of(desired, live, stored, now, cjson.decode(ARGV[8])))
     if now < wanted_until then
       return refuse('still-wanted', 'until ' .. int(wanted_until))
     end
     end_all(desired, live, now, 'attached-idle', 'spoonbox')
+  elseif intent.cause == 'gave-way' then
+    local free_at = gives_way_at(desired, live, first_call('HVALS', SESSIONS), stored, now, cjson.decode(ARGV[8]))
+    if not free_at or now < free_at then
+      return refuse('still-wanted', free_at and 'until ' .. int(free_at) or 'somebody holds it')
+    end
   elseif intent.cause == 'reap' or intent.cause == 'deleted' then
     if generation >= (number(wish.reapGeneration) or 0) then
       return refuse('still-wanted', 'no reap is asked for')

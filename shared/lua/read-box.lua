@@ -1,8 +1,9 @@
 -- Everything that is known of one user: what a pass, the API and `why` stand on.
 -- KEYS last: rollout (behind those that all scripts of a user share)
--- ARGV 4 policies as JSON {class: [detachedIdleMs, attachedIdleMs], '*': …}
+-- ARGV 4 policies as JSON {class: [detachedIdleMs, attachedIdleMs, giveWayMs], '*': …}
 -- Returns {now, [desired field, value, …], [lease JSON, …], [status field, value, …], [session JSON, …], [hold JSON, …], wantedUntil,
---   mode JSON, rollout JSON {paused, reason, by, since}, revision of the vault and of what is asked for its sake}
+--   mode JSON, rollout JSON {paused, reason, by, since}, revision of the vault and of what is asked for its sake,
+--   when it may give way ('' = never, as things are)}
 --   leases hold the ended ones of the last 10 minutes too
 -- @include _box
 -- @include _mode
@@ -14,14 +15,18 @@ local now = clock()
 local desired = load_desired(now)
 local status = load_status()
 local live = load_leases(desired, now)
-local holds = holds_of(desired, live, status, now, cjson.decode(ARGV[4]))
+local policies = cjson.decode(ARGV[4])
+local sessions = first_call('HVALS', SESSIONS)
+local holds = holds_of(desired, live, status, now, policies)
+local free_at = gives_way_at(desired, live, sessions, status, now, policies)
 local hold_lines = {}
 for i, hold in ipairs(holds) do
   hold_lines[i] = cjson.encode(hold)
 end
 return {
-  int(now), redis.call('HGETALL', DESIRED), redis.call('HVALS', LEASES), redis.call('HGETALL', STATUS), first_call('HVALS', SESSIONS),
+  int(now), redis.call('HGETALL', DESIRED), redis.call('HVALS', LEASES), redis.call('HGETALL', STATUS), sessions,
   hold_lines, int(latest(holds)), cjson.encode(load_mode(MODE, now)),
   cjson.encode(load_rollout(KEYS[#KEYS], now)),
   int(math.max(vault_revision(VAULT, now), orders_revision(VAULT_ORDERS))),
+  free_at and int(free_at) or '',
 }

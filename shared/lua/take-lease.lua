@@ -3,6 +3,7 @@
 --      11 trace context of the request ('' = none), for the passes that make the box
 --      12 what it wants recorded of the user's terminals: output, input ('' = nothing more than before)
 --      13 its checkout as JSON {spoon, branch, clone} ('' = as it is)
+--      14 priority among those who wait for a box ('' = as its kind has it)
 -- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId, record} or {refused, detail}:
 --   record: the most that any live lease wants recorded: off, output, input
 --   name-differs-by-case (detail: the known name), lease-mismatch, class-held, too-many-leases
@@ -63,6 +64,9 @@ if ARGV[12] == 'input' or (ARGV[12] == 'output' and lease.record ~= 'input') the
   lease.record = ARGV[12]
 end
 lease.checkout = checkout or lease.checkout
+if ARGV[14] and ARGV[14] ~= '' then
+  lease.priority = ARGV[14]
+end
 redis.call('HSET', LEASES, id, cjson.encode(lease))
 if not known then
   live[#live + 1] = lease

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Checkout } from './checkout.ts';
 import { ClassName, LeaseId, UserName } from './identity.ts';
-import { Lease, LeaseEndReason, LeaseKind, Recorded, Session } from './lease.ts';
+import { Lease, LeaseEndReason, LeaseKind, LeasePriority, Recorded, Session } from './lease.ts';
 import { oneLine } from './operator-schemas.ts';
 import { Condition, LastReap, Phase, PullProgress, Step } from './status.ts';
 import { defaultTokenTtlMs, Directory, DisplayName, SessionId, TerminalMode } from './terminal-token.ts';
@@ -49,6 +49,9 @@ export const LeaseBody = z.strictObject({
   class: ClassName.optional().describe('the class the box is to have; as it is, or the default one, without it'),
   record: Recorded.optional().describe('record the terminals of the user that open while it lives'),
   checkout: Checkout.optional().describe('where commands start that name the lease; made before the first of them'),
+  priority: LeasePriority.optional().describe(
+    'where its box stands among those who wait for a place; normal without it, high for a terminal',
+  ),
 });
 export type LeaseBody = z.infer<typeof LeaseBody>;
 

@@ -23,7 +23,7 @@ function msOf(text: string): number {
 }
 
 /** `4GiB`, `512MiB` → bytes. An engine takes 0 for no limit at all, and refuses less than 6 MiB. */
-const size = z
+export const size = z
   .string()
   .regex(/^\d+(KiB|MiB|GiB)$/, { error: 'a size is a whole number with a unit: 512MiB, 4GiB', abort: true })
   .refine((text) => bytesOf(text) >= smallestBytes && bytesOf(text) <= Number.MAX_SAFE_INTEGER, {
@@ -85,6 +85,9 @@ export const BoxClass = z
     idle: z.strictObject({
       detached: duration('365d').describe('how long a box lives after the last holder left'),
       attached: duration('365d').describe('how long a box lives under an attached terminal in which nothing happens'),
+      giveWay: duration('365d')
+        .prefault('1m')
+        .describe('how long after its last holder left a box is safe from making room for others who wait for one'),
     }),
     stopGrace: duration('24h').describe('how long the programs in a box may take to end after the hang-up'),
     terminal: z

@@ -2,7 +2,16 @@ import { z } from 'zod';
 import type { Checkout } from './checkout.ts';
 import { type ClassName, everybody, type Keys, type LeaseId, UserName } from './identity.ts';
 import { parseJson } from './json.ts';
-import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Recorded, Session } from './lease.ts';
+import {
+  Desired,
+  Hold,
+  Lease,
+  type LeaseKind,
+  type LeasePriority,
+  LeaseEndReason,
+  Recorded,
+  Session,
+} from './lease.ts';
 import { type ModeBody, ModeView, RolloutPause } from './operator-schemas.ts';
 import type { RedisPort, ScriptName } from './redis-port.ts';
 import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
@@ -10,8 +19,13 @@ import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
 /** A user may hold this many live leases at once; one more is refused. */
 const maxLeasesPerUser = 64;
 
-/** For each class, how long a box lives without a holder, and with an attached terminal in which nothing happens. */
-export type IdlePolicies = Readonly<Record<string, readonly [detachedIdleMs: number, attachedIdleMs: number]>>;
+/**
+ * For each class, how long a box lives without a holder, and with an attached terminal in which nothing happens; and after how
+ * long without a holder it gives way to others who wait for a box (none: not before its detached idle is over).
+ */
+export type IdlePolicies = Readonly<
+  Record<string, readonly [detachedIdleMs: number, attachedIdleMs: number, giveWayMs?: number]>
+>;
 
 export interface TakeLease {
   readonly user: UserName;
@@ -22,6 +36,8 @@ export interface TakeLease {
   readonly ttlMs: number;
   /** null = the class that the box has, or the default one */
   readonly class: ClassName | null;
+  /** where boxes are waited for in line; none: as its kind has it */
+  readonly priority?: LeasePriority | null;
   /** trace context (`traceparent`) of whoever asks; none: nobody traces */
   readonly trace?: string | null;
   /** the user's terminals that open while it lives are recorded; none: as far as it was asked for before */
@@ -178,10 +194,10 @@ export function createBoxStore(options: {
 
   return {
     async take(lease) {
-      const { id, kind, holder, ttlMs, trace, record, checkout } = lease;
+      const { id, kind, holder, ttlMs, trace, record, checkout, priority } = lease;
       const place = [lease.class ?? '', defaultClass, maxLeasesPerUser];
       const args = [id, kind, holder, ttlMs, ...place, trace ?? '', record ?? ''];
-      args.push(checkout ? JSON.stringify(checkout) : '');
+      args.push(checkout ? JSON.stringify(checkout) : '', priority ?? '');
       const reply = TakeReply.parse(fromJson(await runFor(lease.user, 'take-lease', args)));
       return 'refused' in reply ? { ok: false, ...reply } : { ok: true, lease: reply };
     },
@@ -367,6 +383,8 @@ const Moment = z
 const GatewaysReply = z.tuple([Moment, z.array(z.string())]);
 const ModeLine = z.string().transform(fromJson).pipe(ModeView);
 const RolloutLine = z.string().transform(fromJson).pipe(RolloutPause);
+/** '' = never */
+const Whenever = z.union([z.literal('').transform(() => null), Moment]);
 const ReadReply = z.tuple([
   Moment,
   flatHash,
@@ -378,6 +396,7 @@ const ReadReply = z.tuple([
   ModeLine,
   RolloutLine,
   Moment,
+  Whenever,
 ]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);
@@ -392,7 +411,7 @@ const StatusFields = z.object({
 });
 
 function recordOf(user: UserName, reply: unknown): BoxRecord {
-  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, rollout, vaultRevision] =
+  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, rollout, vaultRevision, givesWayAt] =
     ReadReply.parse(reply);
   const leases = Leases.parse(leaseLines);
   return {
@@ -406,6 +425,7 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     holds: Holds.parse(holds),
     vaultRevision,
     wantedUntil,
+    givesWayAt,
     mode,
     rollout,
   };

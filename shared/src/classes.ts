@@ -115,8 +115,8 @@ function firstLine(text: string): string {
 }
 
 export function idlePoliciesOf(classes: BoxClasses): IdlePolicies {
-  const policies: Record<string, readonly [number, number]> = {};
-  for (const [name, { idle }] of classes) policies[name] = [idle.detached, idle.attached];
+  const policies: Record<string, readonly [number, number, number]> = {};
+  for (const [name, { idle }] of classes) policies[name] = [idle.detached, idle.attached, idle.giveWay];
   const fallback = policies[defaultClassName];
   return fallback === undefined ? policies : { ...policies, '*': fallback };
 }

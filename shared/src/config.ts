@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { size } from './box-class.ts';
 import { exitConfig, StartError } from './faults.ts';
 
 /**
@@ -118,6 +119,19 @@ export const fields = {
   SPOON_LEADER_TTL_MS: leaderTtlMs.default(1_500).describe('term of the leading controller'),
   SPOON_WORKERS: z.coerce.number().int().min(1).max(256).default(32).describe('passes at once'),
   SPOON_MUTATIONS_PER_S: z.coerce.number().int().min(1).max(10_000).default(100).describe('Docker changes a second'),
+  SPOON_BOX_MAX: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(0)
+    .describe('the most boxes that may be there at once; who asks for another waits in line. 0: no limit'),
+  SPOON_BOX_MEMORY: z
+    .union([z.literal('0'), size], { error: 'is a whole number with a unit, such as 48GiB, or 0 for no limit' })
+    .prefault('0')
+    .describe(
+      "the most memory that the boxes may use together, as the sum of their classes' caps, such as 48GiB. 0: no limit",
+    ),
   SPOON_TERMINAL_GRACE_MS: waitMs
     .default(300_000)
     .describe('how long a terminal is kept for its user to come back after the connection was lost'),
@@ -143,6 +157,18 @@ const composeFields: Readonly<Record<string, string>> = {
   SPOON_HTTPS_PORT: 'port that nginx listens on; default 443',
   SPOON_SHARED_NETWORK: 'network of a proxy of yours, for compose.shared.yml',
 };
+
+/** What all boxes together may take; null = no limit. */
+export interface Limits {
+  readonly boxes: number | null;
+  readonly memoryBytes: number | null;
+}
+
+export const noLimits: Limits = { boxes: null, memoryBytes: null };
+
+export function isLimited({ boxes, memoryBytes }: Limits): boolean {
+  return boxes !== null || memoryBytes !== null;
+}
 
 export interface Config {
   readonly redisUrl: string;
@@ -182,6 +208,7 @@ export interface Config {
   readonly workers: number;
   readonly mutationsPerS: number;
   readonly terminalGraceMs: number;
+  readonly limits: Limits;
   readonly drainMs: number;
   /** null = nothing is traced */
   readonly otlpUrl: string | null;
@@ -244,6 +271,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     workers: values.SPOON_WORKERS,
     mutationsPerS: values.SPOON_MUTATIONS_PER_S,
     terminalGraceMs: values.SPOON_TERMINAL_GRACE_MS,
+    limits: {
+      boxes: values.SPOON_BOX_MAX === 0 ? null : values.SPOON_BOX_MAX,
+      memoryBytes: values.SPOON_BOX_MEMORY === '0' ? null : values.SPOON_BOX_MEMORY,
+    },
     drainMs: values.SPOON_DRAIN_MS,
     otlpUrl: values.SPOON_OTLP_URL ?? null,
     warnings: warningsFor(set, terminalSecret),

@@ -9,6 +9,26 @@ import { LeaseId, UserName } from './identity.ts';
 export const LeaseKind = z.enum(['terminal', 'job', 'pin']);
 export type LeaseKind = z.infer<typeof LeaseKind>;
 
+/** How urgent a lease's box is to its holder, where more are asked for than may run. */
+export const LeasePriority = z.enum(['low', 'normal', 'high']);
+export type LeasePriority = z.infer<typeof LeasePriority>;
+
+/**
+ * By how much a lease stands as if it had been taken earlier (ms). Being a head start and no rank, it lets nobody starve: whoever
+ * comes later than another by more than the difference of two of these never gets in first.
+ */
+const headStartMs: Readonly<Record<LeasePriority, number>> = { low: -15 * 60_000, normal: 0, high: 5 * 60_000 };
+
+/** Of a lease that says nothing: a person looks at a terminal and waits, a job can. */
+export function priorityOf({ kind, priority }: Pick<Lease, 'kind' | 'priority'>): LeasePriority {
+  return priority ?? (kind === 'terminal' ? 'high' : 'normal');
+}
+
+/** Where a lease stands among those who wait for a box: the lowest is first (Redis TIME in ms, moved by its head start). */
+export function orderOf(lease: Pick<Lease, 'kind' | 'priority' | 'takenAt'>): number {
+  return lease.takenAt - headStartMs[priorityOf(lease)];
+}
+
 const minTtlMs = 10_000;
 const maxTtlMs: Record<LeaseKind, number> = { terminal: 300_000, job: 300_000, pin: 30 * 24 * 3_600_000 };
 
@@ -37,6 +57,8 @@ export const Lease = z.object({
   takenAt: z.number(),
   expiresAt: z.number(),
   ttlMs: z.number(),
+  /** none: as `priorityOf` says */
+  priority: LeasePriority.optional().catch(undefined),
   /** W3C trace context of the request that took it: passes that make the box go on with that trace */
   trace: z.string().optional(),
   /** terminals of the user that open while it lives are recorded; what cannot be read asks for nothing */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UserName } from './identity.ts';
+import { LeasePriority } from './lease.ts';
 import { Phase, Step } from './status.ts';
 
 /**
@@ -165,6 +166,44 @@ export const BoxStats = z.object({
 });
 export type BoxStats = z.infer<typeof BoxStats>;
 export const StatsList = z.object({ now: z.number(), items: z.array(BoxStats) });
+
+const OfLimits = z.object({ boxes: z.number().nullable(), memoryBytes: z.number().nullable() });
+/** Places: how many boxes may be there at once, who has one, and who waits. */
+export const CapacityView = z.object({
+  now: z.number(),
+  /** null = no limit */
+  limits: OfLimits,
+  /** by boxes that run, or that may at any moment */
+  taken: z.object({ boxes: z.number(), memoryBytes: z.number() }),
+  /** the first in line first */
+  waiting: z.array(
+    z.object({
+      user: UserName,
+      position: z.number(),
+      /** the oldest of its leases was taken then */
+      since: z.number(),
+      priority: LeasePriority,
+      memoryBytes: z.number(),
+      /** the leases: `job of agent-7` */
+      for: z.array(z.string()),
+    }),
+  ),
+  boxes: z.array(
+    z.object({
+      user: UserName,
+      /** `leaving`: it is being stopped and removed, and then its place is free */
+      state: z.enum(['held', 'idle', 'leaving']),
+      memoryBytes: z.number(),
+      /** as `for` */
+      heldBy: z.array(z.string()),
+      /** the last activity; null = somebody holds it */
+      idleSince: z.number().nullable(),
+      /** from then on it makes room for who waits; null = not, as things are */
+      givesWayAt: z.number().nullable(),
+    }),
+  ),
+});
+export type CapacityView = z.infer<typeof CapacityView>;
 
 /** The box machine as it is defined: the console draws it, documents show it. */
 export const MachineView = z.object({

@@ -13,6 +13,11 @@ const triedAgain = 'It is tried again by itself, ever more slowly (at most a min
 export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
   Absent: { means: 'There is no box; nobody asks for one.', whatToDo: 'A lease or an attached terminal makes one.' },
   Active: { means: 'A lease is live: somebody uses the box.', whatToDo: '' },
+  AdmissionWait: {
+    means:
+      'Somebody asks for a box, and as many run as may (`SPOON_BOX_MAX`, `SPOON_BOX_MEMORY`); the message says the position in line, and who has the others.',
+    whatToDo: `${byItself} Idle boxes give way first; \`spoonbox capacity\` shows the line, \`spoonbox reap USER\` frees a place.`,
+  },
   AdoptRequested: {
     means: 'An operator allowed to replace the foreign container that has the name of the box.',
     whatToDo: 'It is replaced once nothing started by exec runs in it; `spoonbox adopt --now` does not wait for that.',
@@ -82,6 +87,11 @@ export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
   OutOfMemory: {
     means: 'The kernel ended the container because it used more memory than its class allows.',
     whatToDo: 'Use less, or raise `limits.memory` of the class.',
+  },
+  OverBudget: {
+    means:
+      'The class of the box may use more memory than all boxes together (`SPOON_BOX_MEMORY`), so it can never be made.',
+    whatToDo: 'Ask for a smaller class, or raise the budget and restart the controllers.',
   },
   Paused: {
     means: 'An operator paused the reconciler: nothing is done to any box; the message says who and why.',

@@ -29,6 +29,7 @@ export type ConditionType = z.infer<typeof ConditionType>;
 export const Reason = z.enum([
   'Absent',
   'Active',
+  'AdmissionWait',
   'AdoptRequested',
   'Amnesty',
   'ClassUnknown',
@@ -55,6 +56,7 @@ export const Reason = z.enum([
   'NameFree',
   'NotChecked',
   'OutOfMemory',
+  'OverBudget',
   'Paused',
   'ProbeFailed',
   'Probed',
@@ -88,7 +90,17 @@ export const Condition = z.object({
 export type Condition = z.infer<typeof Condition>;
 
 /** Why a container was, or is being, stopped and removed. */
-export const DrainCause = z.enum(['idle', 'reap', 'recreate', 'deleted', 'adopt', 'stopped', 'duplicate', 'rollout']);
+export const DrainCause = z.enum([
+  'idle',
+  'gave-way',
+  'reap',
+  'recreate',
+  'deleted',
+  'adopt',
+  'stopped',
+  'duplicate',
+  'rollout',
+]);
 export type DrainCause = z.infer<typeof DrainCause>;
 
 /** Progress of an image pull; the bytes are of the layers that the registry has named so far. */
@@ -157,6 +169,8 @@ export interface BoxRecord {
   readonly vaultRevision: number;
   /** a running box is kept while `now < wantedUntil` (0 = nothing holds it) */
   readonly wantedUntil: number;
+  /** from then on an idle box may be reaped to make room for others who wait (Redis TIME, ms); null = never, as things are */
+  readonly givesWayAt: number | null;
   /** what the reconciler may do now, for any user */
   readonly mode: ModeView;
   /** whether boxes may be replaced now because their image or class changed, for any user */

@@ -44,6 +44,7 @@ const table: Readonly<Record<string, Entry>> = {
   'PUT /v1/rollout/pause': { role: 'admin', body: { paused: false }, answers: [200] },
   'POST /v1/rollout/pulls': { role: 'admin', answers: [202] },
   'GET /v1/plan': { role: 'viewer', answers: [200] },
+  'GET /v1/capacity': { role: 'viewer', answers: [200] },
   'GET /v1/stats': { role: 'viewer', answers: [200] },
   'GET /v1/boxes/:user/plan': { role: 'viewer', answers: [200, 404] },
   'GET /v1/boxes/:user/stats': { role: 'viewer', answers: [200, 404, 409] },

@@ -1,3 +1,4 @@
+import { type Limits, noLimits } from '#shared/config.ts';
 import { Writable } from 'node:stream';
 import { Redis } from 'ioredis';
 import {
@@ -93,6 +94,7 @@ export async function createApiWorld(
     gatewayPort?: number;
     publicUrl?: string;
     apiRequestsPerS?: number;
+    limits?: Limits;
   } = {},
 ): Promise<ApiWorld> {
   const redis = await startRedis();
@@ -143,6 +145,7 @@ export async function createApiWorld(
       publicUrl: options.publicUrl ?? 'http://127.0.0.1:3922',
       trustedProxies: [],
       apiRequestsPerS: options.apiRequestsPerS ?? 10_000,
+      limits: options.limits ?? noLimits,
     },
     health: apiHealth,
     log,

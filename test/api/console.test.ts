@@ -1,3 +1,4 @@
+import { noLimits } from '#shared/config.ts';
 import { fastify } from 'fastify';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,7 @@ const config: ApiConfig = {
   publicUrl: 'http://127.0.0.1:3922',
   apiRequestsPerS: 1_000,
   trustedProxies: [],
+  limits: noLimits,
 };
 
 let parent: string;

@@ -61,6 +61,7 @@ const record = (fields: Partial<BoxRecord>): BoxRecord => ({
   holds: [],
   vaultRevision: 0,
   wantedUntil: Math.max(0, ...(fields.holds ?? []).map(({ untilMs }) => untilMs)),
+  givesWayAt: null,
   ...fields,
 });
 

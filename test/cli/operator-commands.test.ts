@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { z } from 'zod';
 import { BoxList, BoxView, EventList, LeaseReply, ReleaseReply } from '#shared/api-schemas.ts';
-import { PlanList, PlanView, ReconcilerView, StatsList, WhoAmI } from '#shared/operator-schemas.ts';
+import { PlanList, PlanView, ReconcilerView, CapacityView, StatsList, WhoAmI } from '#shared/operator-schemas.ts';
 import { until } from '../api/api-world.ts';
 import { type CliRun, runCli, startCli } from './cli-run.ts';
 import { type FakeApi, startFakeApi } from './fake-api.ts';
@@ -172,6 +172,38 @@ test('top shows shares of the limits, and asks twice for processors', async () =
   await until(() => api.asked.length > 0, 'the first look');
   api.answer('GET /v1/stats', StatsList, { now, items: [{ ...stats, cpus: 1 }] });
   expect((await asking).out).toMatch(/^alice +1\.00 +\[##### {5}\] +50 % +1\.0 GiB +\[### {7}\] +25 % +7$/m);
+});
+
+test('capacity shows the limits, the line and who has a place', async () => {
+  const gib = 2 ** 30;
+  api.answer('GET /v1/capacity', CapacityView, {
+    now,
+    limits: { boxes: 2, memoryBytes: 8 * gib },
+    taken: { boxes: 2, memoryBytes: 5 * gib },
+    waiting: [
+      {
+        ...{ user: 'carol', position: 1, since: now - 60_000, priority: 'high', memoryBytes: 4 * gib },
+        for: ['terminal of carol'],
+      },
+    ],
+    boxes: [
+      {
+        ...{ user: 'alice', state: 'held', memoryBytes: gib, heldBy: ['job of agent-7'] },
+        ...{ idleSince: null, givesWayAt: null },
+      },
+      {
+        ...{ user: 'bob', state: 'idle', memoryBytes: 4 * gib, heldBy: [] },
+        ...{ idleSince: now - 30_000, givesWayAt: now + 30_000 },
+      },
+    ],
+  });
+  const { out, code } = await run('capacity');
+  expect(code).toBe(0);
+  expect(out).toMatch(/^Boxes: +2 of 2$/m);
+  expect(out).toMatch(/^Memory: +5\.0 GiB of 8\.0 GiB$/m);
+  expect(out).toMatch(/^1 +carol +1 min ago +high +4\.0 GiB +terminal of carol$/m);
+  expect(out).toMatch(/^bob +idle +4\.0 GiB +30 s ago +in 30 s +-$/m);
+  expect(JSON.parse((await run('capacity', '-o', 'json')).out).waiting[0].user).toBe('carol');
 });
 
 describe('the reconciler', () => {

@@ -169,6 +169,62 @@ export function commitContract(world: () => World, harness: () => RedisHarness):
     });
   });
 
+  describe('a box that gives way to others', () => {
+    /** Idle for two minutes, of a class whose boxes give way after one. */
+    const lately = async (): Promise<number> => {
+      const { command, own, read } = world();
+      await idleBox();
+      const { now } = await read();
+      await command('HSET', own.desired, 'lastActivityAt', `${now - 2 * minute}`);
+      return now;
+    };
+
+    test('does so while activity alone keeps it, and not before its time', async () => {
+      const { commit, command, own, read } = world();
+      const now = await lately();
+      expect(await read()).toMatchObject({ givesWayAt: now - minute, wantedUntil: expect.any(Number) });
+      expect((await read()).wantedUntil).toBeGreaterThan(now);
+      await command('HSET', own.desired, 'lastActivityAt', `${now - minute + 5_000}`);
+      const refused = await commit(drain('gave-way'));
+      expect(refused).toMatchObject({ refused: 'still-wanted', detail: `until ${now + 5_000}` });
+      await command('HSET', own.desired, 'lastActivityAt', `${now - 2 * minute}`);
+      expect(await commit(drain('gave-way'), { phase: 'reaping' })).toEqual(ok);
+    });
+
+    test.each([
+      ['somebody holds it', async ({ take }: World) => void (await take('j2'))],
+      [
+        'somebody may come back to a terminal in it',
+        async ({ command, own }: World) => void (await command('HSET', own.sessions, 's1', '{}')),
+      ],
+      [
+        'leases of it were lost',
+        async ({ command, own, read }: World) =>
+          void (await command('HSET', own.desired, 'heldUntil', `${(await read()).now + minute}`)),
+      ],
+      [
+        'it was granted time',
+        async ({ commit, read }: World) => {
+          const { now } = await read();
+          await commit(nothing, { keepUntil: now + minute, keepCause: 'amnesty' });
+        },
+      ],
+      ['nothing is known of who needs it', async ({ command, own }: World) => void (await command('DEL', own.desired))],
+    ])('does not while %s', async (_what, happens) => {
+      await lately();
+      await happens(world());
+      const record = await world().read();
+      expect(record.givesWayAt === null || record.givesWayAt > record.now).toBe(true);
+      expect(await world().commit(drain('gave-way'))).toMatchObject({ refused: 'still-wanted' });
+    });
+
+    test('does not on a Redis that is not trusted', async () => {
+      await lately();
+      await world().leaderStore.mark(leaderToken, null);
+      expect(await world().commit(drain('gave-way'))).toMatchObject({ refused: 'untrusted' });
+    });
+  });
+
   describe('a drain for another cause', () => {
     test.each([
       ['reap', 'reap', { wish: 'reap' }],

@@ -15,9 +15,9 @@ import {
 
 export const minute = 60_000;
 export const hour = 60 * minute;
-/** detached, attached */
+/** detached, attached, giving way */
 export const policies = {
-  default: [30 * minute, 8 * hour],
+  default: [30 * minute, 8 * hour, minute],
   small: [2 * minute, 5 * minute],
   '*': [minute, hour],
 } as const;

@@ -41,11 +41,17 @@ describe('what is said of the box before this one', () => {
     );
   });
 
+  test('that it gave way to others', () => {
+    expect(lastReapNotice({ status: statusWith({ lastReap: reaped('gave-way') }) }, now)).toBe(
+      "the box before this one was idle and gave way to others' who waited for one, 2 h ago (10:00:00 UTC); only the home survived",
+    );
+  });
+
   test('every cause that loses a box is told, one that does not is not', () => {
     const told = DrainCause.options.filter((cause) =>
       lastReapNotice({ status: statusWith({ lastReap: reaped(cause) }) }, now),
     );
-    expect(told).toEqual(['idle', 'reap', 'recreate', 'deleted', 'adopt', 'rollout']);
+    expect(told).toEqual(['idle', 'gave-way', 'reap', 'recreate', 'deleted', 'adopt', 'rollout']);
   });
 
   test('nothing where there was none, and nothing of a box that has long been there', () => {

@@ -25,6 +25,10 @@ export function isPermitted({ value, context, facts }: Given, command: Command):
   switch (command.cause) {
     case 'idle':
       return facts.now >= Math.max(facts.wantedUntil, context.keepUntil);
+    case 'gave-way': {
+      const { givesWayAt, hasLease, now } = facts;
+      return !hasLease && givesWayAt !== null && now >= Math.max(givesWayAt, context.keepUntil);
+    }
     case 'reap':
     case 'deleted':
       return container.generation < (desired?.reapGeneration ?? 0);

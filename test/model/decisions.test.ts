@@ -5,8 +5,9 @@ import type { Facts } from '../../controller/src/box/facts.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { type Plan, planNext } from '../../controller/src/box/plan.ts';
 import type { StateValue } from '../../controller/src/box/snapshot.ts';
-import { containerOf, drainMode, now, pauseMode, spec } from '../support/box-facts.ts';
+import { boxClass, containerOf, drainMode, now, pauseMode, spec } from '../support/box-facts.ts';
 import {
+  admissions,
   amnesties,
   besides,
   boxes,
@@ -18,6 +19,7 @@ import {
   images,
   outdated,
   rollouts,
+  rooms,
   values,
 } from './worlds.ts';
 import { type Beside, outcomes, vaultMemories, vaultOutcomes, vaults, worldOf } from './worlds.ts';
@@ -26,6 +28,8 @@ import { type Beside, outcomes, vaultMemories, vaultOutcomes, vaults, worldOf } 
  * What the machine decides, written down as sentences: a change of any decision, or of a sentence that people read, is seen
  * in review as a change in `decisions/`. Renew it with `npm test -- test/model/decisions.test.ts -u`, and read the difference.
  */
+
+const place = { at: now - 60_000, memoryBytes: boxClass.limits.memory };
 
 /** The memory that a state has in an ordinary life. */
 function memoryOf(value: StateValue): Partial<BoxContext> {
@@ -37,11 +41,12 @@ function memoryOf(value: StateValue): Partial<BoxContext> {
       reason: 'StartFailed',
       message: 'no',
     } as const;
-    return { ...fault, retryAt: now + 4_000 };
+    return { ...fault, place, retryAt: now + 4_000 };
   }
-  if (typeof value === 'string' || 'provisioning' in value) return {};
-  if ('ready' in value) return { probedId: 'box-1', readyAt: now - 5_000 };
-  return { drainId: 'box-1', drainCause: 'reap' };
+  if (typeof value === 'string') return {};
+  if ('provisioning' in value) return { place };
+  if ('ready' in value) return { place, probedId: 'box-1', readyAt: now - 5_000 };
+  return { place, drainId: 'box-1', drainCause: 'reap' };
 }
 
 type Holder = 'leased' | 'kept' | 'due';
@@ -122,6 +127,29 @@ const sections: Readonly<Record<string, () => Row[]>> = {
     row(outdated, 'kept', 'outdated, drain', drain),
     row(outdated, 'kept', 'outdated, desired state lost', { desired: null }),
     row(outdated, 'kept', 'outdated, image not there', { rest: { image: { state: 'wanted' } } }),
+  ],
+
+  'places, and who gives way': () => [
+    ...admissions
+      .slice(1)
+      .flatMap((admission) =>
+        [null, running].map((box) => row(box, 'leased', admission.state, { rest: { admission } })),
+      ),
+    ...rooms.slice(1).map((room) =>
+      row(running, 'kept', `its turn, may go: ${room.givesWayAt ?? 'no'}`.replace(String(now), 'now'), {
+        rest: room,
+      }),
+    ),
+    row(null, 'leased', 'waits, let in before', { rest: { admission: admissions[1] ?? { state: 'open' } } }, { place }),
+    row(
+      null,
+      'leased',
+      'waits, let in before for less',
+      { rest: { admission: admissions[1] ?? { state: 'open' } } },
+      {
+        place: { ...place, memoryBytes: 1 },
+      },
+    ),
   ],
 
   'what it is made from': () => [

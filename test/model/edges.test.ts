@@ -14,7 +14,7 @@ import { freshVault } from '../../controller/src/box/context.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
 import { type Plan, planNext } from '../../controller/src/box/plan.ts';
 import { restore, stateOf } from '../../controller/src/box/snapshot.ts';
-import { contextOf } from './worlds.ts';
+import { admissions, contextOf } from './worlds.ts';
 
 /** Single decisions worth a sentence of their own; each was wrong once, or would be easy to get wrong. */
 
@@ -306,7 +306,7 @@ test('a memory begins empty', () => {
   expect(planNext(null, factsOf({ hasLease: false })).context).toEqual({
     ...{ attempts: 0, retryAt: 0, reason: null, message: '', failingId: '', failedGeneration: 0, creationsSeen: 0 },
     ...{ vanished: false, probedId: '', readyAt: null, drainId: '', drainCause: null, keepUntil: 0, keepCause: '' },
-    ...{ amnestyId: '', orphanGranted: false, isLost: false, lastReap: null, vault: freshVault },
+    ...{ amnestyId: '', orphanGranted: false, isLost: false, lastReap: null, vault: freshVault, place: null },
   });
 });
 
@@ -466,4 +466,53 @@ test('only the probe of this very container makes it ready', () => {
       .value;
   };
   expect([probed('box-1'), probed('old-1')]).toEqual([{ ready: 'active' }, { provisioning: 'probing' }]);
+});
+
+describe('a place', () => {
+  const place = { at: now - 60_000, memoryBytes: boxClass.limits.memory };
+  const admission = admissions[1] ?? { state: 'open' };
+  const failing = { attempts: 3, reason: 'CreateFailed', message: 'no space', failedGeneration: 5, place } as const;
+
+  test('is taken with the first step to a box, and kept at its first fault, which is tried again at once', () => {
+    const first = planNext(null, factsOf({ image: { state: 'wanted' }, spec: null }));
+    expect(first).toMatchObject({ command: { type: 'pull' }, context: { place: { memoryBytes: place.memoryBytes } } });
+    const stored = { value: { provisioning: 'creating' }, context: contextOf({ place }) };
+    const failed = planNext(stored, factsOf({ admission, last: fault('create', '') }));
+    expect(failed).toMatchObject({ value: 'failed', requeueAfterMs: 0, context: { place } });
+    expect(planNext(failed, factsOf({ admission })).command.type).toBe('create');
+  });
+
+  test('is given back while a box that failed again waits for its next try, which stands in line like others', () => {
+    const stored = { value: 'failed', context: contextOf({ ...failing, retryAt: now + 4_000 }) };
+    const waiting = planNext(stored, factsOf({ admission }));
+    expect(waiting).toMatchObject({ value: 'failed', context: { place: null } });
+    const due = planNext(waiting, factsOf({ now: now + 4_000, admission }));
+    expect(due).toMatchObject({ value: 'absent', command: { type: 'none' }, requeueAfterMs: 5_000 });
+  });
+
+  test.each([
+    ['recreate', place],
+    ['gave-way', null],
+    ['idle', null],
+    ['reap', null],
+  ] as const)('after a drain of cause %s, with a holder by now, is %o', (drainCause, kept) => {
+    const context = contextOf({ drainId: 'box-1', drainCause, place });
+    expect(planNext({ value: { reaping: 'removing' }, context }, factsOf()).context.place).toEqual(kept);
+  });
+
+  test('for a smaller box does not do for a larger one', () => {
+    const context = contextOf({ place: { ...place, memoryBytes: place.memoryBytes - 1 } });
+    expect(planNext({ value: 'absent', context }, factsOf({ admission })).command.type).toBe('none');
+    expect(planNext({ value: 'absent', context }, factsOf()).context.place?.memoryBytes).toBe(place.memoryBytes);
+  });
+
+  test('is the running box’s own, whoever made it and however many there may be', () => {
+    const plan = planNext(null, factsOf({ ownership: alone, admission }));
+    expect(plan).toMatchObject({ command: { type: 'probe' }, context: { place: { memoryBytes: place.memoryBytes } } });
+  });
+
+  test('is none of a user for whom nobody asks', () => {
+    const stored = { value: { provisioning: 'creating' }, context: contextOf({ place }) };
+    expect(planNext(stored, factsOf({ hasLease: false })).context.place).toBeNull();
+  });
 });

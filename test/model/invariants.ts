@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Facts } from '../../controller/src/box/facts.ts';
+import { isRolloutDue } from '../../controller/src/box/holding.ts';
 import { isLive } from '../../controller/src/box/ownership.ts';
 import { type Plan, planNext } from '../../controller/src/box/plan.ts';
 import { restore, stateOf } from '../../controller/src/box/snapshot.ts';
@@ -45,9 +46,10 @@ export function brokenRules(world: Given): string[] {
   if (command.type === 'create' || command.type === 'start') must(facts.hasLease, 'only a lease starts a box');
   if (facts.mode.mode === 'drain') {
     must(!makesBoxes.some((type) => type === command.type), 'no box is made while the installation is drained');
-    const asUsual = planNext({ value, context }, { ...facts, mode: { ...facts.mode, mode: 'run' } });
+    const running: Facts = { ...facts, mode: { ...facts.mode, mode: 'run' } };
+    const asUsual = planNext({ value, context }, running);
     must(
-      mayBeMade(facts) || isRollout(asUsual) || isDeepStrictEqual(plan, asUsual),
+      mayBeMade(facts) || isRollout(asUsual) || isRolloutDue(context, running) || isDeepStrictEqual(plan, asUsual),
       'a drain concerns nobody but who has no box and asks, and rollouts, which wait',
     );
   }
@@ -57,6 +59,14 @@ export function brokenRules(world: Given): string[] {
     const isFirst = context.vault.containerId !== box?.id;
     must(plan.phase === 'ready' || isFirst, 'a vault keeps a box from being ready for one try at most');
   }
+  const isLetIn = context.place !== null && context.place.memoryBytes >= (facts.boxClass?.limits.memory ?? 0);
+  if (facts.admission.state !== 'open' && !isLetIn) {
+    must(!makesBoxes.some((type) => type === command.type), 'no box is made for which there is no place');
+  }
+  if (makesBoxes.some((type) => type === command.type)) must(plan.context.place !== null, 'what is made has a place');
+  if (box !== null && isLive(box)) must(plan.context.place !== null, 'what runs has a place');
+  if (command.type === 'start') must(facts.admission.state === 'open' || isLetIn, 'nothing is started without a place');
+  if (box === null && plan.value === 'absent' && !facts.hasLease) must(plan.context.place === null, 'nobody, no place');
   if ('cause' in command) {
     must(isPermitted(given, command), `${command.type}: the commit permits ${command.cause}`);
     const isOurs = box?.id === command.id || extras.some((extra) => extra.id === command.id);
@@ -83,6 +93,14 @@ export function brokenRules(world: Given): string[] {
     must(facts.desired !== null, 'no rollout of a box nobody knows');
     must(facts.spec !== null && box?.state === 'running', 'a rollout is of what runs, to what can be made');
     must(!isDeepStrictEqual(box?.spec, facts.spec), 'no rollout of a box that is as it would be made now');
+  }
+  if ('cause' in command && command.cause === 'gave-way' && !wasBegun(given, command.id)) {
+    must(facts.makesRoom, 'no box gives way but in its turn');
+    must(!facts.hasLease && facts.desired !== null, 'no box gives way that somebody holds');
+    must(
+      facts.amnesty === null || facts.amnesty.id === context.amnestyId,
+      'no box gives way before the amnesty is granted',
+    );
   }
   if (command.type === 'remove') {
     const target = [box, ...extras, foreign].find((container) => container?.id === command.id);

@@ -6,9 +6,17 @@ const folder = join(import.meta.dirname, '../../controller/src/box');
 const files = readdirSync(folder);
 
 /** Modules of shared that are schemas and names, and do nothing. */
-const pureShared = ['box-class', 'faults', 'identity', 'lease', 'operator-schemas', 'status', 'vault-status'].map(
-  (name) => `#shared/${name}.ts`,
-);
+const pureShared = [
+  'box-class',
+  'checkout',
+  'faults',
+  'human-bytes',
+  'identity',
+  'lease',
+  'operator-schemas',
+  'status',
+  'vault-status',
+].map((name) => `#shared/${name}.ts`);
 const impure =
   /\b(Date\b|Math\.random|performance\b|set(Timeout|Interval|Immediate)\b|process\.|fetch\(|queueMicrotask|await )/;
 

@@ -17,7 +17,7 @@ import {
   rolloutsPaused,
   spec,
 } from '../support/box-facts.ts';
-import { contextOf, outdated } from './worlds.ts';
+import { admissions, contextOf, outdated } from './worlds.ts';
 
 /**
  * What people read of a box, in every situation that has words of its own. Renew `sentences.txt` with
@@ -102,6 +102,10 @@ const situations: Readonly<Record<string, [StateValue, Partial<BoxContext>, Part
     { ...kept, ownership: { ...alone, box: outdated }, rollout: rolloutsPaused },
   ],
   'it is leased, and the pacer is full': [{ ready: 'idle' }, ready, { ownership: alone, pacedUntil: now + 5_000 }],
+  'it waits for a place': ['absent', {}, { admission: admissions[1] ?? { state: 'open' } }],
+  'it waits for a place, and failed before': ['absent', failed, { admission: admissions[1] ?? { state: 'open' } }],
+  'its class is more than all may have': ['absent', {}, { admission: admissions[2] ?? { state: 'open' } }],
+  'it gave way to others': ['absent', { lastReap: { ...lastReap, cause: 'gave-way', message: 'it gave way' } }, idle],
   'it is in use under a pause': [{ ready: 'active' }, ready, { ownership: alone, mode: pauseMode }],
   'it ended under a pause': [{ ready: 'active' }, ready, { ownership: ended({ exitCode: 137 }), mode: pauseMode }],
   'somebody asks for one under a pause': ['absent', {}, { mode: pauseMode }],

@@ -52,6 +52,8 @@ export const contexts: readonly Partial<BoxContext>[] = [
   { ...failed, reason: 'ContainerPaused', retryAt: now + 20_000 },
   { ...failed, reason: 'ForeignContainer', failingId: '', retryAt: now + 20_000 },
   { creationsSeen: 40, vanished: true },
+  { place: { at: now - 60_000, memoryBytes: boxClass.limits.memory } },
+  { place: { at: now - 60_000, memoryBytes: 1 }, attempts: 1 },
 ];
 
 /** What may be remembered of a vault in a box that is ready. */
@@ -153,6 +155,33 @@ export const amnesties: readonly Facts['amnesty'][] = [
   { id: 'amnesty-2', graceMs: 600_000, cause: 'new' },
 ];
 
+const taken = { taken: 2, limit: 2 };
+export const admissions: readonly Facts['admission'][] = [
+  { state: 'open' },
+  {
+    state: 'waits',
+    position: 3,
+    waiting: 7,
+    boxes: taken,
+    memoryBytes: { taken: 3 * 1024 ** 3, limit: 4 * 1024 ** 3, needed: boxClass.limits.memory },
+    holders: [
+      { user: 'bob', isIdle: true },
+      { user: 'carol', isIdle: false },
+    ],
+    moreHolders: 4,
+    lookMs: 5_000,
+  },
+  { state: 'over-budget', memoryBytes: boxClass.limits.memory, budgetBytes: 512 * 1024 ** 2 },
+];
+/** Whose turn it is to give way, and whether it may. */
+export const rooms: readonly Partial<Facts>[] = [
+  {},
+  { makesRoom: true },
+  { makesRoom: true, givesWayAt: now },
+  { makesRoom: true, givesWayAt: now + 5_000 },
+  { givesWayAt: now },
+];
+
 export const modes = [runMode, drainMode, pauseMode] as const;
 
 const ofContainer: CommandType[] = ['create', 'start', 'unpause', 'rename', 'probe', 'stop', 'remove'];
@@ -199,6 +228,9 @@ export function worldOf(parts: {
     wantedUntil: now + 60_000,
     keptUntil: 0,
     sessionsIn: [],
+    givesWayAt: null,
+    makesRoom: false,
+    admission: { state: 'open' },
     nextLeaseExpiry: now + 20_000,
     engineDown: null,
     ownership: { box, misnamed: false, extras: [], foreign: null, ...beside.ownership },

@@ -35,9 +35,9 @@ export class Ledger {
   private readonly activity = new Map<string, number>();
   /** user/wish */
   private readonly wishes = new Set<string>();
-  private readonly policy: { detachedMs: number; attachedMs: number };
+  private readonly policy: { detachedMs: number; attachedMs: number; giveWayMs: number };
 
-  constructor(policy: { detachedMs: number; attachedMs: number }) {
+  constructor(policy: { detachedMs: number; attachedMs: number; giveWayMs: number }) {
     this.policy = policy;
   }
 
@@ -130,6 +130,14 @@ export class Ledger {
     this.settle(now);
     const held = [...this.leases.values()].find((lease) => lease.user === user);
     return held === undefined ? null : `a ${held.kind} lease is live for ${held.expiresAt - now} ms more`;
+  }
+
+  /** Why the user's box could not give way to others' at virtual time `now`; null = it could. */
+  claim(user: string, now: number): string | null {
+    this.settle(now);
+    for (const lease of this.leases.values()) if (lease.user === user) return `a ${lease.kind} lease is live`;
+    const idleMs = now - (this.activity.get(user) ?? Number.NEGATIVE_INFINITY);
+    return idleMs < this.policy.giveWayMs ? `the last activity was ${idleMs} ms ago` : null;
   }
 
   /** An idle reap that was rightly committed ends the terminals that were idle too long. */

@@ -1,5 +1,6 @@
 import type { BoxClasses } from '#shared/box-class.ts';
 import { createBoxStore, type IdlePolicies } from '#shared/box-store.ts';
+import type { Limits } from '#shared/config.ts';
 import type { InstallationId, Keys } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
@@ -26,9 +27,10 @@ export function startSimController(options: {
   policies: IdlePolicies;
   classes: BoxClasses;
   installation: InstallationId;
+  limits: Limits;
   log: Logger;
 }): { stop: () => Promise<void> } {
-  const { process, redis, runtime, keys, policies, classes, installation, log } = options;
+  const { process, redis, runtime, keys, policies, classes, installation, limits, log } = options;
   const { clock } = process;
   const store = createBoxStore({ redis, keys, policies, defaultClass: 'default' });
   const ending = new AbortController();
@@ -66,6 +68,7 @@ export function startSimController(options: {
           mutationsPerS: 100,
           resyncMs,
           terminalGraceMs: 300_000,
+          limits,
           onNotLeader: (reason) => leader.lost(reason),
         },
         next,

@@ -62,6 +62,7 @@ export class Watcher {
   private readonly consents = new Set<string>();
   private begunBefore = false;
   private needBefore: string | null = null;
+  private claimBefore: string | null = null;
   private holderBefore: string | null = null;
   /** what ran when Redis was lost or its clock jumped, and when that was */
   private distrust: { readonly at: number; readonly running: ReadonlySet<string> } = { at: 0, running: new Set() };
@@ -73,7 +74,7 @@ export class Watcher {
     redis: SimRedis;
     runtime: SimRuntime;
     installation: InstallationId;
-    idle: { detachedMs: number; attachedMs: number };
+    idle: { detachedMs: number; attachedMs: number; giveWayMs: number };
   }) {
     this.now = options.now;
     this.runtime = options.runtime;
@@ -196,6 +197,7 @@ export class Watcher {
     const status = this.redis.hash(this.keyOf(user, 'status'));
     this.begunBefore = status.get('phase') === 'reaping' && status.get('containerId') === intent.containerId;
     this.needBefore = this.ledger.need(user, this.now());
+    this.claimBefore = this.ledger.claim(user, this.now());
     this.holderBefore = this.ledger.holder(user, this.now());
   }
 
@@ -237,16 +239,21 @@ export class Watcher {
     if (intent.kind === 'drain' && !this.begunBefore && !this.ledger.wasAsked(user, intent.cause ?? '')) {
       this.violated(`2: a reap of ${user} was committed because of "${intent.cause}", and nobody asked for it`);
     }
-    const isIdle = intent.cause === 'idle';
-    if (intent.kind !== 'drain' || (!isIdle && intent.cause !== 'rollout') || this.begunBefore) return;
-    const what = isIdle ? 'an idle reap' : 'a rollout';
-    const need = isIdle ? this.needBefore : this.holderBefore;
+    const { cause = '' } = intent;
+    const before = new Map([
+      ['idle', this.needBefore],
+      ['rollout', this.holderBefore],
+      ['gave-way', this.claimBefore],
+    ]);
+    if (intent.kind !== 'drain' || !before.has(cause) || this.begunBefore) return;
+    const what = `a reap (${cause})`;
+    const need = before.get(cause) ?? null;
     if (need !== null) this.violated(`2: ${what} of ${user} was committed while ${need}`);
     const { at, running } = this.distrust;
     if (running.has(intent.containerId ?? '') && this.now() < at + grantedMs) {
       this.violated(`10: ${what} of ${user} was committed ${this.now() - at} ms after Redis was lost`);
     }
-    if (isIdle) this.ledger.reaped(user);
+    if (cause !== 'rollout') this.ledger.reaped(user);
   }
 
   private changes(process: string, operation: string, container: SimContainer | undefined): void {

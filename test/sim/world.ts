@@ -1,5 +1,6 @@
 import { BoxClass } from '#shared/box-class.ts';
 import { type BoxStore, createBoxStore } from '#shared/box-store.ts';
+import { type Limits, noLimits } from '#shared/config.ts';
 import { EngineError } from '#shared/faults.ts';
 import { boxNameOf, InstallationId, keysOf, LeaseId, UserName } from '#shared/identity.ts';
 import type { SimContainer } from '../support/sim-engine.ts';
@@ -18,7 +19,7 @@ import { SimProcess } from './sim-process.ts';
 import { SimRedis } from './sim-redis.ts';
 import { Watcher } from './watcher.ts';
 
-export const idle = { detachedMs: 45_000, attachedMs: 120_000 };
+export const idle = { detachedMs: 45_000, attachedMs: 120_000, giveWayMs: 20_000 };
 const epochMs = 1_795_000_000_000;
 export const image = 'spoonbox/box:sim';
 const firstImageId = 'sha256:box';
@@ -32,7 +33,11 @@ export const boxClass = BoxClass.parse({
   command: ['/bin/sh'],
   limits: { memory: '1GiB', cpus: 1, pids: 64 },
   security: { capabilities: [] },
-  idle: { detached: `${idle.detachedMs}ms`, attached: `${idle.attachedMs}ms` },
+  idle: {
+    detached: `${idle.detachedMs}ms`,
+    attached: `${idle.attachedMs}ms`,
+    giveWay: `${idle.giveWayMs}ms`,
+  },
   stopGrace: '5s',
   readiness: { command: ['/bin/true'], timeout: '5s' },
 });
@@ -101,14 +106,17 @@ export class World {
   onLog: (process: string, level: Level, fields: Fields, message: string) => void = () => {};
   readonly shared = { ...calmServices, clockMs: 0 };
   private readonly policies = {
-    default: [idle.detachedMs, idle.attachedMs],
-    large: [idle.detachedMs, idle.attachedMs],
-    '*': [idle.detachedMs, idle.attachedMs],
+    default: [idle.detachedMs, idle.attachedMs, idle.giveWayMs],
+    large: [idle.detachedMs, idle.attachedMs, idle.giveWayMs],
+    '*': [idle.detachedMs, idle.attachedMs, idle.giveWayMs],
   } as const;
   private readonly classes = new Map([
     ['default', boxClass],
     ['large', largeClass],
   ]);
+
+  /** what the boxes may take together, as the controllers that start from now on have it */
+  limits: Limits = noLimits;
 
   constructor(seed: number, size: { controllers: number; gateways: number; users: number }) {
     this.random = new Random(seed);
@@ -195,6 +203,7 @@ export class World {
       policies: this.policies,
       classes: this.classes,
       installation: this.installation,
+      limits: this.limits,
       log,
     });
     member.stop = () => controller.stop();

@@ -1,5 +1,6 @@
 import type { BoxStore } from '#shared/box-store.ts';
 import { Lease } from '#shared/lease.ts';
+import { noLimits } from '#shared/config.ts';
 import { createLogger } from '#shared/log.ts';
 import type { BoxRecord } from '#shared/status.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
@@ -8,6 +9,7 @@ import type { LoopEvent } from '../../controller/src/loop-events.ts';
 import { Executor } from '../../controller/src/reconcile/executor.ts';
 import type { Sources } from '../../controller/src/reconcile/gather.ts';
 import { Operations } from '../../controller/src/reconcile/operations.ts';
+import { Capacity } from '../../controller/src/capacity/capacity.ts';
 import { Pacer } from '../../controller/src/reconcile/pacer.ts';
 import { Reconciler } from '../../controller/src/reconcile/reconcile.ts';
 import { Trust } from '../../controller/src/reconcile/trust.ts';
@@ -41,6 +43,7 @@ export class PassWorld {
   /** what the loop told of itself */
   readonly events: LoopEvent[] = [];
   readonly pacer = new Pacer(this.clock);
+  readonly capacity = new Capacity({ limits: noLimits, onCall: () => {} });
   readonly bucket = new TokenBucket({ clock: this.clock, perSecond: 1_000, burst: 1_000 });
   /** by whom each commit was asked for */
   readonly tokens: string[] = [];
@@ -64,6 +67,7 @@ export class PassWorld {
     holds: [],
     vaultRevision: 0,
     wantedUntil: now + 60_000,
+    givesWayAt: null,
     mode: runMode,
     rollout: rolloutsOn,
   };
@@ -117,6 +121,7 @@ export class PassWorld {
       executor: new Executor({ runtime, operations, vaults: noVaults, clock, fenceMs, signal, onEvent }),
       bucket: this.bucket,
       pacer,
+      capacity: this.capacity,
       trust: this.trust,
       clock,
       log: noise,

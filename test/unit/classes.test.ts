@@ -63,7 +63,7 @@ test('a class is read, with sizes in bytes, times in ms, and a default for every
     environment: {},
     limits: { memory: 4 * 1024 ** 3, cpus: 1.5, pids: 256 },
     security: { capabilities: [], noNewPrivileges: true },
-    idle: { detached: 1_800_000, attached: 28_800_000 },
+    idle: { detached: 1_800_000, attached: 28_800_000, giveWay: 60_000 },
     stopGrace: 1_500,
     terminal: { persist: 'none', record: 'off' },
     readiness: { command: ['/bin/true'], timeout: 10_000 },
@@ -89,7 +89,7 @@ describe('the environment replaces', () => {
     writeFileSync(join(folder, 'big.yaml'), other);
     const classes = load(good, { ...asFiles, boxIdleMs: 5_000 });
     for (const name of ['default', 'big'])
-      expect(classes.get(name)?.idle).toEqual({ detached: 5_000, attached: 28_800_000 });
+      expect(classes.get(name)?.idle).toEqual({ detached: 5_000, attached: 28_800_000, giveWay: 60_000 });
   });
 });
 

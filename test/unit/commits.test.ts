@@ -440,3 +440,25 @@ test('a term that is over drops its command in silence', async () => {
   expect(await world.pass()).toEqual({ requeueAfterMs: 50 });
   expect(world.log).toEqual(['observe', 'commit']);
 });
+
+describe('a place', () => {
+  test('that others took between the look and the commit is not given, and the next pass says so', async () => {
+    const world = new PassWorld();
+    Object.assign(world.capacity, { tryTake: () => null });
+    expect(await world.pass()).toEqual({ requeueAfterMs: 1 });
+    expect(world.commits).toEqual([]);
+    expect(world.log).not.toContain('create');
+  });
+
+  test('is given back where its commit was refused, and stays taken where nobody knows', async () => {
+    const world = new PassWorld();
+    const back: string[] = [];
+    Object.assign(world.capacity, { tryTake: () => ({ giveBack: () => void back.push('given back') }) });
+    world.refuses = { ok: false, refused: 'stale', detail: 'version 2' };
+    await world.pass();
+    expect(back).toEqual(['given back']);
+    world.refuses = new Error('the connection broke');
+    await expect(world.pass()).rejects.toThrow('the connection broke');
+    expect(back).toEqual(['given back']);
+  });
+});

@@ -1,3 +1,4 @@
+import { noLimits } from '#shared/config.ts';
 import { expect, test } from 'vitest';
 import { UserName } from '#shared/identity.ts';
 import { createControllerMetrics } from '../../controller/src/metrics/controller-metrics.ts';
@@ -7,7 +8,7 @@ const alice = UserName.parse('alice');
 const bob = UserName.parse('bob');
 
 function counting() {
-  const { registry, onEvent } = createControllerMetrics({ workers: 4 });
+  const { registry, onEvent } = createControllerMetrics({ workers: 4, limits: noLimits });
   return { onEvent, value: async (sample: string) => sampleOf(await registry.metrics(), sample) };
 }
 

@@ -4,6 +4,7 @@ import { EngineError, type FaultKind } from '#shared/faults.ts';
 import { UserName } from '#shared/identity.ts';
 import { Lease } from '#shared/lease.ts';
 import type { BoxRecord } from '#shared/status.ts';
+import { unlimited } from '../../controller/src/capacity/capacity.ts';
 import type { Facts } from '../../controller/src/box/facts.ts';
 import { gatherFacts, type PassState } from '../../controller/src/reconcile/gather.ts';
 import { Operations } from '../../controller/src/reconcile/operations.ts';
@@ -56,8 +57,16 @@ function worldOf(methods: Partial<BoxRuntime> = {}, classes: readonly BoxClass[]
   const record: BoxRecord = {
     ...{ user: alice, now, desired: desiredOf(), leases: [lease('job-1', now + 30_000)], ended: [], sessions: [] },
     ...{ status: null, holds: [], vaultRevision: 0, wantedUntil: now + 60_000, mode: runMode, rollout: rolloutsOn },
+    givesWayAt: null,
   };
-  const state: PassState = { listed: null, thorough: false, last: null, amnesty: null, pacedMs: 0 };
+  const state: PassState = {
+    listed: null,
+    thorough: false,
+    last: null,
+    amnesty: null,
+    capacity: unlimited,
+    pacedMs: 0,
+  };
   const gather = (recordChanges: Partial<BoxRecord> = {}, stateChanges: Partial<PassState> = {}): Promise<Facts> =>
     gatherFacts(sources, { ...record, ...recordChanges }, { ...state, ...stateChanges }, signal);
   return { gather, operations, looks, told, time };
@@ -72,6 +81,7 @@ test('everything is known of a world in order', async () => {
   expect(await gather({ vaultRevision: 3 })).toEqual({
     ...{ now, user: alice, desired: desiredOf(), hasLease: true, wantedUntil: now + 60_000 },
     ...{ keptUntil: 0, sessionsIn: [], rollout: rolloutsOn },
+    ...{ givesWayAt: null, makesRoom: false, admission: { state: 'open' } },
     ...{ nextLeaseExpiry: now + 30_000, engineDown: null, foreignExecs: null, boxClass, spec, last: null },
     ownership: { box: null, misnamed: false, extras: [], foreign: null },
     image: { state: 'present', id: imageId },

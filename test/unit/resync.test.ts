@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import type { BoxStore } from '#shared/box-store.ts';
 import { UserName } from '#shared/identity.ts';
+import { noLimits } from '#shared/config.ts';
 import { createLogger } from '#shared/log.ts';
 import type { ModeView } from '#shared/operator-schemas.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
+import { Capacity } from '../../controller/src/capacity/capacity.ts';
 import { WorkQueue } from '../../controller/src/queue/work-queue.ts';
 import { Resync } from '../../controller/src/source/resync.ts';
 import type { LeaderStore } from '../../controller/src/store/leader-store.ts';
@@ -60,6 +62,7 @@ function worldOf(options: { users: UserName[]; list: () => Promise<ContainerView
     log,
     everyMs,
     pacer,
+    capacity: new Capacity({ limits: noLimits, onCall: () => {} }),
     trust: new Trust({ store: fakePort<LeaderStore>({}), clock, log, token: 'token', onAmnesty: () => {} }),
     reconciler,
     queue,

@@ -115,6 +115,7 @@ describe('the sweep', () => {
           mode,
           rollout: rolloutsOn,
           vaultRevision: 0,
+          givesWayAt: null,
         };
         return { ...none, user, now: redisNow(), leases, sessions: own };
       },

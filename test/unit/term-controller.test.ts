@@ -3,6 +3,7 @@ import type { BoxStore } from '#shared/box-store.ts';
 import { sleep } from '#shared/clock.ts';
 import type { RolloutStore } from '#shared/rollout-store.ts';
 import type { ToolStore } from '#shared/tools.ts';
+import { noLimits } from '#shared/config.ts';
 import { createLogger } from '#shared/log.ts';
 import type { UserName } from '#shared/identity.ts';
 import { TermController } from '../../controller/src/controller.ts';
@@ -77,6 +78,7 @@ function termOf() {
       mutationsPerS: 10,
       resyncMs: 60_000,
       terminalGraceMs: 300_000,
+      limits: noLimits,
       onNotLeader: () => {},
     },
     { token: 'token', ttlMs: 10_000, signal: abort.signal, first },

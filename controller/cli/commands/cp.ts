@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
+import { humanBytes } from '#shared/human-bytes.ts';
 import { type Command, commonOptions, exitCodes, parsed, usageError } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
-import { humanBytes } from '#shared/human-bytes.ts';
 import { hint, statusLine } from '../output.ts';
 
 export const cp: Command = {

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { maxWaitMs } from '#shared/api-schemas.ts';
 import { relativeTime, utcTime } from '#shared/human-time.ts';
 import { checkoutHelp, checkoutIn, checkoutOptions } from '../checkout-options.ts';
+import { LeasePriority } from '#shared/lease.ts';
 import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { personHere } from '../person.ts';
@@ -26,6 +27,7 @@ Options
   --holder WHO      who holds it, for people (default: you)
   --ttl TIME        how long it lasts unless taken again (default 60s; of a pin 1h)
   --class CLASS     the class that the box is to have
+  --priority P      low, normal (default) or high: where more boxes are asked for than may be there
   --record WHAT     record the user's terminals that open while it lives: output, or input (what is typed, too)
 ${checkoutHelp}
   --wait TIME       wait until the box is ready, at most this long; the lease is renewed meanwhile
@@ -49,6 +51,7 @@ Examples
           ttl: { type: 'string' },
           class: { type: 'string' },
           record: { type: 'string' },
+          priority: { type: 'string' },
           wait: { type: 'string', default: '0s' },
           output: { type: 'string', short: 'o', default: 'text' },
         },
@@ -65,6 +68,9 @@ Examples
       class: values.class,
       record: values.record === undefined ? undefined : oneOf('lease', 'record', values.record, ['output', 'input']),
       checkout: checkoutIn('lease', values),
+      ...(values.priority === undefined
+        ? {}
+        : { priority: oneOf('lease', 'priority', values.priority, LeasePriority.options) }),
     };
     const waitMs = durationMs('lease', 'wait', values.wait);
     const id = values.id ?? `cli-${randomBytes(4).toString('hex')}`;

@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
+import { LeasePriority } from '#shared/lease.ts';
 import type { LeasedBox } from '../../sdk/leased-box.ts';
 import { checkoutHelp, checkoutIn, checkoutOptions } from '../checkout-options.ts';
-import { type Command, commonOptions, durationMs, parsed, usageError, userOf } from '../command.ts';
+import { type Command, commonOptions, durationMs, oneOf, parsed, usageError, userOf } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
 import { personHere } from '../person.ts';
 import { hint, printable, statusLine } from '../output.ts';
@@ -12,6 +13,7 @@ const options = {
   ...commonOptions,
   ...checkoutOptions,
   class: { type: 'string' },
+  priority: { type: 'string' },
   holder: { type: 'string' },
   directory: { type: 'string' },
   ttl: { type: 'string', default: '60s' },
@@ -33,6 +35,7 @@ Usage: spoonbox run [options] USER [--] COMMAND [ARGUMENT…]
 Options
   --class CLASS     the class that the box is to have
   --holder WHO      who holds it, for people (default: you)
+  --priority P      low, normal (default) or high: where more boxes are asked for than may be there
   --ttl TIME        how long the lease outlives a kill -9 of this one: 10s to 5m (default 60s); it is renewed meanwhile
   --wait TIME       wait until the box is ready, at most this long (default 10m); then it ends with 75
   --directory DIR   where the command starts, below the home
@@ -59,6 +62,9 @@ Examples
       user,
       holder: values.holder ?? personHere(),
       ttlMs: durationMs('run', 'ttl', values.ttl),
+      ...(values.priority === undefined
+        ? {}
+        : { priority: oneOf('run', 'priority', values.priority, LeasePriority.options) }),
       ...(values.class === undefined ? {} : { class: values.class }),
       ...(checkout && { checkout }),
       signal,

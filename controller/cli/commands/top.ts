@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
+import { humanBytes } from '#shared/human-bytes.ts';
 import type { BoxStats } from '#shared/operator-schemas.ts';
 import { type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
-import { humanBytes } from '#shared/human-bytes.ts';
 import { bar, hint, print, table } from '../output.ts';
 import { pause } from '../wait-gone.ts';
 

@@ -10,7 +10,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BoxClasses } from '#shared/box-class.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
-import type { Config } from '#shared/config.ts';
+import { type Config, noLimits } from '#shared/config.ts';
 import { StartError } from '#shared/faults.ts';
 import type { Keys } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
@@ -25,6 +25,7 @@ import type { VaultStore } from '#shared/vault-store.ts';
 import { createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
+import { addCapacityRoutes } from './capacity-routes.ts';
 import { addConsoleRoutes } from './console-routes.ts';
 import { addDoctorRoutes } from './doctor-routes.ts';
 import { endRevoked } from './end-revoked.ts';
@@ -71,6 +72,7 @@ export type ApiConfig = Pick<
   | 'publicUrl'
   | 'apiRequestsPerS'
   | 'trustedProxies'
+  | 'limits'
 >;
 
 export interface ApiHealth {
@@ -176,7 +178,7 @@ export function createApi(parts: ApiParts): RunningApi {
   addRequestLog(app, log);
   if (parts.onAnswer) addAnswerCheck(app, parts.onAnswer);
   // Before access is checked, so that what is refused there is counted and traced too.
-  const metrics = parts.metrics ?? createControllerMetrics({ workers: 0 });
+  const metrics = parts.metrics ?? createControllerMetrics({ workers: 0, limits: noLimits });
   countRequests({ app, metrics, watches });
   const traceOf = addRequestTraces(app, parts.tracing);
   watchForMalformed(app.server);
@@ -203,6 +205,7 @@ export function createApi(parts: ApiParts): RunningApi {
   addVaultImportRoutes(api);
   addVaultRotateRoutes(api);
   addVaultHomeRoutes(api);
+  addCapacityRoutes(api);
   addOpenApiRoute(app, openApi);
 
   function untilGone(reply: FastifyReply): AbortSignal {

@@ -48,7 +48,7 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone,
     },
     async (request, reply) => {
       const { user, id } = request.params;
-      const { kind, holder, ttlMs, class: className } = request.body;
+      const { kind, holder, ttlMs, class: className, priority = null } = request.body;
       refuseKind(request, kind);
       const wrongTtl = refusedTtl(kind, ttlMs);
       if (wrongTtl !== null) throw new ProblemError('ttl-refused', `the lease was refused: ${wrongTtl}`);
@@ -62,7 +62,7 @@ export function addLeaseRoutes({ app, store, classes, changes, clock, untilGone,
       const trace = traceOf(request);
       const { record: recorded = null, checkout = null } = request.body;
       const wanted = { ttlMs, class: className ?? null, record: recorded, checkout };
-      const taken = await fromStore(store.take({ user, id, kind, holder, ...wanted, trace }));
+      const taken = await fromStore(store.take({ user, id, kind, holder, ...wanted, priority, trace }));
       if (!taken.ok) throw takeRefused(taken.refused, taken.detail, user, id);
 
       const held = { id, ttlMs, expiresAt: taken.lease.expiresAt };

@@ -10,6 +10,7 @@ export const onlyHomeSurvives = 'only the home survives a reap';
 
 const drained: Record<DrainCause, string> = {
   idle: 'nobody needed it any more',
+  'gave-way': 'nobody held it, and it gave way to others who waited for a box',
   reap: 'an operator reaped it',
   recreate: 'an operator had it made again',
   deleted: 'an operator deleted it',
@@ -63,7 +64,7 @@ function obstaclesOf(status: BoxStatus | null): string[] {
     if (type === 'NameTaken' && is === 'True') return [`its name is taken: ${message}`];
     if (type === 'EngineReachable' && is === 'False')
       return [`nothing can be done now: the container engine does not answer (${message})`];
-    const isHeld = reason === 'Drained' || reason === 'Paused';
+    const isHeld = reason === 'Drained' || reason === 'Paused' || reason === 'AdmissionWait';
     // Of the other phases the sentence of the state says it.
     return isHeld && (status?.phase === 'absent' || status?.phase === 'ready') ? [`waits: ${message}`] : [];
   });

@@ -7,6 +7,7 @@ const shortIdLength = 12;
 
 const because: Readonly<Record<DrainCause, string>> = {
   idle: 'nobody needs it any more',
+  'gave-way': 'nobody holds it, and others wait for a box',
   reap: 'an operator reaps it',
   recreate: 'an operator has it made anew',
   deleted: 'it was deleted',

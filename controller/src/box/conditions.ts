@@ -1,4 +1,5 @@
 import { type Condition, ConditionType, type Phase, type Reason, type StatusBody } from '#shared/status.ts';
+import { admissionMessage, waitOfPlace } from './admitting.ts';
 import { consentedForeign, foreignMessage } from './adopting.ts';
 import type { BoxContext } from './context.ts';
 import type { Facts } from './facts.ts';
@@ -45,12 +46,15 @@ function stateMessage(plan: Plan, facts: Facts): string {
   if (facts.engineDown !== null) return `the container engine does not answer: ${facts.engineDown}`;
   const { context, phase, step } = plan;
   switch (phase) {
-    case 'absent':
+    case 'absent': {
       if (waitsForDrain(facts)) return drainedMessage(facts);
+      const wait = waitOfPlace(context, facts);
+      if (wait !== null) return admissionMessage(wait, context);
       if (facts.ownership.foreign !== null) return foreignMessage(facts);
       return context.lastReap === null
         ? 'there is no box'
         : `there is no box: ${context.lastReap.message}; only the home survived`;
+    }
     case 'provisioning':
       return provisioningMessages[step ?? 'creating'] ?? '';
     case 'ready':
@@ -62,7 +66,7 @@ function stateMessage(plan: Plan, facts: Facts): string {
       return 'nobody holds it; it is kept for a while';
     case 'reaping':
       if (context.retryAt > facts.now) return `${step} it failed and is tried again: ${context.message}`;
-      return step === 'stopping' ? 'it is being stopped' : 'it is being removed';
+      return `it is being ${step === 'stopping' ? 'stopped' : 'removed'}${context.drainCause === 'gave-way' ? ': it gives way to others who wait for a box' : ''}`;
     case 'failed':
       return context.message;
   }
@@ -119,6 +123,7 @@ function readyVerdict(plan: Plan, facts: Facts): Verdict {
   const message = messageOf(plan, facts);
   if (pauseFor(plan, facts) === 'in-the-way') return ['False', 'Paused', message];
   if (plan.phase === 'absent' && waitsForDrain(facts)) return ['False', 'Drained', message];
+  if (plan.phase === 'absent' && waitOfPlace(plan.context, facts) !== null) return ['False', 'AdmissionWait', message];
   const reasons: Record<Phase, Reason> = {
     absent: 'Absent',
     provisioning: 'Provisioning',

@@ -28,6 +28,10 @@ export const freshVault: VaultMemory = {
   message: '',
 };
 
+/** A box may be there: since when, and with how much memory it counts. */
+const Place = z.object({ at: z.number(), memoryBytes: z.number() });
+export type Place = z.infer<typeof Place>;
+
 /** The machine's memory. Losing it may cost backoff and history, never a box that somebody needs. */
 export const BoxContext = z.object({
   /** faults in a row; 0 after a while in which the box was ready */
@@ -48,6 +52,8 @@ export const BoxContext = z.object({
   /** the container that passed the readiness probe */
   probedId: z.string(),
   readyAt: z.number().nullable(),
+  /** from its admission until its container is gone; null = it has none. What was stored before there were any has none */
+  place: Place.nullable().default(null),
   /** the container that is being drained, and why; '' = none */
   drainId: z.string(),
   drainCause: DrainCause.nullable(),
@@ -76,6 +82,7 @@ export const freshContext: BoxContext = {
   vanished: false,
   probedId: '',
   readyAt: null,
+  place: null,
   drainId: '',
   drainCause: null,
   keepUntil: 0,

@@ -1,4 +1,5 @@
 import type { DrainCause } from '#shared/status.ts';
+import { placeAfterDrain } from './admitting.ts';
 import { type Command, noCommand } from './command.ts';
 import { type BoxContext, freshContext } from './context.ts';
 import type { Facts } from './facts.ts';
@@ -55,6 +56,7 @@ export const reapingRules: readonly Rule[] = [
     context: (context, facts) => ({
       ...freshContext,
       attempts: facts.hasLease ? context.attempts : 0,
+      place: placeAfterDrain(context, facts),
       lastReap:
         context.drainCause === null || context.drainCause === 'stopped'
           ? context.lastReap
@@ -114,6 +116,7 @@ function drained(context: BoxContext, facts: Facts): ContainerView | null {
 /** What `describe` says of the last reap. */
 const reapMessages = {
   idle: 'nobody needed the box any more',
+  'gave-way': 'nobody held it, and it gave way to others who waited for a box',
   reap: 'an operator reaped it',
   recreate: 'an operator had it made anew',
   deleted: 'it was deleted',

@@ -6,6 +6,7 @@ import type { ModeView, RolloutPause } from '#shared/operator-schemas.ts';
 import type { PullProgress } from '#shared/status.ts';
 import type { HomeWritten } from '#shared/vault-status.ts';
 import type { BoxSpec } from './observed.ts';
+import type { Admission } from './admitting.ts';
 import type { Ownership } from './ownership.ts';
 
 /** Whether a box can be made from the class's image now. */
@@ -40,6 +41,12 @@ export interface Facts {
   readonly keptUntil: number;
   /** containers with a terminal whose user is there, or may come back */
   readonly sessionsIn: readonly string[];
+  /** when it may be reaped to make room for others; null = never, as things are */
+  readonly givesWayAt: number | null;
+  /** others wait for a place, and it is this box's turn to make room */
+  readonly makesRoom: boolean;
+  /** whether one more box may be there; of no matter to one that has its place */
+  readonly admission: Admission;
   /** when the next live lease ends unless renewed; null = none */
   readonly nextLeaseExpiry: number | null;
   /** null = the engine answers; else why we know nothing about containers */

@@ -48,6 +48,15 @@ export function isIdleDue(context: BoxContext, facts: Facts): boolean {
   return facts.now >= wantedUntilOf(context, facts);
 }
 
+/**
+ * It is idle, and may go before its time for others who wait: nobody holds it, nobody may come back to a terminal in it, and
+ * only activity of some time ago keeps it. No pacer: there are never more of these than people who wait.
+ */
+function givesWay(context: BoxContext, facts: Facts): boolean {
+  const { givesWayAt, hasLease, now } = facts;
+  return !hasLease && givesWayAt !== null && now >= Math.max(givesWayAt, keepOf(context, facts).keepUntil);
+}
+
 /** Why the user's own box has to go now; null = it stays. The commit asks Redis the same question again. */
 export function drainOf(context: BoxContext, facts: Facts): DrainCause | null {
   const { box } = facts.ownership;
@@ -55,9 +64,11 @@ export function drainOf(context: BoxContext, facts: Facts): DrainCause | null {
   const wish = wishOver(box, facts);
   if (wish !== null) return wish;
   if (isLive(box)) {
-    if (facts.pacedUntil !== null) return null;
-    if (isIdleDue(context, facts)) return 'idle';
-    return isRolloutDue(context, facts) ? 'rollout' : null;
+    if (facts.pacedUntil === null) {
+      if (isIdleDue(context, facts)) return 'idle';
+      if (isRolloutDue(context, facts)) return 'rollout';
+    }
+    return facts.makesRoom && givesWay(context, facts) ? 'gave-way' : null;
   }
   if (!facts.hasLease) return 'stopped';
   if (context.failingId === box.id && context.attempts >= faultsBeforeReplacement) return 'stopped';

@@ -1,4 +1,5 @@
 import { assign, setup } from 'xstate';
+import { placeOf } from './admitting.ts';
 import { adoptable } from './adopting.ts';
 import { type Command, noCommand } from './command.ts';
 import { type BoxContext, freshContext } from './context.ts';
@@ -8,7 +9,7 @@ import { keepOf } from './holding.ts';
 import { paused } from './modes.ts';
 import { converge, convergeAsked, diedWhileProbed, provisioningFaults } from './provisioning.ts';
 import { readyRules } from './ready.ts';
-import { engineDown, type Rule } from './rules.ts';
+import { engineDown, isLiveContainer, type Rule } from './rules.ts';
 import { vaultOf } from './vault.ts';
 
 /** First in every state: an operator's pause, then an engine of which nothing is known. */
@@ -82,6 +83,8 @@ export const boxMachine = setup({
       {
         name: 'it is not time to try again',
         when: isWaiting,
+        // Others may be let in meanwhile.
+        context: (context, facts) => ({ place: isLiveContainer(facts.ownership.box) ? placeOf(context, facts) : null }),
       },
       ...convergeAsked,
     ]),
@@ -104,6 +107,8 @@ function isHealed(context: BoxContext, facts: Facts): boolean {
       return facts.boxClass !== null;
     case 'PullFailed':
       return facts.image.state === 'present';
+    case 'OverBudget':
+      return facts.admission.state !== 'over-budget';
     case 'ImageMissing':
       return facts.image.state !== 'forbidden';
     default:
@@ -111,7 +116,7 @@ function isHealed(context: BoxContext, facts: Facts): boolean {
   }
 }
 
-/** Rules as xstate transitions: the first whose guard holds is taken; grants of time, and what came of the vault, on every edge. */
+/** Rules as xstate transitions: the first whose guard holds is taken; grants of time, places of what is there, and what came of the vault, on every edge. */
 function observed(rules: readonly Rule[]) {
   return {
     on: {
@@ -132,6 +137,7 @@ function observed(rules: readonly Rule[]) {
             params: ({ context, event }: Given) => ({
               ...keepOf(context, event.facts),
               vault: vaultOf(context, event.facts),
+              place: placeOf(context, event.facts),
               ...rule.context?.(context, event.facts),
             }),
           },

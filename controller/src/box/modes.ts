@@ -15,6 +15,7 @@ export const drained: Rule = {
   name: 'no new boxes are made: an operator drains the installation',
   when: (_context, facts) => facts.mode.mode === 'drain',
   to: 'absent',
+  context: () => ({ place: null }),
 };
 
 export function isPaused(facts: Facts): boolean {

@@ -1,5 +1,6 @@
 import { transition } from 'xstate';
 import type { Phase, Step } from '#shared/status.ts';
+import { waitOfPlace } from './admitting.ts';
 import { adoptable, consentedForeign } from './adopting.ts';
 import { type Command, noCommand } from './command.ts';
 import type { BoxContext } from './context.ts';
@@ -75,6 +76,7 @@ function requeueOf(phase: Phase, step: Step | null, context: BoxContext, facts: 
   switch (phase) {
     case 'absent':
       if (waitsForDrain(facts)) return null;
+      if (waitOfPlace(context, facts) !== null) return soonest(now, lineLooks(context, facts));
       if (facts.hasLease || facts.ownership.box !== null || facts.desired?.deletedAt !== undefined) return 0;
       if (adoptable(facts) !== null) return 0;
       return soonest(now, adoptAt);
@@ -95,6 +97,12 @@ function requeueOf(phase: Phase, step: Step | null, context: BoxContext, facts: 
       return Math.max(1, soonest(now, times) ?? 1);
     }
   }
+}
+
+/** When to ask for a place again, or whether anybody still does. */
+function lineLooks(context: BoxContext, facts: Facts): number[] {
+  const looks = [facts.now + (waitOfPlace(context, facts)?.lookMs ?? 0)];
+  return facts.nextLeaseExpiry === null ? looks : [...looks, facts.nextLeaseExpiry];
 }
 
 /** When a live box becomes due for an idle reap; where that, or a rollout, is due and waits for its turn, when that comes. */

@@ -1,3 +1,4 @@
+import { admissions, admitted, isCrowdedOut } from './admitting.ts';
 import { adoptions, foreignMessage } from './adopting.ts';
 import { noCommand } from './command.ts';
 import { type BoxContext, freshContext } from './context.ts';
@@ -31,7 +32,7 @@ export const provisioningFaults: readonly Rule[] = [
     name: 'the container vanished, which is forgiven once',
     when: (context, facts) => hasVanished(facts) && !context.vanished,
     to: 'absent',
-    context: () => ({ vanished: true }),
+    context: (context, facts) => ({ vanished: true, place: facts.hasLease ? context.place : null }),
   },
   {
     name: 'the container vanished again',
@@ -115,11 +116,20 @@ const converging: readonly Rule[] = [
     to: 'provisioning.starting',
   },
   {
-    name: 'it does not run and somebody needs it: start it',
-    when: (_context, facts) => facts.ownership.box !== null,
-    to: 'provisioning.starting',
-    command: (_context, facts) => withBox(facts, (box) => ({ type: 'start', id: box.id })),
+    name: 'it does not run, and others have all places: remove it, and wait in line',
+    when: (context, facts) => facts.ownership.box !== null && isCrowdedOut(context, facts),
+    to: 'reaping.removing',
+    context: (_context, facts) => ({ drainId: facts.ownership.box?.id ?? '', drainCause: 'stopped' }),
+    command: (_context, facts) => removeCommand(facts.ownership.box, 'stopped'),
   },
+  ...admitted([
+    {
+      name: 'it does not run and somebody needs it: start it',
+      when: (_context, facts) => facts.ownership.box !== null,
+      to: 'provisioning.starting',
+      command: (_context, facts) => withBox(facts, (box) => ({ type: 'start', id: box.id })),
+    },
+  ]),
   ...adoptions,
   {
     name: 'a container that is not ours has the name',
@@ -135,6 +145,7 @@ const unasked: readonly Rule[] = [
     name: 'deleted, and nothing of ours is left: forget the user',
     when: (_context, facts) => !facts.hasLease && facts.desired?.deletedAt !== undefined,
     to: 'absent',
+    context: () => ({ place: null }),
     command: () => ({ type: 'forget' }),
   },
   {
@@ -145,9 +156,8 @@ const unasked: readonly Rule[] = [
   },
 ];
 
-/** Nothing is there, and somebody asks. The last of these is the default of its state. */
-const making: readonly Rule[] = [
-  drained,
+/** Somebody was let in. The last of these is the default of its state. */
+const building: readonly Rule[] = [
   {
     name: 'its class is not configured',
     when: (_context, facts) => facts.boxClass === null,
@@ -231,6 +241,9 @@ const making: readonly Rule[] = [
         : { type: 'create', generation: facts.desired?.generation ?? 0, spec: facts.spec },
   },
 ];
+
+/** Nothing is there, and somebody asks. */
+const making: readonly Rule[] = [drained, ...admissions, ...admitted(building)];
 
 /** From whatever is there, the next step to a box that can be used; or to none, where nobody asks for one. */
 export const converge: readonly Rule[] = [...converging, ...unasked, ...making];

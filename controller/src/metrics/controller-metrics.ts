@@ -1,7 +1,9 @@
 import { Gauge, Histogram, type Registry } from 'prom-client';
+import type { Limits } from '#shared/config.ts';
 import { createRegistry, shortSeconds } from '#shared/metrics.ts';
 import type { OnLoopEvent } from '../loop-events.ts';
 import { createBoxMetrics } from './box-metrics.ts';
+import { createCapacityMetrics } from './capacity-metrics.ts';
 import { createModeMetrics } from './mode-metrics.ts';
 import { createQueueMetrics } from './queue-metrics.ts';
 
@@ -12,12 +14,16 @@ export interface ControllerMetrics {
 }
 
 /** All metrics of a controller's loop and of its leadership; those of the API are added where it is made. */
-export function createControllerMetrics(options: { readonly workers: number }): ControllerMetrics {
+export function createControllerMetrics(options: {
+  readonly workers: number;
+  readonly limits: Limits;
+}): ControllerMetrics {
   const registry = createRegistry();
   const registers = [registry];
   const queue = createQueueMetrics(registry, () => options.workers);
   const boxes = createBoxMetrics(registry);
   const mode = createModeMetrics(registry);
+  const capacity = createCapacityMetrics(registry, options.limits);
 
   const leads = new Gauge({
     name: 'leader_election_master_status',
@@ -49,6 +55,11 @@ export function createControllerMetrics(options: { readonly workers: number }): 
           leads.set({ name }, event.leads ? 1 : 0);
           if (!event.leads) mode(null);
           boxes(event);
+          capacity(event);
+          return;
+        case 'capacity':
+        case 'admitted':
+          capacity(event);
           return;
         case 'mode-read':
           mode(event.mode);

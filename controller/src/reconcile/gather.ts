@@ -6,9 +6,11 @@ import type { BoxRecord } from '#shared/status.ts';
 import { consentedForeign } from '../box/adopting.ts';
 import type { Facts, HomeFact, ImageFact } from '../box/facts.ts';
 import type { ContainerView } from '../box/observed.ts';
-import { type Ownership, ownershipOf } from '../box/ownership.ts';
+import { isLive, type Ownership, ownershipOf } from '../box/ownership.ts';
 import { specOf } from '../box/spec.ts';
 import { defaultClassName } from '#shared/classes.ts';
+import type { Room } from '../capacity/capacity.ts';
+import { wishOf } from '../capacity/standing.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import type { Operations, Outcome } from './operations.ts';
 import type { Amnesty } from './trust.ts';
@@ -32,6 +34,7 @@ export interface PassState {
   readonly thorough: boolean;
   readonly last: Outcome | null;
   readonly amnesty: Amnesty | null;
+  readonly capacity: Room;
   /** ms until the pacer allows an idle reap; 0 = now */
   readonly pacedMs: number;
 }
@@ -61,7 +64,11 @@ export async function gatherFacts(
             network: networkNameOf(sources.installation),
           })
         : null;
-    const facts: Facts = { ...known, ownership, image, home, spec };
+    const { box, foreign } = ownership;
+    const asks = boxClass !== null && foreign === null && (box === null || !isLive(box));
+    const wish = !asks ? null : wishOf(record.leases, boxClass.limits.memory);
+    const admission = state.capacity.admission(record.user, wish, record.now);
+    const facts: Facts = { ...known, ownership, image, home, spec, admission };
     const asked = consentedForeign(facts);
     return asked === null ? facts : { ...facts, foreignExecs: await execsIn(sources.runtime, asked, signal) };
   } catch (error) {
@@ -84,6 +91,9 @@ function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass |
     wantedUntil: record.wantedUntil,
     keptUntil: Math.max(0, ...record.holds.filter(({ by }) => by === 'keep').map(({ untilMs }) => untilMs)),
     sessionsIn: record.sessions.map(({ containerId }) => containerId),
+    givesWayAt: record.givesWayAt,
+    makesRoom: state.capacity.makesRoom(record.user),
+    admission: { state: 'open' },
     nextLeaseExpiry: expiries.length > 0 ? Math.min(...expiries) : null,
     engineDown: null,
     ownership: nothingThere,

@@ -4,7 +4,10 @@ import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { BoxRecord, StatusBody } from '#shared/status.ts';
+import type { Place } from '../box/context.ts';
 import type { Facts } from '../box/facts.ts';
+import type { Capacity } from '../capacity/capacity.ts';
+import { standingOf, storedPlaceOf } from '../capacity/standing.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { isLive } from '../box/ownership.ts';
 import type { Plan } from '../box/plan.ts';
@@ -38,6 +41,7 @@ export class Reconciler {
   private readonly executor: Executor;
   private readonly bucket: TokenBucket;
   private readonly pacer: Pacer;
+  private readonly capacity: Capacity;
   private readonly trust: Trust;
   private readonly clock: Clock;
   private readonly log: Logger;
@@ -61,6 +65,7 @@ export class Reconciler {
     executor: Executor;
     bucket: TokenBucket;
     pacer: Pacer;
+    capacity: Capacity;
     trust: Trust;
     clock: Clock;
     log: Logger;
@@ -77,6 +82,7 @@ export class Reconciler {
     this.executor = options.executor;
     this.bucket = options.bucket;
     this.pacer = options.pacer;
+    this.capacity = options.capacity;
     this.trust = options.trust;
     this.clock = options.clock;
     this.log = options.log;
@@ -121,6 +127,7 @@ export class Reconciler {
     const { facts, plan } = decision;
     this.log.debug({ user, from: record.status?.value ?? null, rule: plan.rule }, 'plan');
     if (decision.isNothing) {
+      this.weigh(record, decision);
       this.forgetOutcome(facts);
       // Passes come also of whoever has a container that is named like a box: nobody whom we know.
       const phase = record.status === null ? null : plan.phase;
@@ -134,7 +141,14 @@ export class Reconciler {
   stateOf(user: UserName, listed: readonly ContainerView[] | null): PassState {
     const last = this.outcomes.get(user) ?? null;
     const thorough = last?.command === 'stop' || last?.command === 'remove';
-    return { listed, thorough, last, amnesty: this.trust.amnesty(), pacedMs: this.pacer.waitMs() };
+    return {
+      listed,
+      thorough,
+      last,
+      amnesty: this.trust.amnesty(),
+      capacity: this.capacity,
+      pacedMs: this.pacer.waitMs(),
+    };
   }
 
   private async commitAndExecute(record: BoxRecord, decision: Decision): Promise<{ requeueAfterMs: number | null }> {
@@ -144,15 +158,23 @@ export class Reconciler {
     const mustTake = needsPlace(record, decision);
     const place = mustTake ? this.pacer.tryTake() : null;
     if (mustTake && place === null) return { requeueAfterMs: 1 }; // others took the last places: the next pass says so
+    const wanted = newPlaceOf(record, decision);
+    const room = wanted === null ? null : this.capacity.tryTake(user, wanted.memoryBytes);
+    if (wanted !== null && room === null) {
+      place?.giveBack();
+      return { requeueAfterMs: 1 }; // others took the last place: the next pass says so
+    }
     // Before the commit, because a command must follow its commit at once.
     if (command.type !== 'none') await this.bucket.take(this.signal);
     const committedAtMs = this.clock.monotonicMs();
     const result = await this.statusStore.commit(this.token, commitOf(record, decision)).catch((error: unknown) => {
+      // Whether a place was given nobody knows: it stays taken until the next pass has read it.
       place?.giveBack();
       throw error;
     });
     if (!result.ok) {
       place?.giveBack();
+      room?.giveBack();
       const cause = 'cause' in command ? command.cause : null;
       this.onEvent({ type: 'commit-refused', user, refused: result.refused, cause });
       this.log.debug({ user, refused: result.refused, detail: result.detail, rule: plan.rule }, 'commit refused');
@@ -160,6 +182,7 @@ export class Reconciler {
       return { requeueAfterMs: result.refused === 'untrusted' ? untrustedRetryMs : refusedRetryMs };
     }
     this.forgetOutcome(facts);
+    this.weigh(record, decision);
     this.tell(record, decision);
     if (plan.phase !== record.status?.phase || command.type !== 'none') {
       this.log.info({ user, phase: plan.phase, step: plan.step, command: command.type, rule: plan.rule }, 'pass');
@@ -176,6 +199,12 @@ export class Reconciler {
     return { requeueAfterMs: 0 };
   }
 
+  /** For the limits: what is there, and who waits. An engine that did not answer has told nothing of it. */
+  private weigh(record: BoxRecord, decision: Decision): void {
+    if (decision.facts.engineDown !== null) return;
+    this.capacity.see(record.user, standingOf(record, decision), record.now);
+  }
+
   /** What a committed pass has changed, for metrics and traces. */
   private tell(record: BoxRecord, { facts, plan, body }: Decision): void {
     const { user, status, now } = record;
@@ -186,13 +215,15 @@ export class Reconciler {
       this.onEvent({ type: 'reap-done', user, cause: lastReap.cause });
     }
     if (isPaced(body) && !isPaced(status)) this.onEvent({ type: 'reap-paced', user });
+    if (isWaiting(status) && plan.context.place !== null) {
+      this.onEvent({ type: 'admitted', user, afterMs: Math.max(0, now - askedAt(record)) });
+    }
     const wasReady = status?.phase === 'ready';
     if (!facts.hasLease) this.lostAt.delete(user);
     else if (wasReady && plan.phase !== 'ready') this.lostAt.set(user, now);
     if (wasReady || plan.phase !== 'ready') return;
     if (facts.hasLease) {
-      const askedAt = Math.min(...record.leases.map(({ takenAt }) => takenAt));
-      const afterMs = Math.max(0, now - Math.max(askedAt, this.lostAt.get(user) ?? 0));
+      const afterMs = Math.max(0, now - Math.max(askedAt(record), this.lostAt.get(user) ?? 0));
       this.onEvent({ type: 'box-ready', user, afterMs, trace: traceOf(record) });
     }
     this.lostAt.delete(user);
@@ -222,6 +253,23 @@ export class Reconciler {
 function traceOf({ status, leases }: BoxRecord): string | null {
   if (status?.phase === 'ready') return null;
   return leases.toSorted((a, b) => b.takenAt - a.takenAt).find(({ trace }) => trace !== undefined)?.trace ?? null;
+}
+
+function askedAt({ leases }: BoxRecord): number {
+  return Math.min(...leases.map(({ takenAt }) => takenAt));
+}
+
+/** The place that a commit would give to a box that does not run and has none; null = it gives none. */
+function newPlaceOf({ status }: BoxRecord, { facts, plan }: Decision): Place | null {
+  const { place } = plan.context;
+  const { box } = facts.ownership;
+  if (place === null || (box !== null && isLive(box))) return null;
+  const before = storedPlaceOf(status);
+  return before !== null && before.memoryBytes >= place.memoryBytes ? null : place;
+}
+
+function isWaiting(body: StatusBody | null): boolean {
+  return body?.conditions.some(({ reason }) => reason === 'AdmissionWait') ?? false;
 }
 
 function isPaced(body: StatusBody | null): boolean {

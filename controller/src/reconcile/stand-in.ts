@@ -1,4 +1,5 @@
 import { EngineError } from '#shared/faults.ts';
+import { type Room, unlimited } from '../capacity/capacity.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 import type { LeaderStore } from '../store/leader-store.ts';
 import type { Sources } from './gather.ts';
@@ -14,16 +15,22 @@ export async function standIn(options: {
   /** null = the engine was not reached yet, since this process started */
   runtime: BoxRuntime | null;
   leaderStore: Pick<LeaderStore, 'trusted' | 'report'>;
+  /** who has a place, as far as Redis tells; none: nobody limits anything */
+  room?: () => Promise<Room>;
   sources: Omit<Sources, 'runtime' | 'operations'>;
 }): Promise<Vantage> {
   const { leaderStore } = options;
-  const [isTrusted, { holder, loop }] = await Promise.all([leaderStore.trusted(), leaderStore.report()]);
+  const [isTrusted, { holder, loop }, capacity] = await Promise.all([
+    leaderStore.trusted(),
+    leaderStore.report(),
+    options.room?.() ?? unlimited,
+  ]);
   const amnesty = isTrusted ? null : untrusted;
   // What a leader that is gone has reaped, nobody remembers.
   const pacer = holder === '' || loop === null ? untouchedPacer : loop.pacer;
   return {
     sources: { ...options.sources, runtime: options.runtime ?? unreachedEngine, operations: noOperations },
-    stateOf: (_user, listed) => ({ listed, thorough: false, last: null, amnesty, pacedMs: pacer.waitMs }),
+    stateOf: (_user, listed) => ({ listed, thorough: false, last: null, amnesty, capacity, pacedMs: pacer.waitMs }),
     pacer,
   };
 }

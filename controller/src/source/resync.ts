@@ -6,6 +6,7 @@ import type { ModeView, ReconcilerMode } from '#shared/operator-schemas.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { isLive, isOurs } from '../box/ownership.ts';
 import { type OnLoopEvent, unheard } from '../loop-events.ts';
+import type { Capacity } from '../capacity/capacity.ts';
 import type { WorkQueue } from '../queue/work-queue.ts';
 import type { Pacer } from '../reconcile/pacer.ts';
 import type { Reconciler } from '../reconcile/reconcile.ts';
@@ -33,6 +34,7 @@ export class Resync {
   private readonly log: Logger;
   private readonly everyMs: number;
   private readonly pacer: Pacer;
+  private readonly capacity: Capacity;
   private readonly trust: Trust;
   private readonly reconciler: Reconciler;
   private readonly queue: WorkQueue<UserName>;
@@ -55,6 +57,7 @@ export class Resync {
     log: Logger;
     everyMs: number;
     pacer: Pacer;
+    capacity: Capacity;
     trust: Trust;
     reconciler: Reconciler;
     queue: WorkQueue<UserName>;
@@ -71,6 +74,7 @@ export class Resync {
     this.log = options.log;
     this.everyMs = options.everyMs;
     this.pacer = options.pacer;
+    this.capacity = options.capacity;
     this.trust = options.trust;
     this.reconciler = options.reconciler;
     this.queue = options.queue;
@@ -152,6 +156,7 @@ export class Resync {
         ),
       );
       users = new Set([...known, ...byUser.keys()]);
+      this.capacity.listed(users);
       for (const user of users) {
         if (!this.heardSince.has(user)) this.reconciler.seen(user, byUser.get(user) ?? []);
         this.queue.add(user, 'housekeeping');

@@ -1,3 +1,4 @@
+import { noLimits } from '#shared/config.ts';
 import { fastify } from 'fastify';
 import { systemClock } from '#shared/clock.ts';
 import { InstallationId, keysOf } from '#shared/identity.ts';
@@ -39,6 +40,7 @@ const api = createApi({
       publicUrl: 'http://127.0.0.1:3922',
       apiRequestsPerS: 1_000_000,
       trustedProxies: [],
+      limits: noLimits,
     },
   },
   health: { ready: () => ({ ok: true, reasons: [] }), leader: () => ({}) },

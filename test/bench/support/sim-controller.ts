@@ -1,6 +1,7 @@
 import { systemClock } from '#shared/clock.ts';
 import { createBoxStore } from '#shared/box-store.ts';
 import { boxNameOf, InstallationId, keysOf, networkNameOf, type UserName } from '#shared/identity.ts';
+import { noLimits } from '#shared/config.ts';
 import { createLogger } from '#shared/log.ts';
 import { createRolloutStore } from '#shared/rollout-store.ts';
 import { createToolStore } from '#shared/tools.ts';
@@ -102,8 +103,8 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
   const statusStore = createStatusStore({ redis, keys, policies });
   const secrets = { internalToken: 'bench-token-0123456789', terminalSecret: 'bench-secret-0123456789' };
   const addresses = { publicWsUrl: null, gatewayPort: 3921, publicUrl: 'http://127.0.0.1:3922' };
-  const config = { ...secrets, ...addresses, apiRequestsPerS: 1_000_000, trustedProxies: [] };
-  const metrics = createControllerMetrics({ workers: 32 });
+  const config = { ...secrets, ...addresses, apiRequestsPerS: 1_000_000, trustedProxies: [], limits: noLimits };
+  const metrics = createControllerMetrics({ workers: 32, limits: noLimits });
   const looking = onlookingParts({ store, leaderStore, runtime: sim, classes: benchClasses, installation });
   const api = createApi({
     ...{ store, redis, keys, classes: benchClasses, config, health: new Health(), log, clock, metrics },
@@ -144,7 +145,16 @@ async function runController(sim: SimRuntime): Promise<{ resync(): void; settled
       const onNotLeader = (reason: string): void => leader.lost(reason);
       term = new TermController(
         {
-          ...{ ...stores, ...fixed, resyncMs, terminalGraceMs, vaults, runtime: { ...sim, follow }, onNotLeader },
+          ...{
+            ...stores,
+            ...fixed,
+            resyncMs,
+            terminalGraceMs,
+            vaults,
+            limits: noLimits,
+            runtime: { ...sim, follow },
+            onNotLeader,
+          },
           onEvent: metrics.onEvent,
         },
         next,

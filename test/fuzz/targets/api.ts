@@ -1,3 +1,4 @@
+import { noLimits } from '#shared/config.ts';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import fc from 'fast-check';
 import { createVaultKeys } from '#shared/vault-seal.ts';
@@ -202,6 +203,7 @@ async function openApi() {
     ...addresses,
     apiRequestsPerS: 1_000_000,
     trustedProxies: [],
+    limits: noLimits,
   };
   const health = { ready: () => ({ ok: true, reasons: [] }), leader: () => ({}) };
   const looking = onlookingParts({
