@@ -36,7 +36,7 @@ describe('the token', () => {
   test('health needs none', async () => {
     expect((await world.ask('GET', '/healthz', { headers: { authorization: '' } })).status).toBe(200);
     const ready = await world.ask('GET', '/readyz', { headers: { authorization: '' } });
-    expect(ready.json).toEqual({ ok: true, leader: { leads: true, holder: 'test' } });
+    expect(ready.json).toEqual({ ok: true, leader: { leads: true, holder: 'test' }, warnings: [] });
   });
 
   test('never gets into the log, nor does a query', async () => {

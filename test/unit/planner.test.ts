@@ -160,7 +160,7 @@ test('asking is not waiting: who asks while an image is pulled is not told of it
   const ended: string[] = [];
   let endPull = (): void => {};
   const pull = () => new Promise<void>((resolve) => (endPull = resolve));
-  const world = new PassWorld({ ...engine, pull });
+  const world = new PassWorld({ ...engine, pull, image: async () => ({ state: 'absent' }) });
   world.reconciler.ended = (user) => void ended.push(user);
   world.operations.pull(boxClass.image, UserName.parse('bob'));
   expect(await plannerOf(world).plan(alice, signal)).toMatchObject({ command: 'none', next: { step: 'pulling' } });
