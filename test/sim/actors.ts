@@ -3,6 +3,7 @@ import type { ActKind } from './fault-plan.ts';
 import type { OpenTerminal } from './final-checks.ts';
 import type { Random } from './random.ts';
 import type { SimSocket } from './sim-socket.ts';
+import { simVaults } from './sim-vaults.ts';
 import { largeClass, leaseId, type Member, type World } from './world.ts';
 
 /** A wish arrives within this time, or never. */
@@ -89,12 +90,25 @@ export class Actors {
         this.setMode(mode, forMs);
         return `an operator lets the reconciler ${mode}`;
       }
+      case 'ask-vault':
+        void this.changeVault(user, forMs);
+        return `a dotfile of ${user} is changed in the vault`;
       case 'ask-adopt': {
         const box = this.world.boxOf(user);
         if (box !== undefined) this.consent(user, box.id, forMs < 5_000);
         return `an operator allows that what is in the way of ${user}'s box is replaced`;
       }
     }
+  }
+
+  /** Another content each time; gone again where it is asked for a moment only. */
+  private async changeVault(user: UserName, forMs: number): Promise<void> {
+    const { vaults } = simVaults(this.world.api.redis, this.world.keys);
+    this.made += 1;
+    const file = { path: '.bashrc', mode: 0o644, content: Buffer.from(`change ${this.made}`) };
+    const how = { by: 'operator' };
+    const change = forMs < 3_000 ? vaults.removeFile(user, file.path, how) : vaults.putFile(user, file, how);
+    await change.catch(() => {});
   }
 
   /** For a while; longer than the wish can be under way, for one that arrives after its end would stay. */

@@ -1,5 +1,6 @@
 import { boxMachine } from '../../controller/src/box/machine.ts';
 import { classOf, type FaultClass, type FaultKind } from './fault-plan.ts';
+import { rulesOfPlaces } from './seek-table.ts';
 
 /** How long a fault that is over at once still counts as the reason of what follows. */
 const aftermathMs = 20_000;
@@ -49,12 +50,14 @@ export class Coverage {
   }
 }
 
-/** Every edge that the machine has: state and rule. */
+/** Every edge that a story can take: state and rule. */
 export function machineEdges(): string[] {
   const edges: string[] = [];
   const walk = (node: typeof boxMachine.root): void => {
     const own = node.transitions.get('OBSERVED') ?? [];
-    for (const { description } of own) edges.push(`${node.path.join('.')}: ${description}`);
+    for (const { description = '' } of own) {
+      if (!rulesOfPlaces.has(description)) edges.push(`${node.path.join('.')}: ${description}`);
+    }
     for (const child of Object.values(node.states)) walk(child);
   };
   walk(boxMachine.root);

@@ -70,6 +70,7 @@ export const actKinds = [
   'ask-adopt',
   'ask-drain',
   'ask-pause',
+  'ask-vault',
 ] as const;
 export type ActKind = (typeof actKinds)[number];
 

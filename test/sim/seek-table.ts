@@ -92,6 +92,11 @@ export const bringings: Readonly<Record<string, Bringing>> = {
   'a second container of ours, or an adopted one, is in the way: stop it': { by: ['come', 'wait', 'second-box'] },
   'a second container of ours, or an adopted one, is in the way: remove it': { by: ['come', 'wait', 'second-box'] },
   'the box was renamed by hand: give it its name back': { by: ['come', 'wait', 'rename-box'] },
+  'its image or class changed, and nobody holds it: stop it, the next one is new': {
+    by: ['come', 'wait', 'leave', 'image-changed'],
+  },
+  'it runs and passed its probe: write the vault into its home': { by: ['ask-vault', ...make], during: 'probing' },
+  'what is in the vault is not what was written: write it into the home': { by: ['come', 'wait', 'ask-vault'] },
   'somebody holds it': { by: ['come'] },
   'nobody holds it': { by: ['come', 'leave'] },
   'what was drained is gone': { by: ['come', 'ask-reap', 'remove-box'] },
@@ -103,3 +108,10 @@ export const bringings: Readonly<Record<string, Bringing>> = {
   'it does not run: remove it': { by: ['come', 'wait', ['ask-reap', 'ask-recreate'], 'kill-box'] },
   'nothing is there and nobody asks any more': { by: ['disk-full', ...make, 'leave'] },
 };
+
+/** About places, of which there are as many as anybody wants in these stories: `capacity.test.ts` meets them. */
+export const rulesOfPlaces: ReadonlySet<string> = new Set([
+  'it does not run, and others have all places: remove it, and wait in line',
+  'as many boxes as may be are there: wait in line',
+  'a box of its class is more than all boxes may have together',
+]);
