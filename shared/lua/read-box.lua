@@ -1,7 +1,8 @@
 -- Everything that is known of one user: what a pass, the API and `why` stand on.
+-- KEYS 13 home usage
 -- ARGV 4 policies as JSON {class: [detachedIdleMs, attachedIdleMs], '*': …}
 -- Returns {now, [desired field, value, …], [lease JSON, …], [status field, value, …], [session JSON, …], [hold JSON, …], wantedUntil,
---   mode JSON}
+--   mode JSON, home usage JSON ('' = not known)}
 --   leases hold the ended ones of the last 10 minutes too
 -- @include _box
 -- @include _mode
@@ -18,4 +19,5 @@ end
 return {
   int(now), redis.call('HGETALL', DESIRED), redis.call('HVALS', LEASES), redis.call('HGETALL', STATUS), first_call('HVALS', SESSIONS),
   hold_lines, int(latest(holds)), cjson.encode(load_mode(MODE, now)),
+  first_call('HGET', KEYS[13], USER) or '',
 }

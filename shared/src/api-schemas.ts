@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Checkout } from './checkout.ts';
+import { HomeView } from './home-usage.ts';
 import { ClassName, LeaseId, UserName } from './identity.ts';
 import { Lease, LeaseEndReason, LeaseKind, Recorded, Session } from './lease.ts';
 import { oneLine } from './operator-schemas.ts';
@@ -124,6 +125,8 @@ export const BoxView = z.object({
   sessions: z.array(SessionView),
   desired: DesiredView.nullable(),
   lastReap: LastReap.nullable(),
+  /** what the home takes up; null = nobody has looked yet */
+  home: HomeView.nullable(),
 });
 export type BoxView = z.infer<typeof BoxView>;
 

@@ -77,6 +77,10 @@ export const BoxClass = z
       detached: duration('365d').describe('how long a box lives after the last holder left'),
       attached: duration('365d').describe('how long a box lives under an attached terminal in which nothing happens'),
     }),
+    home: z
+      .strictObject({ quota: size.optional().describe('a home that takes up more is warned of; nothing is stopped') })
+      .default({})
+      .describe('what a home may take up'),
     stopGrace: duration('24h').describe('how long the programs in a box may take to end after the hang-up'),
     terminal: z
       .strictObject({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Checkout } from './checkout.ts';
+import { homeUsageOf } from './home-usage.ts';
 import { type ClassName, everybody, type Keys, type LeaseId, UserName } from './identity.ts';
 import { parseJson } from './json.ts';
 import { Desired, Hold, Lease, type LeaseKind, LeaseEndReason, Recorded, Session } from './lease.ts';
@@ -191,7 +192,8 @@ export function createBoxStore(options: {
       return 'released' in reply ? reply.released : null;
     },
     async read(user) {
-      return recordOf(user, await runFor(user, 'read-box', [policies]));
+      const args = [user, keys.wakeChannel, keys.statusChannel, policies];
+      return recordOf(user, await redis.run('read-box', [...userScriptKeys(keys, user), keys.homeUsage], args));
     },
     async users() {
       // An entry that is no name is nobody's: it must not hide the others.
@@ -359,7 +361,17 @@ const Moment = z
   .transform(Number);
 const GatewaysReply = z.tuple([Moment, z.array(z.string())]);
 const ModeLine = z.string().transform(fromJson).pipe(ModeView);
-const ReadReply = z.tuple([Moment, flatHash, jsonLines, flatHash, z.array(z.string()), jsonLines, Moment, ModeLine]);
+const ReadReply = z.tuple([
+  Moment,
+  flatHash,
+  jsonLines,
+  flatHash,
+  z.array(z.string()),
+  jsonLines,
+  Moment,
+  ModeLine,
+  z.string().transform(homeUsageOf),
+]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);
 const StatusFields = z.object({
@@ -373,7 +385,7 @@ const StatusFields = z.object({
 });
 
 function recordOf(user: UserName, reply: unknown): BoxRecord {
-  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode] = ReadReply.parse(reply);
+  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, homeUsage] = ReadReply.parse(reply);
   const leases = Leases.parse(leaseLines);
   return {
     user,
@@ -386,6 +398,7 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     holds: Holds.parse(holds),
     wantedUntil,
     mode,
+    homeUsage,
   };
 }
 

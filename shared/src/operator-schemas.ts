@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HomeView } from './home-usage.ts';
 import { UserName } from './identity.ts';
 import { Phase, Step } from './status.ts';
 
@@ -152,6 +153,8 @@ export const BoxStats = z.object({
   memoryBytes: z.number(),
   memoryLimitBytes: z.number(),
   pids: z.number(),
+  /** what the home takes up, as the last look told; null = nobody has looked yet */
+  home: HomeView.nullable(),
 });
 export type BoxStats = z.infer<typeof BoxStats>;
 export const StatsList = z.object({ now: z.number(), items: z.array(BoxStats) });

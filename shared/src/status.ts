@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Desired, Hold, Lease, Session } from './lease.ts';
+import type { HomeUsage } from './home-usage.ts';
 import type { UserName } from './identity.ts';
 import type { ModeView } from './operator-schemas.ts';
 
@@ -16,6 +17,7 @@ export const ConditionType = z.enum([
   'EngineReachable',
   'ImageReady',
   'HomeReady',
+  'HomeUsage',
   'ContainerReady',
   'ExecReady',
   'UpToDate',
@@ -47,6 +49,10 @@ export const Reason = z.enum([
   'HomeFailed',
   'HomePresent',
   'HomeMissing',
+  'HomeNoQuota',
+  'HomeNotMeasured',
+  'HomeOverQuota',
+  'HomeWithinQuota',
   'HomeWrongOwner',
   'ImagePresent',
   'ImageMissing',
@@ -150,4 +156,6 @@ export interface BoxRecord {
   readonly wantedUntil: number;
   /** what the reconciler may do now, for any user */
   readonly mode: ModeView;
+  /** null = nobody has looked */
+  readonly homeUsage: HomeUsage | null;
 }

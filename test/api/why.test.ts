@@ -58,6 +58,7 @@ const record = (fields: Partial<BoxRecord>): BoxRecord => ({
   sessions: [],
   status: status({}),
   holds: [],
+  homeUsage: null,
   wantedUntil: Math.max(0, ...(fields.holds ?? []).map(({ untilMs }) => untilMs)),
   ...fields,
 });

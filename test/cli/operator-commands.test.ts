@@ -37,6 +37,7 @@ const box: z.input<typeof BoxView> = {
   ],
   desired: null,
   lastReap: { cause: 'idle', at: now - 3_600_000, message: 'nobody needed it for 30 min' },
+  home: null,
 };
 const plan: z.input<typeof PlanView> = {
   user: 'alice',
@@ -166,12 +167,15 @@ test('top shows shares of the limits, and asks twice for processors', async () =
     memoryBytes: 2 ** 30,
     memoryLimitBytes: 4 * 2 ** 30,
     pids: 7,
+    home: { usedBytes: 3 * 2 ** 30, isWhole: true, measuredAt: now, problem: '', quotaBytes: 6 * 2 ** 30 },
   };
   api.answer('GET /v1/stats', StatsList, { now, items: [stats] });
   const asking = run('top');
   await until(() => api.asked.length > 0, 'the first look');
   api.answer('GET /v1/stats', StatsList, { now, items: [{ ...stats, cpus: 1 }] });
-  expect((await asking).out).toMatch(/^alice +1\.00 +\[##### {5}\] +50 % +1\.0 GiB +\[### {7}\] +25 % +7$/m);
+  expect((await asking).out).toMatch(
+    /^alice +1\.00 +\[##### {5}\] +50 % +1\.0 GiB +\[### {7}\] +25 % +7 +3\.0 GiB +\[##### {5}\] +50 % +\d+ d ago$/m,
+  );
 });
 
 describe('the reconciler', () => {

@@ -293,6 +293,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
           probe: () => runtime.probe(id, readiness, never),
           countExecs: () => runtime.countExecs(id, never),
           stats: () => runtime.stats(id, never),
+          homeUse: () => runtime.homeUse(id, '/home/spoon', never),
           sessionMarks: () => runtime.sessionMarks(id, never),
         };
         for (const [operation, call] of Object.entries(calls)) {

@@ -72,6 +72,7 @@ export function runtimeWithFailpoints(inner: BoxRuntime, passed: Passed): BoxRun
     ensureHome: (user, owner, signal) => change('ensureHome', user, () => inner.ensureHome(user, owner, signal)),
     ensureNetwork: (signal) => change('ensureNetwork', null, () => inner.ensureNetwork(signal)),
     removeLeftHelpers: (signal) => change('removeLeftHelpers', null, () => inner.removeLeftHelpers(signal)),
+    homeUse: (id, target, signal) => inner.homeUse(id, target, signal),
     sessionMarks: (id, signal) => inner.sessionMarks(id, signal),
     endSession: (id, session, signal) => inner.endSession(id, session, signal),
     follow: (on, signal) => inner.follow(on, signal),

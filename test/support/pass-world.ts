@@ -63,6 +63,7 @@ export class PassWorld {
     holds: [],
     wantedUntil: now + 60_000,
     mode: runMode,
+    homeUsage: null,
   };
   /** what the commit script answers, when it is not `ok` */
   refuses: (CommitResult & { ok: false }) | Error | null = null;

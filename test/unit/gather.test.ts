@@ -54,7 +54,7 @@ function worldOf(methods: Partial<BoxRuntime> = {}, classes: readonly BoxClass[]
   };
   const record: BoxRecord = {
     ...{ user: alice, now, desired: desiredOf(), leases: [lease('job-1', now + 30_000)], ended: [], sessions: [] },
-    ...{ status: null, holds: [], wantedUntil: now + 60_000, mode: runMode },
+    ...{ status: null, holds: [], wantedUntil: now + 60_000, mode: runMode, homeUsage: null },
   };
   const state: PassState = { listed: null, thorough: false, last: null, amnesty: null, pacedMs: 0 };
   const gather = (recordChanges: Partial<BoxRecord> = {}, stateChanges: Partial<PassState> = {}): Promise<Facts> =>

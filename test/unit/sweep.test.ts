@@ -106,7 +106,15 @@ describe('the sweep', () => {
       },
       read: async (user) => {
         const own = sessions.filter((session) => session.user === user);
-        const none = { desired: null, ended: tombstones, status: null, holds: [], wantedUntil: 0, mode };
+        const none = {
+          desired: null,
+          ended: tombstones,
+          status: null,
+          holds: [],
+          wantedUntil: 0,
+          mode,
+          homeUsage: null,
+        };
         return { ...none, user, now: redisNow(), leases, sessions: own };
       },
       mode: async () => ({ now: redisNow(), mode }),

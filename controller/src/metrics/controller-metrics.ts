@@ -2,6 +2,7 @@ import { Gauge, Histogram, type Registry } from 'prom-client';
 import { createRegistry, shortSeconds } from '#shared/metrics.ts';
 import type { OnLoopEvent } from '../loop-events.ts';
 import { createBoxMetrics } from './box-metrics.ts';
+import { createHomeMetrics } from './home-metrics.ts';
 import { createModeMetrics } from './mode-metrics.ts';
 import { createQueueMetrics } from './queue-metrics.ts';
 
@@ -18,6 +19,7 @@ export function createControllerMetrics(options: { readonly workers: number }): 
   const queue = createQueueMetrics(registry, () => options.workers);
   const boxes = createBoxMetrics(registry);
   const mode = createModeMetrics(registry);
+  const homes = createHomeMetrics(registry);
 
   const leads = new Gauge({
     name: 'leader_election_master_status',
@@ -47,8 +49,14 @@ export function createControllerMetrics(options: { readonly workers: number }): 
           return;
         case 'leading':
           leads.set({ name }, event.leads ? 1 : 0);
-          if (!event.leads) mode(null);
+          if (!event.leads) {
+            mode(null);
+            homes(null);
+          }
           boxes(event);
+          return;
+        case 'homes-known':
+          homes(event);
           return;
         case 'mode-read':
           mode(event.mode);

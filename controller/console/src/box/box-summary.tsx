@@ -5,6 +5,21 @@ import { bytesText } from '../ui/sizes.ts';
 import { Countdown, RelativeTime } from '../ui/time.tsx';
 import { UsageSparklines } from '../ui/usage-sparklines.tsx';
 
+function HomeText({ home }: Pick<BoxView, 'home'>) {
+  if (home === null || home.usedBytes === null || home.measuredAt === null) return <span title={home?.problem}>–</span>;
+  const { usedBytes, isWhole, quotaBytes, measuredAt, problem } = home;
+  return (
+    <span title={problem}>
+      {isWhole ? '' : 'at least '}
+      {bytesText(usedBytes)}
+      {quotaBytes === null ? '' : ` of ${bytesText(quotaBytes)}`},{' '}
+      <span className="quiet">
+        measured <RelativeTime at={measuredAt} />
+      </span>
+    </span>
+  );
+}
+
 /** Why the box is alive, and until when: the first thing that anybody asks. */
 export function BoxSummary({ box, children }: { readonly box: BoxView; readonly children: ReactNode }) {
   const { user, phase, step, message, why, until, progress, readyAt, containerId } = box;
@@ -48,6 +63,12 @@ export function BoxSummary({ box, children }: { readonly box: BoxView; readonly 
         <div>
           <dt>Container</dt>
           <dd>{containerId === null ? '–' : <code title={containerId}>{containerId.slice(0, 12)}</code>}</dd>
+        </div>
+        <div>
+          <dt>Home</dt>
+          <dd>
+            <HomeText home={box.home} />
+          </dd>
         </div>
         <div>
           <dt>Uses</dt>
