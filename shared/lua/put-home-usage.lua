@@ -11,8 +11,8 @@ if ARGV[4] ~= '' then
   usage.measuredAt = clock()
   usage.isWhole = ARGV[5] == '1'
 else
-  usage.usedBytes = number(before.usedBytes) or cjson.null
-  usage.measuredAt = number(before.measuredAt) or cjson.null
+  usage.usedBytes = number(before.usedBytes)
+  usage.measuredAt = number(before.measuredAt)
   usage.isWhole = before.isWhole == true
 end
 redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(usage))

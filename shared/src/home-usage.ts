@@ -26,9 +26,14 @@ export const HomeView = HomeUsage.omit({ user: true, class: true }).extend({
 });
 export type HomeView = z.infer<typeof HomeView>;
 
+const Stored = HomeUsage.extend({
+  usedBytes: HomeUsage.shape.usedBytes.default(null),
+  measuredAt: HomeUsage.shape.measuredAt.default(null),
+});
+
 /** As it is stored; null: nothing is, or it cannot be read, which is as good as lost. */
 export function homeUsageOf(stored: string): HomeUsage | null {
-  return HomeUsage.safeParse(parseJson(stored)).data ?? null;
+  return Stored.safeParse(parseJson(stored)).data ?? null;
 }
 
 export function homeViewOf({ user: _, class: __, ...usage }: HomeUsage, quotaBytes: number | null): HomeView {

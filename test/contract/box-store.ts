@@ -5,6 +5,7 @@ import { commitContract } from './box-store-commit.ts';
 import { damageContract } from './box-store-damage.ts';
 import { leaseContract } from './box-store-leases.ts';
 import { leaderReportContract } from './leader-report.ts';
+import { homeContract } from './box-store-homes.ts';
 import { sessionContract } from './box-store-sessions.ts';
 import { wishContract } from './box-store-wishes.ts';
 import { createWorld, type RedisHarness, type World } from './box-store-world.ts';
@@ -33,6 +34,7 @@ export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHar
     sessionContract(() => world);
     leaderReportContract(() => world);
     wishContract(() => world);
+    homeContract(() => world);
     accessContract(() => world);
     commitContract(
       () => world,

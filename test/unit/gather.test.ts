@@ -70,7 +70,15 @@ test('everything is known of a world in order', async () => {
   const { gather, looks } = worldOf();
   expect(await gather()).toEqual({
     ...{ now, user: alice, desired: desiredOf(), hasLease: true, wantedUntil: now + 60_000 },
-    ...{ nextLeaseExpiry: now + 30_000, engineDown: null, foreignExecs: null, boxClass, spec, last: null },
+    ...{
+      nextLeaseExpiry: now + 30_000,
+      engineDown: null,
+      foreignExecs: null,
+      boxClass,
+      spec,
+      last: null,
+      homeUsage: null,
+    },
     ownership: { box: null, misnamed: false, extras: [], foreign: null },
     image: { state: 'present', id: imageId },
     home: { state: 'present', rightOwner: true },

@@ -175,8 +175,9 @@ function homeUsageVerdict({ homeUsage, boxClass }: Facts): Verdict {
   }
   const used = `${isWhole ? '' : 'at least '}${humanBytes(usedBytes)}`;
   if (quotaBytes === null) return ['True', 'HomeNoQuota', `${used}; its class sets no quota`];
-  const of = `${used} of ${humanBytes(quotaBytes)}`;
-  return isOverQuota({ usedBytes, quotaBytes }) ? ['False', 'HomeOverQuota', of] : ['True', 'HomeWithinQuota', of];
+  const quota = humanBytes(quotaBytes);
+  if (isOverQuota({ usedBytes, quotaBytes })) return ['False', 'HomeOverQuota', `${used}, over the quota of ${quota}`];
+  return ['True', 'HomeWithinQuota', `${used} of ${quota}`];
 }
 
 function containerVerdict(facts: Facts): Verdict {
