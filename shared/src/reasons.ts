@@ -72,7 +72,8 @@ export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
   },
   HomeOverQuota: {
     means: 'The home takes up more than its class allows. This warns and stops nothing.',
-    whatToDo: 'Remove what is not needed (`du -xh ~ | sort -h | tail` in the box), or raise `home.quota` of the class.',
+    whatToDo:
+      'Remove what is not needed (`du -xhd 2 ~` in the box shows where it is), or raise `home.quota` of the class.',
   },
   HomePresent: { means: 'The home is there.', whatToDo: '' },
   HomeWithinQuota: { means: 'The home takes up no more than its class allows.', whatToDo: '' },
