@@ -159,6 +159,41 @@ test('plan lists what would be done, and sums up the boxes to which nothing woul
   expect((await run('plan', '--all')).out).toContain('alice');
 });
 
+describe('the home', () => {
+  const told = {
+    usedBytes: 7 * 2 ** 30,
+    isWhole: true,
+    measuredAt: now - 840_000,
+    problem: '',
+    quotaBytes: 6 * 2 ** 30,
+  };
+  const over = { type: 'HomeUsage', status: 'False', reason: 'HomeOverQuota', message: 'over', since: now } as const;
+
+  test.each([
+    [told, '7.0 GiB of 6.0 GiB, measured 14 min ago'],
+    [{ ...told, isWhole: false, quotaBytes: null }, 'at least 7.0 GiB, measured 14 min ago'],
+    [{ ...told, problem: 'too slow' }, '7.0 GiB of 6.0 GiB, measured 14 min ago; it could not be measured: too slow'],
+    [{ ...told, usedBytes: null, measuredAt: null, problem: 'no du' }, 'it could not be measured: no du'],
+    [null, '-'],
+  ])('is described with its quota, its age and what went wrong', async (home, line) => {
+    api.answer('GET /v1/boxes/alice', BoxView, { ...box, home });
+    api.answer('GET /v1/boxes/alice/events', EventList, { items: [] });
+    expect((await run('describe', 'box', 'alice')).out).toMatch(new RegExp(`^Home: +${line}$`, 'm'));
+  });
+
+  test('that is over its quota is explained, and one that nobody measured is not', async () => {
+    api.answer('GET /v1/boxes/alice/events', EventList, { items: [] });
+    const describing = async (conditions: z.input<typeof BoxView>['conditions']) => {
+      api.answer('GET /v1/boxes/alice', BoxView, { ...box, conditions });
+      return (await run('describe', 'box', 'alice')).out;
+    };
+    expect(await describing([over])).toMatch(/^ {2}HomeUsage: +The home takes up more than its class allows/m);
+    expect(await describing([{ ...over, status: 'Unknown', reason: 'HomeNotMeasured' }])).not.toContain(
+      'What that means',
+    );
+  });
+});
+
 test('top shows shares of the limits, and asks twice for processors', async () => {
   const stats = {
     user: 'alice',

@@ -107,24 +107,28 @@ test('a home that was looked at lately is not looked at, and Redis is not asked 
   expect(world.dueAsked).toHaveLength(2);
 });
 
+test('who asks is not kept waiting because the hourly look found nothing due', async () => {
+  const { world, meter } = worldOf();
+  world.isDue = false;
+  for (const everyMs of [hourMs, askedEveryMs, hourMs]) await meter.look(asked(boxOf(alice)), everyMs);
+  expect(world.dueAsked.map(([, everyMs]) => everyMs)).toEqual([hourMs, askedEveryMs]);
+});
+
 test('a box that does not run, or says not where its home is, is left alone', async () => {
   const { world, meter } = worldOf();
   await meter.look(asked(boxOf(alice, { state: 'paused' }), boxOf(bob, { spec: null })), askedEveryMs);
   expect([world.looks, world.dueAsked]).toEqual([[], []]);
 });
 
-test.each(['failed', 'timeout', 'unreachable'] as const)(
-  'a look that ended as %s is kept as a problem',
-  async (kind) => {
-    const { world, meter } = worldOf();
-    world.fails = kind;
-    await meter.look(asked(boxOf(alice)), askedEveryMs);
-    expect(world.put).toEqual([[alice, spec.class, { problem: 'no du' }]]);
-  },
-);
+test.each(['failed', 'timeout'] as const)('a look that ended as %s is kept as a problem', async (kind) => {
+  const { world, meter } = worldOf();
+  world.fails = kind;
+  await meter.look(asked(boxOf(alice)), askedEveryMs);
+  expect(world.put).toEqual([[alice, spec.class, { problem: 'no du' }]]);
+});
 
-test.each(['not-found', 'conflict'] as const)(
-  'a box that ended meanwhile (%s) says nothing of its home',
+test.each(['not-found', 'conflict', 'unreachable'] as const)(
+  'of a box that cannot be asked any more (%s) nothing is kept',
   async (kind) => {
     const { world, meter } = worldOf();
     world.fails = kind;

@@ -32,8 +32,8 @@ export class HomeMeter {
   readonly #signal: AbortSignal;
   /** homes that wait for their look, or have it */
   readonly #waiting = new Set<UserName>();
-  /** when Redis was asked last, by this process's monotonic clock */
-  readonly #askedAtMs = new Map<UserName, number>();
+  /** what Redis was asked last, by this process's monotonic clock */
+  readonly #asked = new Map<UserName, { readonly atMs: number; readonly everyMs: number }>();
   #turn: Promise<void> = Promise.resolve();
 
   constructor(options: {
@@ -58,11 +58,13 @@ export class HomeMeter {
    */
   async look(boxes: readonly MeteredBox[], everyMs: number): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
-    for (const [user, atMs] of this.#askedAtMs) if (nowMs - atMs >= dueAskedEveryMs) this.#askedAtMs.delete(user);
+    for (const [user, { atMs }] of this.#asked) if (nowMs - atMs >= dueAskedEveryMs) this.#asked.delete(user);
     for (const box of boxes.filter(({ container }) => container.state === 'running')) {
-      if (this.#waiting.has(box.user) || this.#askedAtMs.has(box.user)) continue;
+      // What is not due after ten minutes is not due after an hour; not the other way round.
+      const wasAsked = (this.#asked.get(box.user)?.everyMs ?? Number.POSITIVE_INFINITY) <= everyMs;
+      if (this.#waiting.has(box.user) || wasAsked) continue;
       this.#waiting.add(box.user);
-      this.#askedAtMs.set(box.user, nowMs);
+      this.#asked.set(box.user, { atMs: nowMs, everyMs });
       this.#turn = this.#turn.then(() => this.#lookAt(box, everyMs));
     }
     await this.#turn;
@@ -81,14 +83,14 @@ export class HomeMeter {
     }
   }
 
-  /** null: its box ended meanwhile, and nothing was learnt. */
+  /** null: its box ended meanwhile, or the engine does not answer, and nothing was learnt. */
   async #measure(id: string, target: string): Promise<HomeLook | null> {
     try {
       return await this.#runtime().homeUse(id, target, this.#signal);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       const { kind, message } = error.fault;
-      if (kind === 'not-found' || kind === 'conflict') return null;
+      if (kind === 'not-found' || kind === 'conflict' || kind === 'unreachable') return null;
       return { problem: message };
     }
   }

@@ -81,8 +81,8 @@ export class StatsCollector {
    */
   async all(): Promise<BoxStats[]> {
     const boxes = [...(await this.#boxes()).values()];
-    this.#homes.asked(boxes);
     const homes = new Map((await this.#homes.all()).map((usage) => [usage.user, usage]));
+    this.#homes.asked(boxes);
     const found: BoxStats[] = [];
     await eachAtOnce(boxes, statsLimits.readsAtOnce, async (box) => {
       const stats = await this.#sample(box).catch(nothingOfOne);
@@ -95,9 +95,11 @@ export class StatsCollector {
   async of(user: UserName): Promise<BoxStats | null> {
     const box = (await this.#boxes()).get(user);
     if (box === undefined) return null;
-    this.#homes.asked([box]);
     const stats = await this.#sample(box);
-    return stats === null ? null : this.#withHome(stats, await this.#homes.of(user));
+    if (stats === null) return null;
+    const home = await this.#homes.of(user);
+    this.#homes.asked([box]);
+    return this.#withHome(stats, home);
   }
 
   #withHome(uses: Uses, usage: HomeUsage | null): BoxStats {

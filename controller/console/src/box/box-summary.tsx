@@ -5,21 +5,6 @@ import { bytesText } from '../ui/sizes.ts';
 import { Countdown, RelativeTime } from '../ui/time.tsx';
 import { UsageSparklines } from '../ui/usage-sparklines.tsx';
 
-function HomeText({ home }: Pick<BoxView, 'home'>) {
-  if (home === null || home.usedBytes === null || home.measuredAt === null) return <span title={home?.problem}>–</span>;
-  const { usedBytes, isWhole, quotaBytes, measuredAt, problem } = home;
-  return (
-    <span title={problem}>
-      {isWhole ? '' : 'at least '}
-      {bytesText(usedBytes)}
-      {quotaBytes === null ? '' : ` of ${bytesText(quotaBytes)}`},{' '}
-      <span className="quiet">
-        measured <RelativeTime at={measuredAt} />
-      </span>
-    </span>
-  );
-}
-
 /** Why the box is alive, and until when: the first thing that anybody asks. */
 export function BoxSummary({ box, children }: { readonly box: BoxView; readonly children: ReactNode }) {
   const { user, phase, step, message, why, until, progress, readyAt, containerId } = box;
@@ -78,5 +63,21 @@ export function BoxSummary({ box, children }: { readonly box: BoxView; readonly 
         </div>
       </dl>
     </header>
+  );
+}
+
+/** With its age, and what went wrong since in the tip. */
+function HomeText({ home }: Pick<BoxView, 'home'>) {
+  if (home === null || home.usedBytes === null || home.measuredAt === null) return <span title={home?.problem}>–</span>;
+  const { usedBytes, isWhole, quotaBytes, measuredAt, problem } = home;
+  return (
+    <span title={problem}>
+      {isWhole ? '' : 'at least '}
+      {bytesText(usedBytes)}
+      {quotaBytes === null ? '' : ` of ${bytesText(quotaBytes)}`},{' '}
+      <span className="quiet">
+        measured <RelativeTime at={measuredAt} />
+      </span>
+    </span>
   );
 }
