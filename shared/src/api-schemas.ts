@@ -125,8 +125,8 @@ export const BoxView = z.object({
   sessions: z.array(SessionView),
   desired: DesiredView.nullable(),
   lastReap: LastReap.nullable(),
-  /** what the home takes up; null = nobody has looked yet */
-  home: HomeView.nullable(),
+  /** what the home takes up; null = nobody has looked yet, or the controller is older than this field */
+  home: HomeView.nullable().default(null),
 });
 export type BoxView = z.infer<typeof BoxView>;
 

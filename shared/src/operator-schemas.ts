@@ -153,8 +153,8 @@ export const BoxStats = z.object({
   memoryBytes: z.number(),
   memoryLimitBytes: z.number(),
   pids: z.number(),
-  /** what the home takes up, as the last look told; null = nobody has looked yet */
-  home: HomeView.nullable(),
+  /** what the home takes up, as the last look told; null = nobody has looked yet, or the controller is older than this field */
+  home: HomeView.nullable().default(null),
 });
 export type BoxStats = z.infer<typeof BoxStats>;
 export const StatsList = z.object({ now: z.number(), items: z.array(BoxStats) });
