@@ -69,6 +69,14 @@ export type LoopEvent =
       readonly tookMs: number;
       readonly fault: FaultKind | 'aborted' | null;
     }
+  /** what is known of homes: how many were looked at, what they take up together and the largest of them, and those above their quota */
+  | {
+      readonly type: 'homes-known';
+      readonly measured: number;
+      readonly usedBytes: number;
+      readonly largestBytes: number;
+      readonly overQuota: number;
+    }
   | { readonly type: 'leading'; readonly leads: boolean };
 
 export type OnLoopEvent = (event: LoopEvent) => void;

@@ -28,6 +28,9 @@ import { tellAtStart } from './doctor/tell-at-start.ts';
 import { toolsOf } from './doctor/tools.ts';
 import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
+import { measureHourly } from './homes/hourly.ts';
+import { askedEveryMs, HomeMeter } from './homes/meter.ts';
+import { homeTotals } from './homes/totals.ts';
 import { Leader } from './leader.ts';
 import { createLeftovers } from './leftovers/leftovers.ts';
 import { createPlanner } from './reconcile/planner.ts';
@@ -38,8 +41,9 @@ import { createControllerMetrics } from './metrics/controller-metrics.ts';
 import { connectHostEngine } from './runtime/host-engine.ts';
 import type { BoxRuntime } from './runtime/port.ts';
 import { createHomeVaults } from './store/home-vaults.ts';
+import { createHomeStore } from './store/home-store.ts';
 import { createLeaderStore } from './store/leader-store.ts';
-import { StatsCollector } from './stats/collector.ts';
+import { type HomesPort, StatsCollector } from './stats/collector.ts';
 import { createStatusStore, type StatusStore } from './store/status-store.ts';
 
 /** What stands between the reconciler and the two ports through which it changes anything. */
@@ -93,7 +97,15 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
       (await fromStore(standIn({ runtime: reached, leaderStore, sources: { classes, installation, homesDir }, room }))),
   });
   const leading = { leads: () => term !== null, report: () => leaderStore.report() };
-  const stats = new StatsCollector({ runtime: () => reached ?? unreachedEngine, installation, clock, signal });
+  const lookAt = () => reached ?? unreachedEngine;
+  const homeStore = createHomeStore({ redis, keys });
+  const meter = new HomeMeter({ runtime: lookAt, store: homeStore, clock, log, signal });
+  const homes: HomesPort = {
+    all: () => fromStore(homeStore.all()),
+    of: async (user) => (await fromStore(store.read(user))).homeUsage,
+    asked: (boxes) => void meter.look(boxes, askedEveryMs),
+  };
+  const stats = new StatsCollector({ runtime: lookAt, homes, classes, installation, clock, signal });
   const { dockerHost, workdir, hostWorkdir } = config;
   const connect = () => connectHostEngine({ dockerHost, installation, workdir, hostWorkdir, log });
   const leftovers = createLeftovers({
@@ -102,7 +114,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   });
   const readRedis = () => readRedisServer(config.redisUrl);
   const doctor = createDoctor({
-    ...{ config, classes, installation, store, leaderStore, connect, toolsOf },
+    ...{ config, classes, installation, store, homes: homeStore, leaderStore, connect, toolsOf },
     wallClockMs: () => Date.now(),
     readRedis,
   });
@@ -165,7 +177,14 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
           next,
         );
         try {
-          await term.run();
+          const hourly = measureHourly(
+            {
+              ...{ runtime, store, homes: homeStore, meter, installation, clock, log },
+              onKnown: (known) => onEvent({ type: 'homes-known', ...homeTotals(known, classes) }),
+            },
+            next.signal,
+          );
+          await Promise.all([term.run(), hourly]);
         } finally {
           term = null;
         }

@@ -1,9 +1,10 @@
 -- Everything that is known of one user: what a pass, the API and `why` stand on.
--- KEYS last: rollout (behind those that all scripts of a user share)
+-- KEYS last but one: rollout, last: home usage (behind those that all scripts of a user share)
 -- ARGV 4 policies as JSON {class: [detachedIdleMs, attachedIdleMs, giveWayMs], '*': …}
 -- Returns {now, [desired field, value, …], [lease JSON, …], [status field, value, …], [session JSON, …], [hold JSON, …], wantedUntil,
 --   mode JSON, rollout JSON {paused, reason, by, since}, revision of the vault and of what is asked for its sake,
---   when it may give way ('' = never, as things are)}
+--   when it may give way ('' = never, as things are),
+--   home usage JSON ('' = not known)}
 --   leases hold the ended ones of the last 10 minutes too
 -- @include _box
 -- @include _mode
@@ -26,7 +27,8 @@ end
 return {
   int(now), redis.call('HGETALL', DESIRED), redis.call('HVALS', LEASES), redis.call('HGETALL', STATUS), sessions,
   hold_lines, int(latest(holds)), cjson.encode(load_mode(MODE, now)),
-  cjson.encode(load_rollout(KEYS[#KEYS], now)),
+  cjson.encode(load_rollout(KEYS[#KEYS - 1], now)),
   int(math.max(vault_revision(VAULT, now), orders_revision(VAULT_ORDERS))),
   free_at and int(free_at) or '',
+  first_call('HGET', KEYS[#KEYS], USER) or '',
 }

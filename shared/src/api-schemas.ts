@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Checkout } from './checkout.ts';
+import { HomeView } from './home-usage.ts';
 import { ClassName, LeaseId, UserName } from './identity.ts';
 import { Lease, LeaseEndReason, LeaseKind, LeasePriority, Recorded, Session } from './lease.ts';
 import { oneLine } from './operator-schemas.ts';
@@ -127,6 +128,8 @@ export const BoxView = z.object({
   sessions: z.array(SessionView),
   desired: DesiredView.nullable(),
   lastReap: LastReap.nullable(),
+  /** what the home takes up; null = nobody has looked yet, or the controller is older than this field */
+  home: HomeView.nullable().default(null),
 });
 export type BoxView = z.infer<typeof BoxView>;
 

@@ -89,6 +89,10 @@ export const BoxClass = z
         .prefault('1m')
         .describe('how long after its last holder left a box is safe from making room for others who wait for one'),
     }),
+    home: z
+      .strictObject({ quota: size.optional().describe('a home that takes up more is warned of; nothing is stopped') })
+      .default({})
+      .describe('what a home may take up'),
     stopGrace: duration('24h').describe('how long the programs in a box may take to end after the hang-up'),
     terminal: z
       .strictObject({

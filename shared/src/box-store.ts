@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Checkout } from './checkout.ts';
+import { homeUsageOf } from './home-usage.ts';
 import { type ClassName, everybody, type Keys, type LeaseId, UserName } from './identity.ts';
 import { parseJson } from './json.ts';
 import {
@@ -213,7 +214,7 @@ export function createBoxStore(options: {
       return 'released' in reply ? reply.released : null;
     },
     async read(user) {
-      return recordOf(user, await runFor(user, 'read-box', [policies], [keys.rollout]));
+      return recordOf(user, await runFor(user, 'read-box', [policies], [keys.rollout, keys.homeUsage]));
     },
     async users() {
       // An entry that is no name is nobody's: it must not hide the others.
@@ -397,6 +398,7 @@ const ReadReply = z.tuple([
   RolloutLine,
   Moment,
   Whenever,
+  z.string().transform(homeUsageOf),
 ]);
 const Leases = z.array(Lease);
 const Holds = z.array(Hold);
@@ -411,8 +413,8 @@ const StatusFields = z.object({
 });
 
 function recordOf(user: UserName, reply: unknown): BoxRecord {
-  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, rollout, vaultRevision, givesWayAt] =
-    ReadReply.parse(reply);
+  const [now, desired, leaseLines, status, sessions, holds, wantedUntil, mode, ...more] = ReadReply.parse(reply);
+  const [rollout, vaultRevision, givesWayAt, homeUsage] = more;
   const leases = Leases.parse(leaseLines);
   return {
     user,
@@ -428,6 +430,7 @@ function recordOf(user: UserName, reply: unknown): BoxRecord {
     givesWayAt,
     mode,
     rollout,
+    homeUsage,
   };
 }
 

@@ -113,6 +113,9 @@ export interface Keys {
   readonly statusChannel: string;
   readonly user: (user: UserName) => UserKeys;
   readonly usedToken: (jti: string) => string;
+  /** hash: user → what the home takes up; and when a look at it began last */
+  readonly homeUsage: string;
+  readonly homeLooks: string;
   /** hash: token id → its record; the token itself is nowhere */
   readonly apiTokens: string;
   /** of the code in a login link, and of the cookie that it is changed for; both by their SHA-256 */
@@ -146,6 +149,8 @@ export function keysOf(installation: InstallationId): Keys {
       vaultOrders: `${prefix}u:${user}:vault-orders`,
     }),
     usedToken: (jti) => `${prefix}jti:${jti}`,
+    homeUsage: `${prefix}home-usage`,
+    homeLooks: `${prefix}home-looks`,
     apiTokens: `${prefix}api-tokens`,
     loginCode: (hash) => `${prefix}login-code:${hash}`,
     login: (hash) => `${prefix}login:${hash}`,

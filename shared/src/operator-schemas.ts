@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HomeView } from './home-usage.ts';
 import { UserName } from './identity.ts';
 import { LeasePriority } from './lease.ts';
 import { Phase, Step } from './status.ts';
@@ -163,6 +164,8 @@ export const BoxStats = z.object({
   memoryBytes: z.number(),
   memoryLimitBytes: z.number(),
   pids: z.number(),
+  /** what the home takes up, as the last look told; null = nobody has looked yet, or the controller is older than this field */
+  home: HomeView.nullable().default(null),
 });
 export type BoxStats = z.infer<typeof BoxStats>;
 export const StatsList = z.object({ now: z.number(), items: z.array(BoxStats) });

@@ -70,7 +70,18 @@ export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
     whatToDo: `Look at the path in the message, and at \`SPOON_AGENT_HOST_WORKDIR\`. ${triedAgain}`,
   },
   HomeMissing: { means: 'There is no home yet; it is made with the first box.', whatToDo: '' },
+  HomeNoQuota: { means: 'The class of the box sets no quota for homes.', whatToDo: '' },
+  HomeNotMeasured: {
+    means: 'What the home takes up is not known yet, or could not be told; the message says why.',
+    whatToDo: 'It is looked at once an hour while the box runs, and when somebody asks (`spoonbox top`).',
+  },
+  HomeOverQuota: {
+    means: 'The home takes up more than its class allows. This warns and stops nothing.',
+    whatToDo:
+      'Remove what is not needed (`du -xhd 2 ~` in the box shows where it is), or raise `home.quota` of the class.',
+  },
   HomePresent: { means: 'The home is there.', whatToDo: '' },
+  HomeWithinQuota: { means: 'The home takes up no more than its class allows.', whatToDo: '' },
   HomeWrongOwner: {
     means: "The home belongs to another user id than the class's.",
     whatToDo:

@@ -25,6 +25,8 @@ export type ScriptName =
   | 'sweep-session'
   | 'register-gateway'
   | 'read-gateways'
+  | 'begin-home-look'
+  | 'put-home-usage'
   | 'claim-installation'
   | 'make-token'
   | 'find-token'

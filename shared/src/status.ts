@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Desired, Hold, Lease, Session } from './lease.ts';
+import type { HomeUsage } from './home-usage.ts';
 import type { UserName } from './identity.ts';
 import type { ModeView, RolloutPause } from './operator-schemas.ts';
 
@@ -16,6 +17,7 @@ export const ConditionType = z.enum([
   'EngineReachable',
   'ImageReady',
   'HomeReady',
+  'HomeUsage',
   'ContainerReady',
   'ExecReady',
   'UpToDate',
@@ -49,6 +51,10 @@ export const Reason = z.enum([
   'HomeFailed',
   'HomePresent',
   'HomeMissing',
+  'HomeNoQuota',
+  'HomeNotMeasured',
+  'HomeOverQuota',
+  'HomeWithinQuota',
   'HomeWrongOwner',
   'ImagePresent',
   'ImageMissing',
@@ -175,4 +181,6 @@ export interface BoxRecord {
   readonly mode: ModeView;
   /** whether boxes may be replaced now because their image or class changed, for any user */
   readonly rollout: RolloutPause;
+  /** null = nobody has looked */
+  readonly homeUsage: HomeUsage | null;
 }

@@ -60,6 +60,7 @@ const record = (fields: Partial<BoxRecord>): BoxRecord => ({
   status: status({}),
   holds: [],
   vaultRevision: 0,
+  homeUsage: null,
   wantedUntil: Math.max(0, ...(fields.holds ?? []).map(({ untilMs }) => untilMs)),
   givesWayAt: null,
   ...fields,

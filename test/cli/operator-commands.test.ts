@@ -37,6 +37,7 @@ const box: z.input<typeof BoxView> = {
   ],
   desired: null,
   lastReap: { cause: 'idle', at: now - 3_600_000, message: 'nobody needed it for 30 min' },
+  home: null,
 };
 const plan: z.input<typeof PlanView> = {
   user: 'alice',
@@ -158,6 +159,41 @@ test('plan lists what would be done, and sums up the boxes to which nothing woul
   expect((await run('plan', '--all')).out).toContain('alice');
 });
 
+describe('the home', () => {
+  const told = {
+    usedBytes: 7 * 2 ** 30,
+    isWhole: true,
+    measuredAt: now - 840_000,
+    problem: '',
+    quotaBytes: 6 * 2 ** 30,
+  };
+  const over = { type: 'HomeUsage', status: 'False', reason: 'HomeOverQuota', message: 'over', since: now } as const;
+
+  test.each([
+    [told, '7.0 GiB of 6.0 GiB, measured 14 min ago'],
+    [{ ...told, isWhole: false, quotaBytes: null }, 'at least 7.0 GiB, measured 14 min ago'],
+    [{ ...told, problem: 'too slow' }, '7.0 GiB of 6.0 GiB, measured 14 min ago; it could not be measured: too slow'],
+    [{ ...told, usedBytes: null, measuredAt: null, problem: 'no du' }, 'it could not be measured: no du'],
+    [null, '-'],
+  ])('is described with its quota, its age and what went wrong', async (home, line) => {
+    api.answer('GET /v1/boxes/alice', BoxView, { ...box, home });
+    api.answer('GET /v1/boxes/alice/events', EventList, { items: [] });
+    expect((await run('describe', 'box', 'alice')).out).toMatch(new RegExp(`^Home: +${line}$`, 'm'));
+  });
+
+  test('that is over its quota is explained, and one that nobody measured is not', async () => {
+    api.answer('GET /v1/boxes/alice/events', EventList, { items: [] });
+    const describing = async (conditions: z.input<typeof BoxView>['conditions']) => {
+      api.answer('GET /v1/boxes/alice', BoxView, { ...box, conditions });
+      return (await run('describe', 'box', 'alice')).out;
+    };
+    expect(await describing([over])).toMatch(/^ {2}HomeUsage: +The home takes up more than its class allows/m);
+    expect(await describing([{ ...over, status: 'Unknown', reason: 'HomeNotMeasured' }])).not.toContain(
+      'What that means',
+    );
+  });
+});
+
 test('top shows shares of the limits, and asks twice for processors', async () => {
   const stats = {
     user: 'alice',
@@ -166,12 +202,15 @@ test('top shows shares of the limits, and asks twice for processors', async () =
     memoryBytes: 2 ** 30,
     memoryLimitBytes: 4 * 2 ** 30,
     pids: 7,
+    home: { usedBytes: 3 * 2 ** 30, isWhole: true, measuredAt: now, problem: '', quotaBytes: 6 * 2 ** 30 },
   };
   api.answer('GET /v1/stats', StatsList, { now, items: [stats] });
   const asking = run('top');
   await until(() => api.asked.length > 0, 'the first look');
   api.answer('GET /v1/stats', StatsList, { now, items: [{ ...stats, cpus: 1 }] });
-  expect((await asking).out).toMatch(/^alice +1\.00 +\[##### {5}\] +50 % +1\.0 GiB +\[### {7}\] +25 % +7$/m);
+  expect((await asking).out).toMatch(
+    /^alice +1\.00 +\[##### {5}\] +50 % +1\.0 GiB +\[### {7}\] +25 % +7 +3\.0 GiB +\[##### {5}\] +50 % +\d+ d ago$/m,
+  );
 });
 
 test('capacity shows the limits, the line and who has a place', async () => {

@@ -319,6 +319,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
           probe: () => runtime.probe(id, readiness, never),
           countExecs: () => runtime.countExecs(id, never),
           stats: () => runtime.stats(id, never),
+          homeUse: () => runtime.homeUse(id, '/home/spoon', never),
           sessionMarks: () => runtime.sessionMarks(id, never),
         };
         for (const [operation, call] of Object.entries(calls)) {
@@ -356,6 +357,15 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
     }
 
     describe('homes', () => {
+      test('what one takes up is told from inside a box that runs, and from no other', async () => {
+        const { id } = await startBox();
+        const { usedBytes, isWhole } = await runtime.homeUse(id, '/home/spoon', never);
+        expect([usedBytes % 1_024, isWhole]).toEqual([0, true]);
+        const ended = await createBox();
+        const fault = await faultOf(runtime.homeUse(ended.id, '/home/spoon', never));
+        expect(fault).toMatchObject({ kind: 'conflict', operation: 'homeUse', status: 409 });
+      });
+
       test('a missing home is made with its owner, and making it again changes nothing', async () => {
         const user = newUser();
         expect(await runtime.home(user)).toEqual({ state: 'absent' });

@@ -6,6 +6,7 @@ import { damageContract } from './box-store-damage.ts';
 import { leaseContract } from './box-store-leases.ts';
 import { leaderReportContract } from './leader-report.ts';
 import { vaultContract } from './box-store-vault.ts';
+import { homeContract } from './box-store-homes.ts';
 import { sessionContract } from './box-store-sessions.ts';
 import { wishContract } from './box-store-wishes.ts';
 import { createWorld, type RedisHarness, type World } from './box-store-world.ts';
@@ -35,6 +36,7 @@ export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHar
     sessionContract(() => world);
     leaderReportContract(() => world);
     wishContract(() => world);
+    homeContract(() => world);
     accessContract(() => world);
     commitContract(
       () => world,

@@ -16,6 +16,7 @@ const calls: Readonly<Record<keyof BoxRuntime, (port: BoxRuntime) => unknown>> =
   list: (port) => port.list(signal),
   observe: (port) => port.observe(alice, { thorough: true }, signal),
   stats: (port) => port.stats('box-1', signal),
+  homeUse: (port) => port.homeUse('box-1', '/home/spoon', signal),
   countExecs: (port) => port.countExecs('box-1', signal),
   image: (port) => port.image('box:1', signal),
   forgetImages: (port) => port.forgetImages(),

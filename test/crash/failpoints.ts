@@ -73,6 +73,7 @@ export function runtimeWithFailpoints(inner: BoxRuntime, passed: Passed): BoxRun
     ensureHome: (user, owner, signal) => change('ensureHome', user, () => inner.ensureHome(user, owner, signal)),
     ensureNetwork: (signal) => change('ensureNetwork', null, () => inner.ensureNetwork(signal)),
     removeLeftHelpers: (signal) => change('removeLeftHelpers', null, () => inner.removeLeftHelpers(signal)),
+    homeUse: (id, target, signal) => inner.homeUse(id, target, signal),
     sessionMarks: (id, signal) => inner.sessionMarks(id, signal),
     runTool: (id, tool, signal) => inner.runTool(id, tool, signal),
     endSession: (id, session, signal) => inner.endSession(id, session, signal),

@@ -3,8 +3,8 @@ import type { Cell } from './matrix.ts';
 import { startUp } from './request-failpoints.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 
-/** Calls of the port that ask nothing of the engine, or only listen to it; and `stats`, which is no part of any pass. */
-export const silent = ['home', 'forgetImages', 'follow', 'stats'] as const;
+/** Calls of the port that ask nothing of the engine, or only listen to it; and `stats` and `homeUse`, which are no part of any pass. */
+export const silent = ['home', 'forgetImages', 'follow', 'stats', 'homeUse'] as const;
 type Silent = (typeof silent)[number];
 
 /**

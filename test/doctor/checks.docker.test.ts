@@ -3,10 +3,12 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { UserName } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 import { clocksCheck } from '../../controller/src/doctor/clocks.ts';
 import { engineCheck } from '../../controller/src/doctor/engine.ts';
 import { createDoctor } from '../../controller/src/doctor/examine.ts';
+import { homesCheck } from '../../controller/src/doctor/homes.ts';
 import { gatewaysCheck } from '../../controller/src/doctor/gateways.ts';
 import { imagesCheck } from '../../controller/src/doctor/images.ts';
 import { leftoversCheck } from '../../controller/src/doctor/leftovers.ts';
@@ -42,11 +44,25 @@ test('an installation with which nothing is wrong has no failure, and every chec
   for (const check of [
     ...['configuration', 'secrets', 'terminal secret', 'Redis', 'Redis persistence', 'Redis eviction', 'Redis memory'],
     ...['engine', 'work directory', 'image of class default', 'gateways', 'clock of Redis', 'clock of the engine'],
-    ...['disk of homes', 'disk of the engine', 'memory'],
+    ...['disk of homes', 'disk of the engine', 'homes', 'memory'],
   ]) {
     expect(said).toContain(check);
   }
   expect(report.items.filter(({ verdict, mend }) => (verdict === 'ok') !== (mend === ''))).toEqual([]);
+});
+
+describe('homes', () => {
+  test('are told by number and size, and each that is over its quota by name', async () => {
+    expect(await world.run(homesCheck)).toEqual(['ok homes: none has been measured yet']);
+    const [alice, bob] = ['alice', 'bob'].map((name) => UserName.parse(name)) as [UserName, UserName];
+    await world.homes.put(alice, 'default', { usedBytes: 3 * 1024 ** 3, isWhole: true });
+    await world.homes.put(bob, 'default', { usedBytes: 1024 ** 3, isWhole: true });
+    expect(await world.run(homesCheck)).toEqual(['ok homes: 2 measured, 4.0 GiB together, the largest 3.0 GiB']);
+    const quotas = classesWith(world.classes, { home: { quota: 2 * 1024 ** 3 } });
+    expect(await world.run(homesCheck, { classes: quotas })).toEqual([
+      'warning homes: the home of alice takes up 3.0 GiB of 2.0 GiB that class default allows',
+    ]);
+  });
 });
 
 describe('Redis', () => {

@@ -12,6 +12,7 @@ import { version } from '#shared/version.ts';
 import type { Check, CheckDeps, DoctorConfig } from '../../controller/src/doctor/check.ts';
 import { toolsOf } from '../../controller/src/doctor/tools.ts';
 import { connectHostEngine } from '../../controller/src/runtime/host-engine.ts';
+import { createHomeStore, type HomeStore } from '../../controller/src/store/home-store.ts';
 import { createLeaderStore, type LeaderStore } from '../../controller/src/store/leader-store.ts';
 import { boxImage, createDockerWorld, type DockerWorld } from '../support/docker.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -21,6 +22,7 @@ export interface DoctorWorld extends AsyncDisposable {
   readonly docker: DockerWorld;
   readonly redis: TestRedis;
   readonly leaderStore: LeaderStore;
+  readonly homes: HomeStore;
   readonly classes: BoxClasses;
   readonly config: DoctorConfig;
   readonly deps: Omit<CheckDeps, 'engine'>;
@@ -43,6 +45,7 @@ export async function createDoctorWorld(): Promise<DoctorWorld> {
   const port = connectRedis(redis.url, log);
   const store = createBoxStore({ redis: port, keys, policies: {}, defaultClass: 'default' });
   const leaderStore = createLeaderStore(port, keys);
+  const homes = createHomeStore({ redis: port, keys });
   const classesDir = new URL('../../manifests/classes', import.meta.url).pathname;
   const classes = loadClasses(classesDir, { boxImage, boxIdleMs: null });
   const config: DoctorConfig = {
@@ -52,14 +55,14 @@ export async function createDoctorWorld(): Promise<DoctorWorld> {
     encryptionKey: 'e81b37f0c95da2466c',
   };
   const deps: DoctorWorld['deps'] = {
-    ...{ config, classes, installation, store, leaderStore, toolsOf },
+    ...{ config, classes, installation, store, homes, leaderStore, toolsOf },
     wallClockMs: () => Date.now(),
     readRedis: () => readRedisServer(redis.url),
     connect: () =>
       connectHostEngine({ dockerHost: process.env.DOCKER_HOST ?? null, ...docker, hostWorkdir: workdir, log }),
   };
   return {
-    ...{ docker, redis, leaderStore, classes, config, deps },
+    ...{ docker, redis, leaderStore, homes, classes, config, deps },
     async tell(...command) {
       const connection = new Redis(redis.url);
       await connection.call(...command);

@@ -5,13 +5,15 @@ import { expect, test } from 'vitest';
 const folder = join(import.meta.dirname, '../../controller/src/box');
 const files = readdirSync(folder);
 
-/** Modules of shared that are schemas and names, and do nothing. */
+/** Modules of shared that are schemas, names and words, and do nothing. */
 const pureShared = [
   'box-class',
   'checkout',
   'faults',
+  'home-usage',
   'human-bytes',
   'identity',
+  'json',
   'lease',
   'operator-schemas',
   'status',

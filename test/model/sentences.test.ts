@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { HomeUsage } from '#shared/home-usage.ts';
 import type { StatusBody } from '#shared/status.ts';
 import type { BoxContext } from '../../controller/src/box/context.ts';
 import { conditionsOf, messageOf, statusBodyOf } from '../../controller/src/box/conditions.ts';
@@ -6,6 +7,8 @@ import type { Facts } from '../../controller/src/box/facts.ts';
 import { planNext } from '../../controller/src/box/plan.ts';
 import type { StateValue } from '../../controller/src/box/snapshot.ts';
 import {
+  alice,
+  boxClass,
   containerOf,
   desiredOf,
   drainMode,
@@ -63,6 +66,20 @@ const drift = (['edited', 'foreign', 'removed', 'no-file', 'edited', 'edited'] a
   path: `.file${at}`,
   how,
 }));
+
+/** A box in use, whose class lets homes take up 20 GiB. */
+function homeOf(changes: Partial<HomeUsage> | null): Partial<Facts> {
+  const usual = {
+    user: alice,
+    class: 'default',
+    usedBytes: 4_096,
+    isWhole: true,
+    measuredAt: now - 9_000,
+    problem: '',
+  };
+  const homeUsage = changes === null ? null : { ...usual, ...changes };
+  return { ownership: alone, boxClass: { ...boxClass, home: { quota: 20 * 1024 ** 3 } }, homeUsage };
+}
 
 /** Where the box is, what is remembered, and what is found now. */
 const situations: Readonly<Record<string, [StateValue, Partial<BoxContext>, Partial<Facts>]>> = {
@@ -249,6 +266,12 @@ const situations: Readonly<Record<string, [StateValue, Partial<BoxContext>, Part
     { ...idle, ownership: inTheWay, desired: desiredOf({ adoptContainerId: foreign.id }), foreignExecs: 1 },
   ],
   'a foreign container has its name, and it runs': [{ ready: 'active' }, ready, { ownership: { ...alone, foreign } }],
+  'its home was never measured, and has a quota': [{ ready: 'active' }, ready, homeOf(null)],
+  'its home could not be measured': [{ ready: 'active' }, ready, homeOf({ usedBytes: null, problem: 'no du' })],
+  'its home takes up all of its quota': [{ ready: 'active' }, ready, homeOf({ usedBytes: 20 * 1024 ** 3 })],
+  'its home takes up more than its quota': [{ ready: 'active' }, ready, homeOf({ usedBytes: 20 * 1024 ** 3 + 1 })],
+  'its home could not be read wholly': [{ ready: 'active' }, ready, homeOf({ isWhole: false })],
+  'its home has no quota': [{ ready: 'active' }, ready, { ...homeOf({}), boxClass }],
   'the user is deleted': [
     'absent',
     {},

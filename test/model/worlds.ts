@@ -235,6 +235,7 @@ export function worldOf(parts: {
     engineDown: null,
     ownership: { box, misnamed: false, extras: [], foreign: null, ...beside.ownership },
     foreignExecs: beside.foreignExecs,
+    homeUsage: null,
     boxClass,
     image: { state: 'present', id: imageId },
     home: { state: 'present', rightOwner: true },

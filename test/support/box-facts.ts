@@ -96,6 +96,7 @@ export function factsOf(changes: Partial<Facts> = {}): Facts {
     boxClass,
     image: { state: 'present', id: imageId },
     home: { state: 'present', rightOwner: true },
+    homeUsage: null,
     spec,
     last: null,
     vault: { revision: 0 },

@@ -23,13 +23,14 @@ export function onlookingParts(options: {
   const { store, leaderStore, runtime, classes, installation } = options;
   const sources = { classes, installation, homesDir: '/homes' };
   const { signal } = new AbortController();
+  const homes = { all: async () => [], of: async () => null, asked: () => {} };
   return {
     planner: createPlanner({
       store: { read: (user) => fromStore(store.read(user)), users: () => fromStore(store.users()) },
       vantage: () => fromStore(standIn({ runtime, leaderStore, sources })),
     }),
     leader: { leads: () => false, report: () => leaderStore.report() },
-    stats: new StatsCollector({ runtime: () => runtime, installation, clock: systemClock, signal }),
+    stats: new StatsCollector({ runtime: () => runtime, homes, classes, installation, clock: systemClock, signal }),
     doctor: {
       examine: async () => ({ version, consoleOrigin: 'http://127.0.0.1:3922', items: [] }),
     },

@@ -70,6 +70,7 @@ export class PassWorld {
     givesWayAt: null,
     mode: runMode,
     rollout: rolloutsOn,
+    homeUsage: null,
   };
   /** what the commit script answers, when it is not `ok` */
   refuses: (CommitResult & { ok: false }) | Error | null = null;

@@ -9,7 +9,7 @@ import { refusal, type SimContainer, SimEngine, type SimEvent } from './sim-engi
 export const simProbes = { fails: 'sim:fails', hangs: 'sim:hangs' } as const;
 
 /** What every box of the simulation uses. */
-export const simUse = { cpus: 0.25, memoryBytes: 16 * 1024 ** 2 } as const;
+export const simUse = { cpus: 0.25, memoryBytes: 16 * 1024 ** 2, homeBytes: 4_096 } as const;
 
 type Method = Exclude<keyof BoxRuntime, 'home' | 'follow' | 'forgetImages'>;
 
@@ -50,7 +50,19 @@ export function createSimRuntime(options: {
   const asked = new Map<string, Promise<void>>();
   const imageListeners = new Set<() => void>();
   const calls: SimCalls = {
-    ...{ list: 0, observe: 0, stats: 0, countExecs: 0, image: 0, create: 0, start: 0, unpause: 0, rename: 0, probe: 0 },
+    ...{
+      list: 0,
+      observe: 0,
+      stats: 0,
+      homeUse: 0,
+      countExecs: 0,
+      image: 0,
+      create: 0,
+      start: 0,
+      unpause: 0,
+      rename: 0,
+      probe: 0,
+    },
     ...{ stop: 0, remove: 0, pull: 0, ensureHome: 0, ensureNetwork: 0, removeLeftHelpers: 0 },
     ...{ sessionMarks: 0, endSession: 0, runTool: 0, writeVault: 0 },
   };
@@ -105,6 +117,11 @@ export function createSimRuntime(options: {
       const nowMs = clock.monotonicMs();
       const use = { readAtMs: nowMs, cpuNs: nowMs * 1e6 * simUse.cpus, memoryBytes: simUse.memoryBytes };
       return { ...use, memoryLimitBytes: blueprint.spec?.memoryBytes ?? 0, pids: 1 + execs };
+    },
+    async homeUse(id, _target, signal) {
+      await called('homeUse', id, signal);
+      engine.runsFor('homeUse', id);
+      return { usedBytes: simUse.homeBytes, isWhole: true };
     },
     async countExecs(id, signal) {
       await called('countExecs', id, signal);

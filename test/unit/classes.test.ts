@@ -65,10 +65,15 @@ test('a class is read, with sizes in bytes, times in ms, and a default for every
     security: { capabilities: [], noNewPrivileges: true },
     idle: { detached: 1_800_000, attached: 28_800_000, giveWay: 60_000 },
     stopGrace: 1_500,
+    home: {},
     terminal: { persist: 'none', record: 'off' },
     readiness: { command: ['/bin/true'], timeout: 10_000 },
     tools: [],
   });
+});
+
+test('a home may have a quota, in bytes', () => {
+  expect(load(`${good}home: { quota: 20GiB }\n`).get('default')?.home).toEqual({ quota: 20 * 1024 ** 3 });
 });
 
 test('the class that comes with Spoonbox is good', () => {

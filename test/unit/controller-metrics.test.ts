@@ -35,6 +35,17 @@ test('who is known no more at a resync has no box, and who does not lead has non
   expect(await value('leader_election_master_status{name="spoonbox-controller"}')).toBe(0);
 });
 
+test('what homes take up shows as the leader knows it, and at nobody else', async () => {
+  const { onEvent, value } = counting();
+  onEvent({ type: 'leading', leads: true });
+  onEvent({ type: 'homes-known', measured: 3, usedBytes: 9_000, largestBytes: 5_000, overQuota: 1 });
+  const samples = ['spoonbox_homes_measured', 'spoonbox_homes_used_bytes', 'spoonbox_home_largest_bytes'];
+  const all = () => Promise.all([...samples, 'spoonbox_homes_over_quota'].map(value));
+  expect(await all()).toEqual([3, 9_000, 5_000, 1]);
+  onEvent({ type: 'leading', leads: false });
+  expect(await all()).toEqual([0, 0, 0, 0]);
+});
+
 test('the queue’s depth and its workers follow what begins and ends, and the end of the term', async () => {
   const { onEvent, value } = counting();
   const depth = 'workqueue_depth{name="boxes"}';

@@ -58,6 +58,7 @@ function worldOf(methods: Partial<BoxRuntime> = {}, classes: readonly BoxClass[]
     ...{ user: alice, now, desired: desiredOf(), leases: [lease('job-1', now + 30_000)], ended: [], sessions: [] },
     ...{ status: null, holds: [], vaultRevision: 0, wantedUntil: now + 60_000, mode: runMode, rollout: rolloutsOn },
     givesWayAt: null,
+    homeUsage: null,
   };
   const state: PassState = {
     listed: null,
@@ -83,6 +84,7 @@ test('everything is known of a world in order', async () => {
     ...{ keptUntil: 0, sessionsIn: [], rollout: rolloutsOn },
     ...{ givesWayAt: null, makesRoom: false, admission: { state: 'open' } },
     ...{ nextLeaseExpiry: now + 30_000, engineDown: null, foreignExecs: null, boxClass, spec, last: null },
+    homeUsage: null,
     ownership: { box: null, misnamed: false, extras: [], foreign: null },
     image: { state: 'present', id: imageId },
     home: { state: 'present', rightOwner: true },

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { EngineError, type FaultKind } from '#shared/faults.ts';
+import type { HomeUsage } from '#shared/home-usage.ts';
 import { UserName } from '#shared/identity.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { StatsCollector, statsLimits } from '../../controller/src/stats/collector.ts';
-import { alice, containerOf, foreignOf, installation } from '../support/box-facts.ts';
+import { alice, boxClass, containerOf, foreignOf, installation } from '../support/box-facts.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
 
@@ -25,6 +26,8 @@ function worldOf() {
     /** null = every container's reading */
     failsOnly: null as string | null,
     startedAtMs: 0,
+    homes: [] as HomeUsage[],
+    homesAsked: [] as UserName[][],
   };
   const runtime = fakeRuntime({
     list: async () => {
@@ -44,16 +47,33 @@ function worldOf() {
       return { readAtMs, cpuNs, memoryBytes: 1_000, memoryLimitBytes: 2_000, pids: 3 };
     },
   });
-  const collector = new StatsCollector({ runtime: () => runtime, installation, clock, signal });
+  const homes = {
+    all: async () => world.homes,
+    of: async (user: UserName) => world.homes.find((home) => home.user === user) ?? null,
+    asked: (boxes: readonly { user: UserName }[]) => void world.homesAsked.push(boxes.map(({ user }) => user)),
+  };
+  const classes = new Map([['default', { ...boxClass, home: { quota: 5_000 } }]]);
+  const collector = new StatsCollector({ runtime: () => runtime, homes, classes, installation, clock, signal });
   return { world, collector };
 }
 
 test('the first look has no processors to tell, the next one has', async () => {
   const { world, collector } = worldOf();
-  const rest = { user: alice, cpusLimit: 1, memoryBytes: 1_000, memoryLimitBytes: 2_000, pids: 3 };
+  const rest = { user: alice, cpusLimit: 1, memoryBytes: 1_000, memoryLimitBytes: 2_000, pids: 3, home: null };
   expect(await collector.all()).toEqual([{ ...rest, cpus: null }]);
   await world.clock.advance(statsLimits.everyMs);
   expect(await collector.all()).toEqual([{ ...rest, cpus: 0.5 }]);
+});
+
+test('what is known of a home is told at once, with its quota, and a look at it is asked for', async () => {
+  const { world, collector } = worldOf();
+  const measured = { usedBytes: 4_096, isWhole: true, measuredAt: 7, problem: '' };
+  world.homes = [{ user: alice, class: 'default', ...measured }];
+  const told = { user: alice, home: { ...measured, quotaBytes: 5_000 } };
+  expect(await collector.all()).toMatchObject([told]);
+  expect(await collector.of(alice)).toMatchObject(told);
+  expect(await collector.of(bob)).toBeNull();
+  expect(world.homesAsked).toEqual([[alice], [alice]]);
 });
 
 test('everybody who asks within two seconds shares one reading', async () => {

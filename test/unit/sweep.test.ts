@@ -116,6 +116,7 @@ describe('the sweep', () => {
           rollout: rolloutsOn,
           vaultRevision: 0,
           givesWayAt: null,
+          homeUsage: null,
         };
         return { ...none, user, now: redisNow(), leases, sessions: own };
       },

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { BoxEventView, BoxView } from '#shared/api-schemas.ts';
+import { humanBytes } from '#shared/human-bytes.ts';
 import { relativeTime, utcTime } from '#shared/human-time.ts';
 import { reasonTexts } from '#shared/reasons.ts';
 import { type Command, commonOptions, exitCodes, parsed, positionalsOf, usageError } from '../command.ts';
@@ -40,6 +41,7 @@ function described(box: BoxView, events: readonly BoxEventView[]): string[] {
     ['Message', printable(box.message) || '-'],
     ['Class', box.class ?? '-'],
     ['Container', box.containerId ?? '-'],
+    ['Home', homeText(box)],
     ['Ready since', box.readyAt === null ? '-' : at(box.readyAt)],
     ['Kept until', box.until === null ? 'nothing holds it' : at(box.until)],
     [
@@ -117,6 +119,15 @@ function described(box: BoxView, events: readonly BoxEventView[]): string[] {
   ];
 }
 
+function homeText({ home, now }: BoxView): string {
+  if (home === null) return '-';
+  const { usedBytes, isWhole, quotaBytes, measuredAt, problem } = home;
+  const used = usedBytes === null ? null : `${isWhole ? '' : 'at least '}${humanBytes(usedBytes)}`;
+  const of = quotaBytes === null ? '' : ` of ${humanBytes(quotaBytes)}`;
+  const known = used === null || measuredAt === null ? [] : [`${used}${of}, measured ${relativeTime(measuredAt, now)}`];
+  return [...known, ...(problem === '' ? [] : [`it could not be measured: ${printable(problem)}`])].join('; ') || '-';
+}
+
 /** Of the conditions that are not fine. */
 function whatConditionsMean({ conditions }: BoxView): string[] {
   const rows = conditions.filter(isWrong).flatMap(({ type, reason }) => {
@@ -126,9 +137,13 @@ function whatConditionsMean({ conditions }: BoxView): string[] {
   return rows.length === 0 ? [] : section('What that means', rows);
 }
 
-/** `NameTaken` is fine when it is not; `Idle` says how a box is used, and is fine either way unless its reap is held up. */
+/**
+ * `NameTaken` is fine when it is not; `Idle` says how a box is used, and is fine either way unless its reap is held up; a home that nobody
+ * has measured yet is no trouble.
+ */
 function isWrong({ type, status, reason }: BoxView['conditions'][number]): boolean {
   if (type === 'Idle') return reason === 'ReapPaced' || reason === 'Amnesty';
+  if (type === 'HomeUsage') return status === 'False';
   return status !== (type === 'NameTaken' ? 'False' : 'True');
 }
 

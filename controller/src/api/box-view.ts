@@ -1,5 +1,6 @@
 import type { BoxView } from '#shared/api-schemas.ts';
 import type { BoxClasses } from '#shared/box-class.ts';
+import { homeViewOf, quotaOf } from '#shared/home-usage.ts';
 import type { Desired, Lease, Session } from '#shared/lease.ts';
 import { type BoxRecord, isUsable } from '#shared/status.ts';
 import { waitOf, whyOf } from './why.ts';
@@ -30,6 +31,7 @@ export function viewOf(record: BoxRecord, classes: BoxClasses): BoxView {
     sessions: record.sessions.map(sessionView).toSorted((a, b) => a.startedAt - b.startedAt),
     desired: desired === null ? null : desiredView(desired),
     lastReap: status?.lastReap ?? null,
+    home: homeOf(record, classes),
   };
 }
 
@@ -44,6 +46,11 @@ export function isReady({ status, desired }: BoxRecord): boolean {
   if (!isUsable(status)) return false;
   if (desired === null) return true;
   return status.containerGeneration >= Math.max(desired.reapGeneration, desired.recreateGeneration);
+}
+
+/** The class that it is to have counts, where somebody named one: the box that was looked from may be an earlier one. */
+function homeOf({ homeUsage, desired }: BoxRecord, classes: BoxClasses): BoxView['home'] {
+  return homeUsage === null ? null : homeViewOf(homeUsage, quotaOf(desired?.class ?? homeUsage.class, classes));
 }
 
 function endedLease(lease: Lease): BoxView['endedLeases'] {

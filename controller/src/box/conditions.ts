@@ -1,3 +1,5 @@
+import { isOverQuota } from '#shared/home-usage.ts';
+import { humanBytes } from '#shared/human-bytes.ts';
 import { type Condition, ConditionType, type Phase, type Reason, type StatusBody } from '#shared/status.ts';
 import { admissionMessage, waitOfPlace } from './admitting.ts';
 import { consentedForeign, foreignMessage } from './adopting.ts';
@@ -102,6 +104,7 @@ function verdictsOf(plan: Plan, facts: Facts): Record<ConditionType, Verdict> {
     EngineReachable: ['True', 'EngineAnswers', 'the container engine answers'],
     ImageReady: imageVerdict(context, facts),
     HomeReady: homeVerdict(facts),
+    HomeUsage: homeUsageVerdict(facts),
     ContainerReady: containerVerdict(facts),
     ExecReady:
       phase === 'ready'
@@ -171,6 +174,21 @@ function homeVerdict(facts: Facts): Verdict {
   }
 }
 
+/** Warns, and is nothing that anything waits for. */
+function homeUsageVerdict({ homeUsage, boxClass }: Facts): Verdict {
+  const quotaBytes = boxClass?.home.quota ?? null;
+  const { usedBytes = null, isWhole = true, problem = '' } = homeUsage ?? {};
+  if (usedBytes === null) {
+    if (quotaBytes === null) return ['True', 'HomeNoQuota', 'its class sets none'];
+    return ['Unknown', 'HomeNotMeasured', problem || 'nobody has looked yet what it takes up'];
+  }
+  const used = `${isWhole ? '' : 'at least '}${humanBytes(usedBytes)}`;
+  if (quotaBytes === null) return ['True', 'HomeNoQuota', `${used}; its class sets no quota`];
+  const quota = humanBytes(quotaBytes);
+  if (isOverQuota({ usedBytes, quotaBytes })) return ['False', 'HomeOverQuota', `${used}, over the quota of ${quota}`];
+  return ['True', 'HomeWithinQuota', `${used} of ${quota}`];
+}
+
 function containerVerdict(facts: Facts): Verdict {
   const { box } = facts.ownership;
   if (box === null) return ['False', 'ContainerMissing', 'there is no container'];
@@ -217,6 +235,7 @@ function unknownVerdicts(engineDown: string): Record<ConditionType, Verdict> {
     EngineReachable: ['False', 'EngineUnreachable', engineDown],
     ImageReady: unknown,
     HomeReady: unknown,
+    HomeUsage: unknown,
     ContainerReady: unknown,
     ExecReady: unknown,
     UpToDate: unknown,

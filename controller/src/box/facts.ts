@@ -1,5 +1,6 @@
 import type { BoxClass } from '#shared/box-class.ts';
 import type { Fault } from '#shared/faults.ts';
+import type { HomeUsage } from '#shared/home-usage.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Desired } from '#shared/lease.ts';
 import type { ModeView, RolloutPause } from '#shared/operator-schemas.ts';
@@ -58,6 +59,8 @@ export interface Facts {
   readonly boxClass: BoxClass | null;
   readonly image: ImageFact;
   readonly home: HomeFact;
+  /** what it takes up, as the last look told; nothing is decided by it */
+  readonly homeUsage: HomeUsage | null;
   /** what a box would be made from now; null while the image or the class is not known */
   readonly spec: BoxSpec | null;
   /** how the last command of this process for this user ended; null = none since, or not known (another leader's) */

@@ -5,6 +5,7 @@ import type { Finding } from '#shared/finding.ts';
 import type { RedisServer } from '#shared/redis-server.ts';
 import type { InstallationId } from '#shared/identity.ts';
 import type { HostEngine } from '../runtime/host-port.ts';
+import type { HomeStore } from '../store/home-store.ts';
 import type { LeaderStore } from '../store/leader-store.ts';
 import type { Tool } from './tools.ts';
 
@@ -26,6 +27,7 @@ export interface CheckDeps {
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
   readonly store: Pick<BoxStore, 'gateways'>;
+  readonly homes: Pick<HomeStore, 'all'>;
   readonly leaderStore: Pick<LeaderStore, 'secretOfLeader'>;
   /** this process's clock, ms since 1970 */
   readonly wallClockMs: () => number;

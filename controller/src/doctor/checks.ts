@@ -4,6 +4,7 @@ import { configurationCheck } from './configuration.ts';
 import { diskCheck } from './disk.ts';
 import { engineCheck } from './engine.ts';
 import { gatewaysCheck } from './gateways.ts';
+import { homesCheck } from './homes.ts';
 import { imagesCheck } from './images.ts';
 import { leftoversCheck } from './leftovers.ts';
 import { memoryCheck } from './memory.ts';
@@ -22,6 +23,7 @@ export const checks: readonly Check[] = [
   gatewaysCheck,
   clocksCheck,
   diskCheck,
+  homesCheck,
   memoryCheck,
   leftoversCheck,
 ];

@@ -4,6 +4,7 @@ import { createRegistry, shortSeconds } from '#shared/metrics.ts';
 import type { OnLoopEvent } from '../loop-events.ts';
 import { createBoxMetrics } from './box-metrics.ts';
 import { createCapacityMetrics } from './capacity-metrics.ts';
+import { createHomeMetrics } from './home-metrics.ts';
 import { createModeMetrics } from './mode-metrics.ts';
 import { createQueueMetrics } from './queue-metrics.ts';
 
@@ -24,6 +25,7 @@ export function createControllerMetrics(options: {
   const boxes = createBoxMetrics(registry);
   const mode = createModeMetrics(registry);
   const capacity = createCapacityMetrics(registry, options.limits);
+  const homes = createHomeMetrics(registry);
 
   const leads = new Gauge({
     name: 'leader_election_master_status',
@@ -53,13 +55,19 @@ export function createControllerMetrics(options: {
           return;
         case 'leading':
           leads.set({ name }, event.leads ? 1 : 0);
-          if (!event.leads) mode(null);
+          if (!event.leads) {
+            mode(null);
+            homes(null);
+          }
           boxes(event);
           capacity(event);
           return;
         case 'capacity':
         case 'admitted':
           capacity(event);
+          return;
+        case 'homes-known':
+          homes(event);
           return;
         case 'mode-read':
           mode(event.mode);

@@ -101,6 +101,7 @@ function factsOfRecord(sources: Sources, record: BoxRecord, boxClass: BoxClass |
     boxClass,
     image: { state: 'unknown' },
     home: { state: 'absent' },
+    homeUsage: record.homeUsage,
     spec: null,
     last: state.last,
     vault: { revision: record.vaultRevision },

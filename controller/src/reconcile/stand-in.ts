@@ -45,7 +45,7 @@ const unreached = async (): Promise<never> => {
 };
 
 /** In place of an engine that was not reached yet. */
-export const unreachedEngine: Sources['runtime'] & Pick<BoxRuntime, 'stats'> = {
+export const unreachedEngine: Sources['runtime'] & Pick<BoxRuntime, 'stats' | 'homeUse'> = {
   ...{ list: unreached, observe: unreached, image: unreached, home: unreached },
-  ...{ countExecs: unreached, stats: unreached },
+  ...{ countExecs: unreached, stats: unreached, homeUse: unreached },
 };

@@ -20,6 +20,7 @@ import {
 import { followEvents } from './events.ts';
 import { countExecs, probe, runTool } from './exec.ts';
 import { removeLeftHelpers } from './helper.ts';
+import { homeUse } from './home-use.ts';
 import { ensureHome, homesFolder, lookAtHome } from './home.ts';
 import { createImages } from './images.ts';
 import { ensureNetwork } from './network.ts';
@@ -97,6 +98,7 @@ export async function createDockerRuntime(options: DockerRuntimeOptions): Promis
     },
 
     stats: (id, signal) => readStats(engine, id, signal),
+    homeUse: (id, target, signal) => homeUse(engine, clock, { id, target }, signal),
     countExecs: (id, signal) => countExecs(engine, id, signal),
     image: (reference, signal) => images.look(reference, signal),
     forgetImages: () => images.forget(),

@@ -41,6 +41,12 @@ export interface HomeVault {
   readonly orders: readonly VaultOrder[];
 }
 
+/** What a home takes up on its disk; `isWhole` is false where its own user cannot read all of it. */
+export interface HomeUse {
+  readonly usedBytes: number;
+  readonly isWhole: boolean;
+}
+
 /** Something happened to a container or an image; what, only an `observe` tells. */
 export type RuntimeEvent =
   /** a box of this user may have changed: ours by label, or any container that has or had its name */
@@ -66,6 +72,11 @@ export interface BoxRuntime {
   observe(user: UserName, options: { thorough: boolean }, signal: AbortSignal): Promise<ContainerView[]>;
   /** What a container uses. One that does not run is a fault of kind `conflict`; one that is paused answers. */
   stats(id: string, signal: AbortSignal): Promise<ContainerUsage>;
+  /**
+   * What a home takes up, told from inside the container that has it mounted at `target`, as its user: with the least claim on disk and
+   * processor, and within a time limit. A container that does not run is a fault of kind `conflict`.
+   */
+  homeUse(id: string, target: string, signal: AbortSignal): Promise<HomeUse>;
   /** Running execs in a container, ours or not. */
   countExecs(id: string, signal: AbortSignal): Promise<number>;
   /** An adapter may remember it for as long as it hears of every change. */

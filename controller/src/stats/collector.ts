@@ -1,6 +1,8 @@
 import type { Clock } from '#shared/clock.ts';
 import { EngineError } from '#shared/faults.ts';
 import { type InstallationId, UserName } from '#shared/identity.ts';
+import type { BoxClasses } from '#shared/box-class.ts';
+import { type HomeUsage, homeViewOf, quotaOf } from '#shared/home-usage.ts';
 import type { BoxStats } from '#shared/operator-schemas.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { isLive, isOurs, ownershipOf } from '../box/ownership.ts';
@@ -21,21 +23,33 @@ interface Box {
   readonly container: ContainerView;
 }
 
+/** What the engine tells. */
+type Uses = Omit<BoxStats, 'home'>;
+
+/** What is known of homes; a look that is due follows, and nobody waits for it. */
+export interface HomesPort {
+  all(): Promise<readonly HomeUsage[]>;
+  of(user: UserName): Promise<HomeUsage | null>;
+  asked(boxes: readonly Box[]): void;
+}
+
 interface Sample {
   readonly atMs: number;
-  readonly stats: Promise<BoxStats | null>;
+  readonly stats: Promise<Uses | null>;
   /** null = not there yet */
   usage: ContainerUsage | null;
 }
 
 /**
- * What boxes use. The engine is asked only when somebody asks here, and everybody who asks within two seconds shares one answer;
+ * What boxes use, and what is known of their homes. The engine is asked only when somebody asks here, and everybody who asks within two seconds shares one answer;
  * there is no timer, so nothing goes on when nobody asks any more.
  *
  * INVARIANT: one list and one reading of each box at a time, each no sooner than `everyMs` after the one before.
  */
 export class StatsCollector {
   readonly #runtime: () => Pick<BoxRuntime, 'list' | 'stats'>;
+  readonly #homes: HomesPort;
+  readonly #classes: BoxClasses;
   readonly #installation: InstallationId;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -46,12 +60,16 @@ export class StatsCollector {
   constructor(options: {
     /** throws an EngineError while the engine was not reached yet */
     runtime: () => Pick<BoxRuntime, 'list' | 'stats'>;
+    homes: HomesPort;
+    classes: BoxClasses;
     installation: InstallationId;
     clock: Clock;
     /** of the process: a reading is for all who ask, so the end of one question does not end it */
     signal: AbortSignal;
   }) {
     this.#runtime = options.runtime;
+    this.#homes = options.homes;
+    this.#classes = options.classes;
     this.#installation = options.installation;
     this.#clock = options.clock;
     this.#signal = options.signal;
@@ -63,10 +81,12 @@ export class StatsCollector {
    */
   async all(): Promise<BoxStats[]> {
     const boxes = [...(await this.#boxes()).values()];
+    const homes = new Map((await this.#homes.all()).map((usage) => [usage.user, usage]));
+    this.#homes.asked(boxes);
     const found: BoxStats[] = [];
     await eachAtOnce(boxes, statsLimits.readsAtOnce, async (box) => {
       const stats = await this.#sample(box).catch(nothingOfOne);
-      if (stats !== null) found.push(stats);
+      if (stats !== null) found.push(this.#withHome(stats, homes.get(box.user) ?? null));
     });
     return found.sort((a, b) => (a.user < b.user ? -1 : 1));
   }
@@ -74,7 +94,16 @@ export class StatsCollector {
   /** null where this user's box does not run. */
   async of(user: UserName): Promise<BoxStats | null> {
     const box = (await this.#boxes()).get(user);
-    return box === undefined ? null : await this.#sample(box);
+    if (box === undefined) return null;
+    const stats = await this.#sample(box);
+    if (stats === null) return null;
+    const home = await this.#homes.of(user);
+    this.#homes.asked([box]);
+    return this.#withHome(stats, home);
+  }
+
+  #withHome(uses: Uses, usage: HomeUsage | null): BoxStats {
+    return { ...uses, home: usage === null ? null : homeViewOf(usage, quotaOf(usage.class, this.#classes)) };
   }
 
   async #boxes(): Promise<Map<UserName, Box>> {
@@ -103,13 +132,13 @@ export class StatsCollector {
     return boxes;
   }
 
-  async #sample({ user, container }: Box): Promise<BoxStats | null> {
+  async #sample({ user, container }: Box): Promise<Uses | null> {
     const { id } = container;
     const atMs = this.#clock.monotonicMs();
     const last = this.#samples.get(id) ?? null;
     if (last !== null && (last.usage === null || atMs - last.atMs < statsLimits.everyMs)) return await last.stats;
     const before = last !== null && atMs - last.atMs <= statsLimits.forgottenAfterMs ? last.usage : null;
-    const read = async (): Promise<BoxStats | null> => {
+    const read = async (): Promise<Uses | null> => {
       try {
         sample.usage = await this.#read(id);
         return sample.usage === null ? null : statsOf(user, container, sample.usage, before);
@@ -142,12 +171,7 @@ function nothingOfOne(error: unknown): null {
   throw error;
 }
 
-function statsOf(
-  user: UserName,
-  { spec }: ContainerView,
-  usage: ContainerUsage,
-  before: ContainerUsage | null,
-): BoxStats {
+function statsOf(user: UserName, { spec }: ContainerView, usage: ContainerUsage, before: ContainerUsage | null): Uses {
   const { memoryBytes, memoryLimitBytes, pids } = usage;
   // 0 where the label that tells it cannot be read.
   return { user, cpus: cpusOf(usage, before), cpusLimit: spec?.cpus ?? 0, memoryBytes, memoryLimitBytes, pids };

@@ -46,6 +46,12 @@ export function BoxSummary({ box, children }: { readonly box: BoxView; readonly 
           <dd>{containerId === null ? '–' : <code title={containerId}>{containerId.slice(0, 12)}</code>}</dd>
         </div>
         <div>
+          <dt>Home</dt>
+          <dd>
+            <HomeText home={box.home} />
+          </dd>
+        </div>
+        <div>
           <dt>Uses</dt>
           <dd>
             <UsageSparklines user={user} />
@@ -53,5 +59,21 @@ export function BoxSummary({ box, children }: { readonly box: BoxView; readonly 
         </div>
       </dl>
     </header>
+  );
+}
+
+/** With its age, and what went wrong since in the tip. */
+function HomeText({ home }: Pick<BoxView, 'home'>) {
+  if (home === null || home.usedBytes === null || home.measuredAt === null) return <span title={home?.problem}>–</span>;
+  const { usedBytes, isWhole, quotaBytes, measuredAt, problem } = home;
+  return (
+    <span title={problem}>
+      {isWhole ? '' : 'at least '}
+      {bytesText(usedBytes)}
+      {quotaBytes === null ? '' : ` of ${bytesText(quotaBytes)}`},{' '}
+      <span className="quiet">
+        measured <RelativeTime at={measuredAt} />
+      </span>
+    </span>
   );
 }

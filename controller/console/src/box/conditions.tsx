@@ -8,7 +8,7 @@ import { RelativeTime } from '../ui/time.tsx';
 const badWhenTrue = new Set(['NameTaken']);
 const neutral = new Set(['Idle']);
 /** What is not well with these is so whatever the box does; the others are only on their way while it is made or not wanted. */
-const outside = new Set(['NameTaken', 'EngineReachable']);
+const outside = new Set(['NameTaken', 'EngineReachable', 'HomeUsage']);
 
 /** Each condition with its reason; where it is ill, also what the reason means and what to do. */
 export function Conditions({ box: { conditions, phase } }: { readonly box: BoxView }) {

@@ -1,0 +1,63 @@
+import { chmod, chown, link, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
+import { faultOf, never, newUser, plainSpec, type RuntimeHarness } from './box-runtime-harness.ts';
+import { makeDockerHarness } from './docker-harness.ts';
+
+/** What only a real home and a real `du` can tell. */
+
+const mib = 1024 ** 2;
+let harness: RuntimeHarness;
+let runtime: BoxRuntime;
+beforeAll(async () => {
+  harness = await makeDockerHarness();
+  runtime = harness.runtime;
+  await runtime.ensureNetwork(never);
+});
+afterAll(() => harness?.dispose());
+
+/** A box that runs, and its home as this machine sees it. */
+async function startBox(changes: Parameters<typeof plainSpec>[2] = {}) {
+  const user = newUser();
+  await harness.hands.makeHome(user);
+  const home = join(harness.homesDir, user);
+  await chown(home, 1000, 1000);
+  const spec = plainSpec(harness, user, changes);
+  const { id } = await runtime.create({ user, generation: 1, spec }, never);
+  await runtime.start(id, never);
+  return { id, home };
+}
+
+test('blocks count once for all names of a file, a sparse file for what it has, and nothing behind a link', async () => {
+  const { id, home } = await startBox();
+  const before = await runtime.homeUse(id, '/home/spoon', never);
+  await writeFile(join(home, 'file'), Buffer.alloc(3 * mib, 1));
+  await link(join(home, 'file'), join(home, 'same'));
+  await symlink('/usr', join(home, 'usr'));
+  await symlink('..', join(home, 'up'));
+  const { usedBytes, isWhole } = await runtime.homeUse(id, '/home/spoon', never);
+  const grownBytes = usedBytes - before.usedBytes;
+  expect(grownBytes).toBeGreaterThanOrEqual(3 * mib);
+  expect(grownBytes).toBeLessThan(3.5 * mib);
+  expect(isWhole).toBe(true);
+});
+
+test('a home of which its user cannot read a part is told as far as it can be read', async () => {
+  const { id, home } = await startBox();
+  await mkdir(join(home, 'locked'));
+  await writeFile(join(home, 'locked', 'file'), Buffer.alloc(mib, 1));
+  await chmod(join(home, 'locked'), 0o700);
+  const { usedBytes, isWhole } = await runtime.homeUse(id, '/home/spoon', never);
+  expect(isWhole).toBe(false);
+  expect(usedBytes).toBeLessThan(mib);
+});
+
+test('where there is no such directory, or nothing can be run, the fault says so', async () => {
+  const { id } = await startBox();
+  const nowhere = await faultOf(runtime.homeUse(id, '/nowhere', never));
+  expect(nowhere).toMatchObject({ kind: 'failed', message: expect.stringMatching(/exit code 1: it said nothing/) });
+  const bare = await startBox({ environment: { PATH: '/nowhere' } });
+  const without = await faultOf(runtime.homeUse(bare.id, '/home/spoon', never));
+  expect(without).toMatchObject({ kind: 'failed', message: expect.stringMatching(/the image has no du/) });
+});
