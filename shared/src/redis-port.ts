@@ -37,7 +37,11 @@ export type ScriptName =
   | 'read-vault'
   | 'write-vault'
   | 'reseal-vault'
-  | 'count-vault-keys';
+  | 'count-vault-keys'
+  | 'read-backup'
+  | 'restore-user'
+  | 'restore-tokens'
+  | 'restore-modes';
 
 export interface RedisPort {
   /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */
