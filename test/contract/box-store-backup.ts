@@ -78,7 +78,8 @@ export function backupContract(world: () => World): void {
         () => {},
       );
       // The subscription may not stand yet.
-      await expect.poll(async () => (await command('PUBLISH', keys.wakeChannel, 'probe'), woken)).toContain('probe');
+      const probe = () => command('PUBLISH', keys.wakeChannel, 'probe').then(() => woken);
+      await expect.poll(probe).toContain('probe');
       const all = ['desired: restored', 'pin p1: restored', 'vault: restored'];
       expect(await restore(record, { ...taken, dryRun: true })).toEqual(all);
       expect((await read()).desired).toBeNull();
