@@ -83,6 +83,9 @@ test('a file is refused wherever it was cut off, and whichever of its bytes was 
 
 test('a file is refused to which something was added, which lacks its header, or is of something else', async () => {
   expect(await refusal(await changed((text) => `${text}{"kind":"user"}\n`))).toContain('something follows its end');
+  expect(await refusal(await changed((text) => text.slice(0, text.indexOf('{"kind":"end"'))))).toContain(
+    'cut off after line',
+  );
   expect(await refusal(await changed(() => 'hello\n'))).toContain('line 1 is no record');
   const sha256 = createHash('sha256').update('{"kind":"user"}\n').digest('hex');
   const headless = `{"kind":"user"}\n${JSON.stringify({ kind: 'end', sha256 })}\n`;
