@@ -38,12 +38,12 @@ local function tell(part, outcome, why)
 end
 
 -- Desired state outlived the loss, or this very backup brought it back before: what is missing beside it was ended since.
-local function knows_of(generation)
+local function outlived(generation)
   return desired ~= nil
     and (number(desired.generation) == generation or number(desired.restoredFrom) == generation)
     and not (#live == 0 and (number(desired.heldUntil) or 0) > now)
 end
-local is_survivor = wanted ~= nil and knows_of(wanted.generation)
+local is_survivor = wanted ~= nil and outlived(wanted.generation)
 local is_reaped = desired ~= nil and (number(desired.reapGeneration) or 0) > taken_at
 
 local function judge_desired()
@@ -115,6 +115,8 @@ local function judge_vault()
     return 'same'
   elseif revision > backed_revision and not overwrites then
     return 'kept', 'it was changed since'
+  elseif revision == 0 and is_survivor and not overwrites then
+    return 'kept', 'it was emptied since'
   end
   return 'restored'
 end

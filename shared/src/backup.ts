@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { Checkout } from './checkout.ts';
-import { ClassName, InstallationId, LeaseId, UserName } from './identity.ts';
-import { Recorded } from './lease.ts';
+import { ClassName, InstallationId, UserName } from './identity.ts';
+import { Lease } from './lease.ts';
 import { ModeView, Role, RolloutPause, TokenId } from './operator-schemas.ts';
 import { maxFiles, maxVariables, VariableName, VaultPath } from './vault.ts';
 
@@ -60,18 +59,13 @@ const HomesRecord = z.object({
   note: z.string(),
 });
 
-const BackedPin = z.object({
-  id: LeaseId,
+/** What is left of its time by then is what a restored pin gets. */
+const BackedPin = Lease.omit({ trace: true, endedAt: true, endReason: true }).extend({
   kind: z.literal('pin'),
-  holder: z.string(),
   takenAt: Moment,
-  /** what is left of its time by then is what a restored pin gets */
   expiresAt: Moment,
   ttlMs: Moment,
-  record: Recorded.optional(),
-  checkout: Checkout.optional(),
 });
-export type BackedPin = z.infer<typeof BackedPin>;
 
 /** Sealed as in Redis: under which key says its beginning. */
 const Sealed = z.string().regex(/^v1\.[0-9a-f]{8}\.[A-Za-z0-9_-]+$/, { error: 'is no sealed text' });

@@ -40,6 +40,9 @@ Examples
     }
     const client = openClient(values);
     const line = statusLine();
+    const toStdout = async (text: string): Promise<void> => {
+      if (!process.stdout.write(text)) await once(process.stdout, 'drain', { signal });
+    };
     const into = (write: (text: string) => Promise<void>) =>
       writeBackup(client, write, ({ done, of }) => line.show(`${done} of ${of} users`), signal);
     const written = await (file === undefined ? into(toStdout) : writeWhole(file, into).catch(notWritten(file)));
@@ -51,10 +54,6 @@ Examples
     return exitCodes.failed;
   },
 };
-
-async function toStdout(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
-}
 
 /** What the file system refuses, in a sentence. */
 function notWritten(file: string): (error: unknown) => never {
