@@ -65,18 +65,25 @@ Examples
     const { header, summary } = await checkBackup(file, signal);
     const total = Object.values(summary.records).reduce((sum, count) => sum + count, 0);
     const users = summary.records.user ?? 0;
-    const about = `a backup of the installation ${header.installation} of ${new Date(header.takenAt).toISOString()}, with ${users} users`;
-    hint(about);
+    hint(
+      `a backup of the installation ${header.installation} of ${new Date(header.takenAt).toISOString()}, with ${users} users`,
+    );
     if (!dryRun && !(await mayGoOn('What Redis lost of it comes back', yes, signal))) return exitCodes.failed;
 
     const line = statusLine();
     const results: RestoreResult[] = [];
     let done = 0;
-    for await (const records of batches(backupRecords(file, signal))) {
-      const body = { header, records, overwrite, dryRun, ...(consent && { fromInstallation: consent }) };
-      results.push(...(await client.restoreRecords(body, signal)).results);
-      done += records.length;
-      if (done < total) line.show(`${done} of ${total} records`);
+    try {
+      for await (const records of batches(backupRecords(file, signal))) {
+        const body = { header, records, overwrite, dryRun, ...(consent && { fromInstallation: consent }) };
+        results.push(...(await client.restoreRecords(body, signal)).results);
+        done += records.length;
+        if (done < total) line.show(`${done} of ${total} records`);
+      }
+    } catch (error) {
+      line.clear();
+      if (done > 0) hint(`${done} of ${total} records were done before it failed: run it again, it goes on from there`);
+      throw error;
     }
     line.clear();
     const counts = Object.fromEntries(
