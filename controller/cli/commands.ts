@@ -1,6 +1,7 @@
 import { adopt } from './commands/adopt.ts';
 import { apiToken } from './commands/api-token.ts';
 import { attach } from './commands/attach.ts';
+import { backup } from './commands/backup.ts';
 import { capacity } from './commands/capacity.ts';
 import { cleanup } from './commands/cleanup.ts';
 import { completion } from './commands/completion.ts';
@@ -20,6 +21,7 @@ import { reap } from './commands/reap.ts';
 import { recreate } from './commands/recreate.ts';
 import { release } from './commands/release.ts';
 import { replay } from './commands/replay.ts';
+import { restore } from './commands/restore.ts';
 import { rollout } from './commands/rollout.ts';
 import { run } from './commands/run.ts';
 import { status } from './commands/status.ts';
@@ -39,7 +41,7 @@ export const commandGroups: readonly { readonly title: string; readonly commands
   { title: 'Operate', commands: [reap, recreate, deleteBox, adopt] },
   {
     title: 'The installation',
-    commands: [status, capacity, plan, rollout, drain, resume, doctor, cleanup, apiToken, consoleLink],
+    commands: [status, capacity, plan, rollout, drain, resume, doctor, cleanup, backup, restore, apiToken, consoleLink],
   },
   { title: 'This command', commands: [completion, version] },
 ];

@@ -37,6 +37,7 @@ import { Problem } from '#shared/problem.ts';
 import { PullsAsked, type RolloutPauseBody, RolloutView } from '#shared/rollout.ts';
 import { ApiRefusal, InvalidName, SpoonboxError, Unreachable } from './errors.ts';
 import { readEvents } from './server-events.ts';
+import { type BackupClient, backupClient } from './backup-client.ts';
 import { type VaultClient, vaultClient } from './vault-client.ts';
 
 /** Beyond what a request may wait for by itself. */
@@ -70,7 +71,7 @@ export type HistoryEvent =
   | { readonly type: 'missed' };
 
 /** The HTTP API. What it answers is checked; what it refuses is thrown as an `ApiRefusal`. */
-export interface ApiClient extends VaultClient {
+export interface ApiClient extends VaultClient, BackupClient {
   /** All that match; `selector` as `phase=ready,class!=small`, null = all. */
   boxes(selector: string | null, signal: AbortSignal): Promise<BoxView[]>;
   box(user: string, signal: AbortSignal): Promise<BoxView>;
@@ -214,6 +215,7 @@ export function createApiClient({ server, token }: ApiAddress, clock: Clock = sy
 
   return {
     ...vaultClient(ask, part),
+    ...backupClient(ask),
     async boxes(selector, signal) {
       const items: BoxView[] = [];
       let from: string | null = null;

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { createBoxStore } from '#shared/box-store.ts';
 import { systemClock } from '#shared/clock.ts';
 import { readConfig } from '#shared/config.ts';
@@ -18,6 +19,7 @@ import { openTracing } from '#shared/tracing.ts';
 import { createVaultStore } from '#shared/vault-store.ts';
 import { vaultKeysOf } from '#shared/vault-seal.ts';
 import { createApi } from './api/api.ts';
+import { homesAt } from './api/homes.ts';
 import { fromStore } from './api/problem-reply.ts';
 import { defaultClassName, idlePoliciesOf, loadClasses } from '#shared/classes.ts';
 import { checkVault } from './check-vault.ts';
@@ -121,6 +123,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const api = createApi({
     ...{ store, redis, keys, classes, config, health, log, clock, metrics, tracing },
     ...{ planner, leader: leading, stats, doctor, leftovers, vault },
+    ...{ installation, homes: homesAt(join(workdir, 'homes')) },
   });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {

@@ -66,7 +66,8 @@ function openApi(): object {
     ...{ run: unused, hashValues: unused, streamTail: unused, streamAfter: unused },
     ...{ runId: unused, subscribe: unused, close: unused },
   };
-  const keys = keysOf(InstallationId.parse('none'));
+  const installation = InstallationId.parse('none');
+  const keys = keysOf(installation);
   const store = createBoxStore({ redis, keys, policies: {}, defaultClass: defaultClassName });
   return createApi({
     ...{ store, redis, keys, classes: new Map() },
@@ -80,6 +81,8 @@ function openApi(): object {
     doctor: { examine: unused },
     leftovers: { list: unused, clear: unused },
     vault: createVaultStore({ redis, keys, seal: null }),
+    installation,
+    homes: { path: '', names: unused },
     health: { ready: () => ({ ok: false, reasons: [] }), leader: () => ({}) },
     log: createLogger({ name: 'generate', level: 'silent' }),
     clock: systemClock,

@@ -18,7 +18,7 @@ import type { RedisPort, ScriptName } from './redis-port.ts';
 import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
 
 /** A user may hold this many live leases at once; one more is refused. */
-const maxLeasesPerUser = 64;
+export const maxLeasesPerUser = 64;
 
 /**
  * For each class, how long a box lives without a holder, and with an attached terminal in which nothing happens; and after how

@@ -40,6 +40,8 @@ export const problems = {
   'vault-no-key': { status: 503, title: 'No encryption key is configured for the vault' },
   'vault-key-missing': { status: 503, title: 'The vault is encrypted under a key that is not configured' },
   'vault-damaged': { status: 500, title: 'An entry of the vault was changed or moved since it was encrypted' },
+  'backup-of-another': { status: 409, title: 'The backup is of another installation' },
+  'backup-too-new': { status: 422, title: 'The backup is of a newer Spoonbox' },
   'selector-invalid': { status: 400, title: 'The selector cannot be understood' },
   'continue-invalid': { status: 400, title: 'This is no place in the list to go on from' },
   'wish-refused': { status: 409, title: 'The action is refused' },

@@ -42,7 +42,11 @@ export type ScriptName =
   | 'count-vault-keys'
   | 'read-vault-orders'
   | 'take-vault-file'
-  | 'settle-vault';
+  | 'settle-vault'
+  | 'read-backup'
+  | 'restore-user'
+  | 'restore-tokens'
+  | 'restore-modes';
 
 export interface RedisPort {
   /** Runs one script atomically. Rejects when Redis does not answer; the effect is then unknown. */

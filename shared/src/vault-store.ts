@@ -94,6 +94,8 @@ export interface VaultRotation {
 export interface VaultStore {
   /** of the key that seals; null: there is none */
   readonly keyId: string | null;
+  /** of all keys that open */
+  readonly keyIds: readonly string[];
   read(user: UserName): Promise<Vault>;
   /** 0 = there is none. Needs no key. */
   revision(user: UserName): Promise<number>;
@@ -212,6 +214,7 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
 
   return {
     keyId: seal?.keyId ?? null,
+    keyIds: seal?.keyIds ?? [],
     async read(user) {
       const { revision, entries } = await stored(user, 'all');
       const files = entries.filter(([field]) => isFile(field)).map((entry) => fileOf(user, entry));

@@ -17,6 +17,13 @@ interface Entry {
   readonly answers: readonly number[];
 }
 
+const restore = {
+  header: {
+    ...{ kind: 'header', format: 'spoonbox-backup', formatVersion: 1, version: '0', installation: 'test' },
+    ...{ takenAt: 1, users: 0 },
+  },
+  records: [],
+};
 const job = { kind: 'job', holder: 'agent-7', ttlMs: 60_000 };
 /** Every route, with whom it is for. One that is missing here, or has another role in the code, is red below. */
 const table: Readonly<Record<string, Entry>> = {
@@ -73,6 +80,8 @@ const table: Readonly<Record<string, Entry>> = {
   'POST /v1/vault/rotate': { role: 'admin', answers: [200] },
   'GET /v1/users/:user/vault/status': { role: 'viewer', answers: [200] },
   'POST /v1/users/:user/vault/take': { role: 'admin', body: { path: '.bashrc' }, answers: [404] },
+  'GET /v1/backup': { role: 'admin', answers: [200] },
+  'POST /v1/restore': { role: 'admin', body: restore, answers: [200] },
   'GET /v1/tokens': { role: 'admin', answers: [200] },
   'POST /v1/tokens': { role: 'admin', body: { name: 'n', role: 'viewer' }, answers: [201] },
   'DELETE /v1/tokens/:id': { role: 'admin', answers: [404] },

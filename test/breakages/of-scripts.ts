@@ -292,4 +292,42 @@ if false then
     replacement: 'if not stored then',
     caughtBy: { file: store, test: 'then nothing of the one before counts' },
   },
+  {
+    name: 'a restore puts an older vault over a newer one',
+    promise: 'a restore overwrites nothing that is newer',
+    file: 'shared/lua/restore-user.lua',
+    text: 'elseif revision > backed_revision and not overwrites then',
+    replacement: 'elseif false then',
+    caughtBy: { file: store, test: 'leaves a vault that was changed or emptied since, and one that was sealed anew' },
+  },
+  {
+    name: 'a restore takes whoever is restored for idle',
+    promise: 'a restore never makes the reconciler reap anything',
+    file: 'shared/lua/restore-user.lua',
+    text: "'generation', desired.generation, 'lastActivityAt', int(now)",
+    replacement: "'generation', desired.generation, 'lastActivityAt', '1'",
+    caughtBy: { file: store, test: 'repeats no wish: what was to be reaped then is told, and is not reaped' },
+  },
+  {
+    name: 'a restore revives a token that has expired',
+    promise: 'an expired token allows nothing',
+    file: 'shared/lua/restore-tokens.lua',
+    text: 'if record.expiresAt and record.expiresAt <= now then',
+    replacement: 'if false then',
+    caughtBy: {
+      file: store,
+      test: 'makes them work again, but not those that have expired, and none that was revoked since',
+    },
+  },
+  {
+    name: 'a restore revives a token that was revoked',
+    promise: 'a restore overwrites nothing that is newer',
+    file: 'shared/lua/restore-tokens.lua',
+    text: 'elseif not overwrites and knows then',
+    replacement: 'elseif false then',
+    caughtBy: {
+      file: store,
+      test: 'makes them work again, but not those that have expired, and none that was revoked since',
+    },
+  },
 ];

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { accessContract } from './box-store-access.ts';
+import { backupContract } from './box-store-backup.ts';
 import { commitContract } from './box-store-commit.ts';
 import { damageContract } from './box-store-damage.ts';
 import { leaseContract } from './box-store-leases.ts';
@@ -45,6 +46,7 @@ export function boxStoreContract(name: string, makeRedis: () => Promise<RedisHar
     modeContract(() => world);
     rolloutContract(() => world);
     vaultContract(() => world);
+    backupContract(() => world);
     damageContract(
       () => world,
       () => harness,

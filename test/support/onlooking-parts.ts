@@ -19,12 +19,14 @@ export function onlookingParts(options: {
   runtime: BoxRuntime;
   classes: BoxClasses;
   installation: InstallationId;
-}): Pick<ApiParts, 'planner' | 'leader' | 'stats' | 'doctor' | 'leftovers'> {
+}): Pick<ApiParts, 'planner' | 'leader' | 'stats' | 'doctor' | 'leftovers' | 'installation' | 'homes'> {
   const { store, leaderStore, runtime, classes, installation } = options;
   const sources = { classes, installation, homesDir: '/homes' };
   const { signal } = new AbortController();
   const homes = { all: async () => [], of: async () => null, asked: () => {} };
   return {
+    installation,
+    homes: { path: '/homes', names: async () => [] },
     planner: createPlanner({
       store: { read: (user) => fromStore(store.read(user)), users: () => fromStore(store.users()) },
       vantage: () => fromStore(standIn({ runtime, leaderStore, sources })),

@@ -12,7 +12,7 @@ import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import { type Config, noLimits } from '#shared/config.ts';
 import { StartError } from '#shared/faults.ts';
-import type { Keys } from '#shared/identity.ts';
+import type { InstallationId, Keys } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
@@ -22,6 +22,7 @@ import type { Leftovers } from '../leftovers/leftovers.ts';
 import type { Planner } from '../reconcile/planner.ts';
 import type { Tracing } from '#shared/tracing.ts';
 import type { VaultStore } from '#shared/vault-store.ts';
+import { addBackupRoutes } from './backup-routes.ts';
 import { createBoxFeed } from './box-feed.ts';
 import { addBoxRoutes } from './box-routes.ts';
 import { type Changes, createChanges } from './changes.ts';
@@ -29,6 +30,7 @@ import { addCapacityRoutes } from './capacity-routes.ts';
 import { addConsoleRoutes } from './console-routes.ts';
 import { addDoctorRoutes } from './doctor-routes.ts';
 import { endRevoked } from './end-revoked.ts';
+import type { Homes } from './homes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addLoginRoutes } from './login-routes.ts';
 import { type ControllerMetrics, createControllerMetrics } from '../metrics/controller-metrics.ts';
@@ -39,6 +41,7 @@ import { addOtherRoutes } from './other-routes.ts';
 import { answerProblem } from './problem-reply.ts';
 import { addTokenRoutes } from './token-routes.ts';
 import { addReconcilerRoutes, type LeaderPort } from './reconciler-routes.ts';
+import { addRestoreRoutes } from './restore-routes.ts';
 import { addRolloutRoutes } from './rollout-routes.ts';
 import { addStatsRoutes, type StatsPort } from './stats-routes.ts';
 import { addExplainRoutes } from './explain-routes.ts';
@@ -98,6 +101,8 @@ export interface ApiParts {
   readonly doctor: Doctor;
   readonly leftovers: Leftovers;
   readonly vault: VaultStore;
+  readonly installation: InstallationId;
+  readonly homes: Homes;
   readonly watchLimits?: WatchLimits;
   /** what `/metrics` shows beside the API's own; without it, nothing */
   readonly metrics?: ControllerMetrics;
@@ -206,6 +211,8 @@ export function createApi(parts: ApiParts): RunningApi {
   addVaultRotateRoutes(api);
   addVaultHomeRoutes(api);
   addCapacityRoutes(api);
+  addBackupRoutes(api);
+  addRestoreRoutes(api);
   addOpenApiRoute(app, openApi);
 
   function untilGone(reply: FastifyReply): AbortSignal {
