@@ -156,18 +156,9 @@ export async function createComposeInstallation(
       // Not by compose, which takes a second to begin.
       async exec(service, ...command) {
         const container = docker.docker.getContainer((await inspect(service)).Id);
-        const exec = await container.exec({ Cmd: command, AttachStdout: true, AttachStderr: true });
-        const stream = await exec.start({ hijack: true, stdin: false });
-        const [out, error] = [new PassThrough(), new PassThrough()];
-        docker.docker.modem.demuxStream(stream, out, error);
-        stream.once('end', () => {
-          out.end();
-          error.end();
-        });
-        const [output, complaint] = await Promise.all([text(out), text(error)]);
-        const { ExitCode } = await exec.inspect();
-        if (ExitCode !== 0) throw new Error(`${command.join(' ')} in ${service} ended with ${ExitCode}: ${complaint}`);
-        return output;
+        const { code, out, err } = await runIn(docker.docker, container, command);
+        if (code !== 0) throw new Error(`${command.join(' ')} in ${service} ended with ${code}: ${err}`);
+        return out;
       },
       inspect,
       async leftOvers() {
@@ -183,6 +174,24 @@ export async function createComposeInstallation(
     await undo.disposeAsync();
     throw error;
   }
+}
+
+/** Runs a command in a container to its end. */
+export async function runIn(
+  docker: Docker,
+  container: Docker.Container,
+  command: readonly string[],
+): Promise<{ code: number | null; out: string; err: string }> {
+  const exec = await container.exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true });
+  const stream = await exec.start({ hijack: true, stdin: false });
+  const [out, err] = [new PassThrough(), new PassThrough()];
+  docker.modem.demuxStream(stream, out, err);
+  stream.once('end', () => {
+    out.end();
+    err.end();
+  });
+  const [output, complaint] = await Promise.all([text(out), text(err)]);
+  return { code: (await exec.inspect()).ExitCode, out: output, err: complaint };
 }
 
 async function selfSigned(dir: string): Promise<{ certificate: string; certificateFile: string; keyFile: string }> {
