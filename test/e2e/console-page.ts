@@ -49,7 +49,10 @@ export interface ConsolePage {
 }
 
 /** A link that logs in, as `spoonbox console` prints it, at the address of this controller. */
-export async function loginLink(controller: Pick<ControllerProcess, 'ask' | 'url'>, role: Role = 'admin'): Promise<string> {
+export async function loginLink(
+  controller: Pick<ControllerProcess, 'ask' | 'url'>,
+  role: Role = 'admin',
+): Promise<string> {
   const { json } = await controller.ask('POST', '/v1/login-links', { role });
   return `${controller.url}/console/${new URL(LoginLinkReply.parse(json).url).hash}`;
 }

@@ -48,7 +48,9 @@ export interface ComposeInstallation extends AsyncDisposable {
   compose(...args: string[]): Promise<string>;
   /** `up --detach` with the images that were built; rejects with what the containers said. */
   up(...args: string[]): Promise<void>;
-  /** Runs a command in the container of a service, and answers what it printed. Rejects where its exit code is not 0. */
+  /** Runs a command in the container of a service. */
+  run(service: string, ...command: string[]): ReturnType<typeof runIn>;
+  /** As `run`, and answers what it printed. Rejects where its exit code is not 0. */
   exec(service: string, ...command: string[]): Promise<string>;
   /** The container of a service, as the engine has it. */
   inspect(service: string): Promise<Docker.ContainerInspectInfo>;
@@ -131,6 +133,11 @@ export async function createComposeInstallation(
       return await docker.docker.getContainer(found.Id).inspect();
     }
 
+    // Not by compose, which takes a second to begin.
+    async function inService(service: string, ...command: string[]): ReturnType<typeof runIn> {
+      return await runIn(docker.docker, docker.docker.getContainer((await inspect(service)).Id), command);
+    }
+
     undo.defer(async () => {
       await onCompose('down', '--volumes', '--timeout', '5');
     });
@@ -153,10 +160,9 @@ export async function createComposeInstallation(
           });
         }
       },
-      // Not by compose, which takes a second to begin.
+      run: inService,
       async exec(service, ...command) {
-        const container = docker.docker.getContainer((await inspect(service)).Id);
-        const { code, out, err } = await runIn(docker.docker, container, command);
+        const { code, out, err } = await inService(service, ...command);
         if (code !== 0) throw new Error(`${command.join(' ')} in ${service} ended with ${code}: ${err}`);
         return out;
       },

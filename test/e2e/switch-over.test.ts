@@ -1,0 +1,312 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { DoctorReport } from '#shared/finding.ts';
+import type { UserName } from '#shared/identity.ts';
+import { VaultHomeView } from '#shared/vault-home-schemas.ts';
+import { type CliRun, type CliWhere, runCli } from '../cli/cli-run.ts';
+import { type Beside, type Differences, startBeside } from '../support/compose-beside.ts';
+import {
+  buildWithinMs,
+  type ComposeInstallation,
+  composeImages,
+  composeProgram,
+  createComposeInstallation,
+} from '../support/compose-installation.ts';
+import { handsOf } from '../support/docker.ts';
+import { freePort } from '../support/redis.ts';
+import { openShell } from '../support/terminal-client.ts';
+import { browserProgram, launchBrowser, prompt } from './browser-page.ts';
+import { type ConsolePage, loginLink, openConsole, visit } from './console-page.ts';
+import { until } from './installation.ts';
+
+/**
+ * What a deployment of Spoon's worker is told to do and to look at, from top to bottom, on compose.yml with nginx and the filtering
+ * socket: as a user in a browser, and as whoever runs it, with each mistake that is warned about made once.
+ */
+
+const upWithinMs = 180_000;
+const alias = 'alias greet="echo hello from the vault"\n';
+const hostFile = new URL('../../manifests/deploy/nginx/one-host.conf', import.meta.url);
+/** In the container of nginx. */
+const nginxFile = '/etc/nginx/nginx.conf';
+const nginxPort = 8443;
+
+let spoonbox: ComposeInstallation;
+let dir: string;
+
+const here = (): CliWhere => ({ server: spoonbox.url, token: spoonbox.token, caFile: spoonbox.certificateFile });
+const cli = (...args: string[]): Promise<CliRun> => runCli(args, here());
+
+describe.skipIf(composeProgram === undefined || browserProgram === undefined)(
+  'a deployment that is switched over',
+  () => {
+    let browser: Browser;
+    beforeAll(async () => {
+      const image = await composeImages();
+      dir = await mkdtemp(join(tmpdir(), 'spoonbox-switch-'));
+      spoonbox = await createComposeInstallation(image, ['nginx', 'filter'], {
+        SPOON_AGENT_TERMINAL_SECRET: 'b95e0f6a47c2d183e6f0a1b2',
+      });
+      [browser] = await Promise.all([launchBrowser(), spoonbox.up()]);
+      await until('nginx serves', async () => (await spoonbox.ask('GET', '/readyz').catch(() => null))?.status === 200);
+    }, buildWithinMs);
+    afterAll(async () => {
+      await browser?.close();
+      await spoonbox?.[Symbol.asyncDispose]();
+      if (dir !== undefined) await rm(dir, { recursive: true });
+    }, upWithinMs);
+
+    async function logIn(): Promise<ConsolePage> {
+      const console = await openConsole(browser, await loginLink(spoonbox), { ignoreHTTPSErrors: true });
+      await console.page.getByRole('region', { name: 'Boxes' }).waitFor();
+      return console;
+    }
+
+    describe('for its user', () => {
+      let user: UserName;
+      let console: ConsolePage;
+      const terminal = (): string => `${spoonbox.url}/console/#/terminal/${user}`;
+      beforeAll(() => {
+        user = spoonbox.newUser('alice');
+      });
+      afterAll(() => console?.context.close());
+
+      test('opens a terminal in the console, which a link logs in to', async () => {
+        console = await logIn();
+        await visit(console.page, terminal());
+        await console.sees(prompt);
+        await console.page.keyboard.type('echo "I am $(id -un), $((40+2))"; echo kept > note\n');
+        await console.sees(/^I am spoon, 42$/);
+      });
+
+      test('has an alias of the vault in the next shell', async () => {
+        const file = join(dir, 'bashrc');
+        await writeFile(file, alias);
+        expect(await cli('vault', 'set', user, '.bashrc', file)).toMatchObject({ code: 0 });
+        await until('it is in the home', async () => {
+          const { json } = await spoonbox.ask('GET', `/v1/users/${user}/vault/status`);
+          const { condition, applied, revision } = VaultHomeView.parse(json);
+          return condition.reason === 'VaultApplied' && applied?.revision === revision;
+        });
+        await console.page.keyboard.type('exec bash --login\ngreet\n');
+        await console.sees(/^hello from the vault$/);
+      });
+
+      test('comes back after the box was reaped: told why, with home and alias', async () => {
+        const { containerId } = Box.parse((await spoonbox.ask('GET', `/v1/boxes/${user}`)).json);
+        expect(await cli('reap', user, '--yes', '--wait')).toMatchObject({ code: 0 });
+        await console.page.getByText('an operator reaped the box').waitFor();
+        await visit(console.page, `${spoonbox.url}/console/#/boxes`);
+        const again = await logIn();
+        await visit(again.page, terminal());
+        await again.sees(/the box before this one was reaped by an operator/);
+        await again.page.keyboard.type('greet; cat note\n');
+        await again.sees(/^hello from the vault$/);
+        await again.sees(/^kept$/);
+        const box = Box.parse((await spoonbox.ask('GET', `/v1/boxes/${user}`)).json);
+        expect(box.containerId).not.toBe(containerId);
+        expect([...console.complaints, ...again.complaints]).toEqual([]);
+        await again.context.close();
+      });
+    });
+
+    describe('for whoever runs it', () => {
+      test('is well, says doctor through nginx and in the container of the controller', async () => {
+        const user = spoonbox.newUser('bob');
+        const outside = await cli('doctor', '--terminal', user, '--hold', '2s', '-o', 'json');
+        expect(failuresOf(outside)).toEqual([]);
+        expect(outside.code).toBe(0);
+        const inside = await doctorIn((...command) => spoonbox.run('controller', ...command));
+        expect(failuresOf(inside)).toEqual([]);
+        expect(inside.code).toBe(0);
+      });
+
+      test('is refused at the start where the engine sees the work directory elsewhere', async () => {
+        const SPOON_AGENT_HOST_WORKDIR = dir;
+        await using wrong = await startBeside(spoonbox, 'controller', { environment: { SPOON_AGENT_HOST_WORKDIR } });
+        expect(await wrong.ended()).not.toBe(0);
+        expect(await wrong.logs()).toMatch(`SPOON_AGENT_HOST_WORKDIR (${dir}) `);
+      });
+
+      test('is told where its processes have different terminal secrets', async () => {
+        await using wrong = await controllerWith({ SPOON_AGENT_TERMINAL_SECRET: 'c0a86f0e9b47d2135e6f0a1b' });
+        expect(failuresOf(await doctorIn(wrong.run))).toEqual([
+          expect.stringMatching(/^terminal secret: the leading controller, the gateway \S+ has another one/),
+        ]);
+      });
+
+      test('is told, at the start as well, where the encryption key is missing', async () => {
+        await using wrong = await controllerWith({ SPOON_ENCRYPTION_KEY: null });
+        const isMissing = 'secrets: SPOON_ENCRYPTION_KEY (or INSTANCE_SECRET) is missing';
+        expect(failuresOf(await doctorIn(wrong.run))).toEqual([expect.stringContaining(isMissing)]);
+        expect(await wrong.logs()).toContain(isMissing);
+        expect(await wrong.logs()).toContain('the vault cannot be opened whole: set SPOON_ENCRYPTION_KEY');
+      });
+
+      test('is told where an image has not what its class promises', async () => {
+        const file = new URL('../../manifests/classes/default.yaml', import.meta.url);
+        const promises = 'tools: [{ name: codex, command: [codex, --version] }]\n';
+        await writeFile(join(dir, 'default.yaml'), (await readFile(file, 'utf8')) + promises);
+        await using wrong = await controllerWith({ SPOON_CLASSES: '/classes' }, { '/classes': `${dir}:/classes:ro` });
+        expect(failuresOf(await doctorIn(wrong.run))).toEqual([
+          expect.stringMatching(/^image of class default: codex does not run: `codex --version` ended with 127/),
+        ]);
+      });
+
+      test('is told, at the start as well, where Redis throws keys away', async () => {
+        const set = (...settings: string[]) => spoonbox.exec('redis', 'redis-cli', 'config', 'set', ...settings);
+        await set('maxmemory-policy', 'allkeys-lru');
+        await set('maxmemory', '500mb');
+        try {
+          const evicts = /^Redis eviction: allkeys-lru: keys may be thrown away at 500 MiB, leases and the vault/;
+          expect(failuresOf(await cli('doctor', '-o', 'json'))).toEqual([expect.stringMatching(evicts)]);
+          await using started = await controllerWith({});
+          expect(await started.logs()).toContain('Redis eviction: allkeys-lru');
+        } finally {
+          await set('maxmemory', '0');
+          await set('maxmemory-policy', 'noeviction');
+        }
+      });
+
+      test('is told where nginx has no headers for the upgrade', async () => {
+        await using wrong = await nginxWith((text) =>
+          text.replaceAll(/proxy_set_header (Upgrade|Connection) \$.*;/g, ''),
+        );
+        const found = failuresOf(await doctorOver(wrong.port));
+        expect(found).toEqual([
+          expect.stringMatching(/^gateway: \S+ answered HTTP 4\d\d to a WebSocket, and not 101$/),
+        ]);
+      });
+
+      test('is told where nginx gives a silent terminal too little time', async () => {
+        await using wrong = await nginxWith((text) =>
+          text.replaceAll('proxy_read_timeout 86400s', 'proxy_read_timeout 2s'),
+        );
+        const user = spoonbox.newUser('carol');
+        const found = failuresOf(await doctorOver(wrong.port, '--terminal', user, '--hold', '1m'));
+        expect(found).toEqual([expect.stringMatching(/^terminal of \S+: after \d+ s of silence it was closed/)]);
+      });
+
+      test('is told what the worker left, which cleanup lists and does not touch', async () => {
+        const name = `spoon-agent-term-${spoonbox.docker.installation}`;
+        const job = join(spoonbox.docker.workdir, 'job-1');
+        const id = await handsOf(spoonbox.docker).createForeign(name);
+        await mkdir(join(job, 'repo', '.git'), { recursive: true });
+        const { out } = await cli('doctor', '-o', 'json');
+        const [told] = DoctorReport.shape.items
+          .parse(JSON.parse(out).items)
+          .filter(({ check }) => check === 'left-overs');
+        expect(told).toMatchObject({
+          verdict: 'warning',
+          found: expect.stringMatching(/terminal containers/),
+          mend: expect.stringContaining('spoonbox cleanup --legacy'),
+        });
+        const list = await cli('cleanup', '--legacy');
+        expect(list.out).toContain(name);
+        expect(list.out).toContain('job-1');
+        await spoonbox.docker.docker.getContainer(id).remove();
+        await rm(job, { recursive: true });
+      });
+
+      test('is reached by the nginx block that the worker had', async () => {
+        const block = `worker_processes 1; pid /tmp/nginx.pid; error_log stderr; events {} http { access_log off;
+        ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((of) => `${of}_temp_path /tmp/${of};`).join(' ')}
+        server {
+          listen ${nginxPort} ssl;
+          server_name localhost;
+          ssl_certificate /etc/nginx/tls/certificate.pem;
+          ssl_certificate_key /etc/nginx/tls/key.pem;
+          location / {
+            proxy_pass http://spoon-agent-worker:3921;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
+            proxy_set_header Host $host;
+            proxy_read_timeout 86400s;
+            proxy_send_timeout 86400s;
+          }
+        }
+      }`;
+        await using old = await nginxWith(() => block);
+        const user = spoonbox.newUser('dave');
+        const over = {
+          ask: async (...asked: Parameters<typeof spoonbox.ask>) => {
+            const { status, json } = await spoonbox.ask(...asked);
+            return { status, json: { ...TokenReply.parse(json), url: `wss://localhost:${old.port}/v1/terminal` } };
+          },
+        };
+        const shell = await openShell(over, user, { ca: spoonbox.certificate });
+        expect(await shell.run('echo over the old block')).toEqual({ code: 0, output: 'over the old block' });
+        await shell.detach();
+      });
+    });
+  },
+);
+
+const Box = z.object({ containerId: z.string() });
+const TokenReply = z.looseObject({ token: z.string() });
+const Findings = z.object({ items: DoctorReport.shape.items });
+
+/** What `doctor -o json` calls a failure, as `check: found`. */
+function failuresOf({ out, err }: CliRun): string[] {
+  if (out === '') throw new Error(`doctor said nothing: ${err}`);
+  const { items } = Findings.parse(JSON.parse(out));
+  return items.filter(({ verdict }) => verdict === 'failure').map(({ check, found }) => `${check}: ${found}`);
+}
+
+/** Where the public name leads to the container itself, the gateway is asked by the name that it has there. */
+async function doctorIn(run: Beside['run']): Promise<CliRun> {
+  const server = 'http://127.0.0.1:3922';
+  const settings = JSON.stringify({ server, token: spoonbox.token, gateway: 'ws://gateway:3921' });
+  const script = `mkdir -p /tmp/.spoonbox && cd /tmp && printf %s "$1" > .spoonbox/client.json
+    env -u SPOONBOX_SERVER -u SPOONBOX_TOKEN spoonbox doctor -o json`;
+  return await run('sh', '-c', script, 'doctor', settings);
+}
+
+/** From here, with the gateway behind another port than the public one. */
+async function doctorOver(port: number, ...args: string[]): Promise<CliRun> {
+  const cwd = await mkdtemp(join(dir, 'client-'));
+  await mkdir(join(cwd, '.spoonbox'));
+  const settings = { server: spoonbox.url, token: spoonbox.token, gateway: `wss://localhost:${port}` };
+  await writeFile(join(cwd, '.spoonbox/client.json'), JSON.stringify(settings));
+  return await runCli(['doctor', '-o', 'json', ...args], { cwd, caFile: spoonbox.certificateFile });
+}
+
+/** A controller that does not lead, with these settings instead, once it is ready. */
+async function controllerWith(
+  environment: NonNullable<Differences['environment']>,
+  binds: NonNullable<Differences['binds']> = {},
+): Promise<Beside> {
+  const beside = await startBeside(spoonbox, 'controller', { environment, binds });
+  try {
+    const isReady = ['node', 'manifests/images/spoonbox/ready.mjs', '3922', '/readyz'];
+    await until('the controller is ready', async () => (await beside.run(...isReady)).code === 0);
+  } catch (error) {
+    const logs = await beside.logs();
+    await beside[Symbol.asyncDispose]();
+    throw new Error(logs, { cause: error });
+  }
+  return beside;
+}
+
+/** An nginx beside the one of the overlay, with its file as somebody else would have it. */
+async function nginxWith(change: (text: string) => string): Promise<Beside & { readonly port: number }> {
+  const text = await readFile(hostFile, 'utf8');
+  const changed = change(text);
+  if (changed === text) throw new Error(`${hostFile.pathname} has not what was to be changed`);
+  const file = join(dir, `nginx-${randomUUID()}.conf`);
+  await writeFile(file, changed);
+  const port = await freePort();
+  const binds = { [nginxFile]: `${file}:${nginxFile}:ro` };
+  const beside = await startBeside(spoonbox, 'nginx', { binds, port: [nginxPort, port] });
+  await until(
+    'nginx listens',
+    async () => (await beside.run('bash', '-c', 'exec 3<>/dev/tcp/127.0.0.1/8443')).code === 0,
+  );
+  return { ...beside, port };
+}
