@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -31,10 +31,16 @@ import { until } from './installation.ts';
 
 const upWithinMs = 180_000;
 const alias = 'alias greet="echo hello from the vault"\n';
+const classFile = new URL('../../manifests/classes/default.yaml', import.meta.url);
 const hostFile = new URL('../../manifests/deploy/nginx/one-host.conf', import.meta.url);
+const secret = 'b95e0f6a47c2d183e6f0a1b2';
+const otherSecret = 'c0a86f0e9b47d2135e6f0a1b';
 /** In the container of nginx. */
 const nginxFile = '/etc/nginx/nginx.conf';
 const nginxPort = 8443;
+
+/** Skipped, and counted as that, where there is no compose or no browser. */
+const describeWhole = describe.skipIf(composeProgram === undefined || browserProgram === undefined);
 
 let spoonbox: ComposeInstallation;
 let dir: string;
@@ -42,179 +48,133 @@ let dir: string;
 const here = (): CliWhere => ({ server: spoonbox.url, token: spoonbox.token, caFile: spoonbox.certificateFile });
 const cli = (...args: string[]): Promise<CliRun> => runCli(args, here());
 
-describe.skipIf(composeProgram === undefined || browserProgram === undefined)(
-  'a deployment that is switched over',
-  () => {
-    let browser: Browser;
-    beforeAll(async () => {
-      const image = await composeImages();
-      dir = await mkdtemp(join(tmpdir(), 'spoonbox-switch-'));
-      spoonbox = await createComposeInstallation(image, ['nginx', 'filter'], {
-        SPOON_AGENT_TERMINAL_SECRET: 'b95e0f6a47c2d183e6f0a1b2',
-      });
-      [browser] = await Promise.all([launchBrowser(), spoonbox.up()]);
-      await until('nginx serves', async () => (await spoonbox.ask('GET', '/readyz').catch(() => null))?.status === 200);
-    }, buildWithinMs);
-    afterAll(async () => {
-      await browser?.close();
-      await spoonbox?.[Symbol.asyncDispose]();
-      if (dir !== undefined) await rm(dir, { recursive: true });
-    }, upWithinMs);
+describeWhole('a deployment that is switched over', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    const image = await composeImages();
+    dir = await mkdtemp(join(tmpdir(), 'spoonbox-switch-'));
+    spoonbox = await createComposeInstallation(image, ['nginx', 'filter'], {
+      SPOON_AGENT_TERMINAL_SECRET: secret,
+    });
+    [browser] = await Promise.all([launchBrowser(), spoonbox.up()]);
+    await until('nginx serves', async () => (await spoonbox.ask('GET', '/readyz').catch(() => null))?.status === 200);
+  }, buildWithinMs);
+  afterAll(async () => {
+    await browser?.close();
+    await spoonbox?.[Symbol.asyncDispose]();
+    if (dir !== undefined) await rm(dir, { recursive: true });
+  }, upWithinMs);
 
-    async function logIn(): Promise<ConsolePage> {
-      const console = await openConsole(browser, await loginLink(spoonbox), { ignoreHTTPSErrors: true });
-      await console.page.getByRole('region', { name: 'Boxes' }).waitFor();
-      return console;
-    }
+  async function logIn(): Promise<ConsolePage> {
+    const console = await openConsole(browser, await loginLink(spoonbox), { ignoreHTTPSErrors: true });
+    await console.page.getByRole('region', { name: 'Boxes' }).waitFor();
+    return console;
+  }
 
-    describe('for its user', () => {
-      let user: UserName;
-      let console: ConsolePage;
-      const terminal = (): string => `${spoonbox.url}/console/#/terminal/${user}`;
-      beforeAll(() => {
-        user = spoonbox.newUser('alice');
-      });
-      afterAll(() => console?.context.close());
+  describe('for its user', () => {
+    let user: UserName;
+    let console: ConsolePage;
+    const terminal = (): string => `${spoonbox.url}/console/#/terminal/${user}`;
+    beforeAll(() => {
+      user = spoonbox.newUser('alice');
+    });
+    afterAll(() => console?.context.close());
 
-      test('opens a terminal in the console, which a link logs in to', async () => {
-        console = await logIn();
-        await visit(console.page, terminal());
-        await console.sees(prompt);
-        await console.page.keyboard.type('echo "I am $(id -un), $((40+2))"; echo kept > note\n');
-        await console.sees(/^I am spoon, 42$/);
-      });
-
-      test('has an alias of the vault in the next shell', async () => {
-        const file = join(dir, 'bashrc');
-        await writeFile(file, alias);
-        expect(await cli('vault', 'set', user, '.bashrc', file)).toMatchObject({ code: 0 });
-        await until('it is in the home', async () => {
-          const { json } = await spoonbox.ask('GET', `/v1/users/${user}/vault/status`);
-          const { condition, applied, revision } = VaultHomeView.parse(json);
-          return condition.reason === 'VaultApplied' && applied?.revision === revision;
-        });
-        await console.page.keyboard.type('exec bash --login\ngreet\n');
-        await console.sees(/^hello from the vault$/);
-      });
-
-      test('comes back after the box was reaped: told why, with home and alias', async () => {
-        const { containerId } = Box.parse((await spoonbox.ask('GET', `/v1/boxes/${user}`)).json);
-        expect(await cli('reap', user, '--yes', '--wait')).toMatchObject({ code: 0 });
-        await console.page.getByText('an operator reaped the box').waitFor();
-        await visit(console.page, `${spoonbox.url}/console/#/boxes`);
-        const again = await logIn();
-        await visit(again.page, terminal());
-        await again.sees(/the box before this one was reaped by an operator/);
-        await again.page.keyboard.type('greet; cat note\n');
-        await again.sees(/^hello from the vault$/);
-        await again.sees(/^kept$/);
-        const box = Box.parse((await spoonbox.ask('GET', `/v1/boxes/${user}`)).json);
-        expect(box.containerId).not.toBe(containerId);
-        expect([...console.complaints, ...again.complaints]).toEqual([]);
-        await again.context.close();
-      });
+    test('opens a terminal in the console, which a link logs in to', async () => {
+      console = await logIn();
+      await visit(console.page, terminal());
+      await console.sees(prompt);
+      await console.page.keyboard.type('echo "I am $(id -un), $((40+2))"; echo kept > note\n');
+      await console.sees(/^I am spoon, 42$/);
     });
 
-    describe('for whoever runs it', () => {
-      test('is well, says doctor through nginx and in the container of the controller', async () => {
-        const user = spoonbox.newUser('bob');
-        const outside = await cli('doctor', '--terminal', user, '--hold', '2s', '-o', 'json');
-        expect(failuresOf(outside)).toEqual([]);
-        expect(outside.code).toBe(0);
-        const inside = await doctorIn((...command) => spoonbox.run('controller', ...command));
-        expect(failuresOf(inside)).toEqual([]);
-        expect(inside.code).toBe(0);
+    test('has an alias of the vault in the next shell', async () => {
+      const file = join(dir, 'bashrc');
+      await writeFile(file, alias);
+      expect(await cli('vault', 'set', user, '.bashrc', file)).toMatchObject({ code: 0 });
+      await until('it is in the home', async () => {
+        const { json } = await spoonbox.ask('GET', `/v1/users/${user}/vault/status`);
+        const { condition, applied, revision } = VaultHomeView.parse(json);
+        return condition.reason === 'VaultApplied' && applied?.revision === revision;
       });
+      await console.page.keyboard.type('exec bash --login\ngreet\n');
+      await console.sees(/^hello from the vault$/);
+    });
 
-      test('is refused at the start where the engine sees the work directory elsewhere', async () => {
-        const SPOON_AGENT_HOST_WORKDIR = dir;
-        await using wrong = await startBeside(spoonbox, 'controller', { environment: { SPOON_AGENT_HOST_WORKDIR } });
-        expect(await wrong.ended()).not.toBe(0);
-        expect(await wrong.logs()).toMatch(`SPOON_AGENT_HOST_WORKDIR (${dir}) `);
+    test('comes back after the box was reaped: told why, with home and alias', async () => {
+      const { containerId } = Box.parse((await spoonbox.ask('GET', `/v1/boxes/${user}`)).json);
+      expect(await cli('reap', user, '--yes', '--wait')).toMatchObject({ code: 0 });
+      await console.page.getByText('an operator reaped the box').waitFor();
+      await console.page.getByRole('button', { name: 'New terminal' }).click();
+      await console.page.getByText('the box before this one was reaped by an operator').waitFor();
+      await console.sees(prompt);
+      await console.page.keyboard.type('greet; cat note\n');
+      await console.sees(/^hello from the vault$/);
+      await console.sees(/^kept$/);
+      const box = Box.parse((await spoonbox.ask('GET', `/v1/boxes/${user}`)).json);
+      expect(box.containerId).not.toBe(containerId);
+      expect(console.complaints).toEqual([]);
+    });
+  });
+
+  describe('for whoever runs it', () => {
+    test('is well, says doctor through nginx and in the container of the controller', async () => {
+      const user = spoonbox.newUser('bob');
+      const outside = await cli('doctor', '--terminal', user, '--hold', '2s', '-o', 'json');
+      expect(failuresOf(outside)).toEqual([]);
+      expect(outside.code).toBe(0);
+      const inside = await doctorIn((...command) => spoonbox.run('controller', ...command));
+      expect(failuresOf(inside)).toEqual([]);
+      expect(inside.code).toBe(0);
+    });
+
+    test('is refused at the start where the engine sees the work directory elsewhere', async () => {
+      const SPOON_AGENT_HOST_WORKDIR = dir;
+      await using wrong = await startBeside(spoonbox, 'controller', { environment: { SPOON_AGENT_HOST_WORKDIR } });
+      expect(await wrong.ended()).not.toBe(0);
+      expect(await wrong.logs()).toMatch(`SPOON_AGENT_HOST_WORKDIR (${dir}) `);
+    });
+
+    test('is told where nginx has no headers for the upgrade', async () => {
+      await using wrong = await nginxWith((text) =>
+        text.replaceAll(/proxy_set_header (Upgrade|Connection) \$.*;/g, ''),
+      );
+      const found = failuresOf(await doctorOver(wrong.port));
+      expect(found).toEqual([expect.stringMatching(/^gateway: \S+ answered HTTP 4\d\d to a WebSocket, and not 101$/)]);
+    });
+
+    test('is told where nginx gives a silent terminal too little time', async () => {
+      await using wrong = await nginxWith((text) =>
+        text.replaceAll('proxy_read_timeout 86400s', 'proxy_read_timeout 2s'),
+      );
+      const user = spoonbox.newUser('carol');
+      const found = failuresOf(await doctorOver(wrong.port, '--terminal', user, '--hold', '1m'));
+      expect(found).toEqual([expect.stringMatching(/^terminal of \S+: after \d+ s of silence it was closed/)]);
+    });
+
+    test('is told what the worker left, which cleanup lists and does not touch', async () => {
+      const name = `spoon-agent-term-${spoonbox.docker.installation}`;
+      const job = join(spoonbox.docker.workdir, 'job-1');
+      const id = await handsOf(spoonbox.docker).createForeign(name);
+      await mkdir(join(job, 'repo', '.git'), { recursive: true });
+      const { out } = await cli('doctor', '-o', 'json');
+      const [told] = DoctorReport.shape.items
+        .parse(JSON.parse(out).items)
+        .filter(({ check }) => check === 'left-overs');
+      expect(told).toMatchObject({
+        verdict: 'warning',
+        found: expect.stringMatching(/terminal containers/),
+        mend: expect.stringContaining('spoonbox cleanup --legacy'),
       });
+      const list = await cli('cleanup', '--legacy');
+      expect(list.out).toContain(name);
+      expect(list.out).toContain('job-1');
+      await spoonbox.docker.docker.getContainer(id).remove();
+      await rm(job, { recursive: true });
+    });
 
-      test('is told where its processes have different terminal secrets', async () => {
-        await using wrong = await controllerWith({ SPOON_AGENT_TERMINAL_SECRET: 'c0a86f0e9b47d2135e6f0a1b' });
-        expect(failuresOf(await doctorIn(wrong.run))).toEqual([
-          expect.stringMatching(/^terminal secret: the leading controller, the gateway \S+ has another one/),
-        ]);
-      });
-
-      test('is told, at the start as well, where the encryption key is missing', async () => {
-        await using wrong = await controllerWith({ SPOON_ENCRYPTION_KEY: null });
-        const isMissing = 'secrets: SPOON_ENCRYPTION_KEY (or INSTANCE_SECRET) is missing';
-        expect(failuresOf(await doctorIn(wrong.run))).toEqual([expect.stringContaining(isMissing)]);
-        expect(await wrong.logs()).toContain(isMissing);
-        expect(await wrong.logs()).toContain('the vault cannot be opened whole: set SPOON_ENCRYPTION_KEY');
-      });
-
-      test('is told where an image has not what its class promises', async () => {
-        const file = new URL('../../manifests/classes/default.yaml', import.meta.url);
-        const promises = 'tools: [{ name: codex, command: [codex, --version] }]\n';
-        await writeFile(join(dir, 'default.yaml'), (await readFile(file, 'utf8')) + promises);
-        await using wrong = await controllerWith({ SPOON_CLASSES: '/classes' }, { '/classes': `${dir}:/classes:ro` });
-        expect(failuresOf(await doctorIn(wrong.run))).toEqual([
-          expect.stringMatching(/^image of class default: codex does not run: `codex --version` ended with 127/),
-        ]);
-      });
-
-      test('is told, at the start as well, where Redis throws keys away', async () => {
-        const set = (...settings: string[]) => spoonbox.exec('redis', 'redis-cli', 'config', 'set', ...settings);
-        await set('maxmemory-policy', 'allkeys-lru');
-        await set('maxmemory', '500mb');
-        try {
-          const evicts = /^Redis eviction: allkeys-lru: keys may be thrown away at 500 MiB, leases and the vault/;
-          expect(failuresOf(await cli('doctor', '-o', 'json'))).toEqual([expect.stringMatching(evicts)]);
-          await using started = await controllerWith({});
-          expect(await started.logs()).toContain('Redis eviction: allkeys-lru');
-        } finally {
-          await set('maxmemory', '0');
-          await set('maxmemory-policy', 'noeviction');
-        }
-      });
-
-      test('is told where nginx has no headers for the upgrade', async () => {
-        await using wrong = await nginxWith((text) =>
-          text.replaceAll(/proxy_set_header (Upgrade|Connection) \$.*;/g, ''),
-        );
-        const found = failuresOf(await doctorOver(wrong.port));
-        expect(found).toEqual([
-          expect.stringMatching(/^gateway: \S+ answered HTTP 4\d\d to a WebSocket, and not 101$/),
-        ]);
-      });
-
-      test('is told where nginx gives a silent terminal too little time', async () => {
-        await using wrong = await nginxWith((text) =>
-          text.replaceAll('proxy_read_timeout 86400s', 'proxy_read_timeout 2s'),
-        );
-        const user = spoonbox.newUser('carol');
-        const found = failuresOf(await doctorOver(wrong.port, '--terminal', user, '--hold', '1m'));
-        expect(found).toEqual([expect.stringMatching(/^terminal of \S+: after \d+ s of silence it was closed/)]);
-      });
-
-      test('is told what the worker left, which cleanup lists and does not touch', async () => {
-        const name = `spoon-agent-term-${spoonbox.docker.installation}`;
-        const job = join(spoonbox.docker.workdir, 'job-1');
-        const id = await handsOf(spoonbox.docker).createForeign(name);
-        await mkdir(join(job, 'repo', '.git'), { recursive: true });
-        const { out } = await cli('doctor', '-o', 'json');
-        const [told] = DoctorReport.shape.items
-          .parse(JSON.parse(out).items)
-          .filter(({ check }) => check === 'left-overs');
-        expect(told).toMatchObject({
-          verdict: 'warning',
-          found: expect.stringMatching(/terminal containers/),
-          mend: expect.stringContaining('spoonbox cleanup --legacy'),
-        });
-        const list = await cli('cleanup', '--legacy');
-        expect(list.out).toContain(name);
-        expect(list.out).toContain('job-1');
-        await spoonbox.docker.docker.getContainer(id).remove();
-        await rm(job, { recursive: true });
-      });
-
-      test('is reached by the nginx block that the worker had', async () => {
-        const block = `worker_processes 1; pid /tmp/nginx.pid; error_log stderr; events {} http { access_log off;
+    test('is reached by the nginx block that the worker had', async () => {
+      const block = `worker_processes 1; pid /tmp/nginx.pid; error_log stderr; events {} http { access_log off;
         ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((of) => `${of}_temp_path /tmp/${of};`).join(' ')}
         server {
           listen ${nginxPort} ssl;
@@ -232,21 +192,70 @@ describe.skipIf(composeProgram === undefined || browserProgram === undefined)(
           }
         }
       }`;
-        await using old = await nginxWith(() => block);
-        const user = spoonbox.newUser('dave');
-        const over = {
-          ask: async (...asked: Parameters<typeof spoonbox.ask>) => {
-            const { status, json } = await spoonbox.ask(...asked);
-            return { status, json: { ...TokenReply.parse(json), url: `wss://localhost:${old.port}/v1/terminal` } };
-          },
-        };
-        const shell = await openShell(over, user, { ca: spoonbox.certificate });
-        expect(await shell.run('echo over the old block')).toEqual({ code: 0, output: 'over the old block' });
-        await shell.detach();
+      await using old = await nginxWith(() => block);
+      const user = spoonbox.newUser('dave');
+      const over = {
+        ask: async (...asked: Parameters<typeof spoonbox.ask>) => {
+          const { status, json } = await spoonbox.ask(...asked);
+          return { status, json: { ...TokenReply.parse(json), url: `wss://localhost:${old.port}/v1/terminal` } };
+        },
+      };
+      const shell = await openShell(over, user, { ca: spoonbox.certificate });
+      expect(await shell.run('echo over the old block')).toEqual({ code: 0, output: 'over the old block' });
+      await shell.detach();
+    });
+
+    describe('for who got everything wrong', () => {
+      const set = (...settings: string[]) => spoonbox.exec('redis', 'redis-cli', 'config', 'set', ...settings);
+      let failures: string[];
+      let logs: string;
+      beforeAll(async () => {
+        const classes = join(dir, 'classes');
+        await mkdir(classes);
+        // Not the folder of this test itself, which is nobody else's.
+        await chmod(classes, 0o755);
+        const promises = 'tools: [{ name: codex, command: [codex, --version] }]\n';
+        await writeFile(join(classes, 'default.yaml'), (await readFile(classFile, 'utf8')) + promises);
+        await set('maxmemory-policy', 'allkeys-lru');
+        await set('maxmemory', '500mb');
+        await using wrong = await controllerWith(
+          { SPOON_AGENT_TERMINAL_SECRET: otherSecret, SPOON_ENCRYPTION_KEY: null, SPOON_CLASSES: '/classes' },
+          { '/classes': `${classes}:/classes:ro` },
+        );
+        failures = failuresOf(await doctorIn(wrong.run));
+        logs = await wrong.logs();
+      }, upWithinMs);
+      afterAll(async () => {
+        await set('maxmemory', '0');
+        await set('maxmemory-policy', 'noeviction');
+      });
+
+      test.each([
+        ['different terminal secrets', /^terminal secret: the leading controller, the gateway \S+ has another one/],
+        ['no encryption key', /^secrets: SPOON_ENCRYPTION_KEY \(or INSTANCE_SECRET\) is missing/],
+        ['an image without what its class promises', /^image of class default: codex does not run: .* ended with 12\d/],
+        [
+          'a Redis that throws keys away',
+          /^Redis eviction: allkeys-lru: keys may be thrown away at 500\S* MiB, leases/,
+        ],
+      ])('doctor names %s', (_what, line) => {
+        expect(failures).toContainEqual(expect.stringMatching(line));
+      });
+
+      test('doctor names nothing else', () => {
+        expect(failures).toHaveLength(4);
+      });
+
+      test.each([
+        'secrets: SPOON_ENCRYPTION_KEY (or INSTANCE_SECRET) is missing',
+        'the vault cannot be opened whole: set SPOON_ENCRYPTION_KEY',
+        'Redis eviction: allkeys-lru: keys may be thrown away',
+      ])('the log of a start says: %s', (line) => {
+        expect(logs).toContain(line);
       });
     });
-  },
-);
+  });
+});
 
 const Box = z.object({ containerId: z.string() });
 const TokenReply = z.looseObject({ token: z.string() });

@@ -13,7 +13,7 @@ import { Engine } from '../../manifests/deploy/machine/docker.ts';
 import { compose, programOf } from '../../manifests/deploy/machine/optional.ts';
 import { composePublicImages, ensurePublicImage } from '../../manifests/deploy/machine/public-image.ts';
 import { buildServerImage } from '../../manifests/deploy/machine/server-image.ts';
-import { createDockerWorld, type DockerWorld } from './docker.ts';
+import { boxImage, createDockerWorld, type DockerWorld } from './docker.ts';
 import { freePort } from './redis.ts';
 
 const run = promisify(execFile);
@@ -95,6 +95,7 @@ export async function createComposeInstallation(
     const token = randomBytes(24).toString('base64url');
     const environment = {
       SPOON_IMAGE: image,
+      SPOON_BOX_IMAGE: boxImage,
       SPOON_INSTALLATION_ID: docker.installation,
       SPOON_AGENT_HOST_WORKDIR: docker.workdir,
       SPOON_AGENT_WORKER_INTERNAL_TOKEN: token,
