@@ -30,6 +30,7 @@ import { until } from './installation.ts';
  */
 
 const upWithinMs = 180_000;
+const startsWithinMs = 90_000;
 const alias = 'alias greet="echo hello from the vault"\n';
 const classFile = new URL('../../manifests/classes/default.yaml', import.meta.url);
 const hostFile = new URL('../../manifests/deploy/nginx/one-host.conf', import.meta.url);
@@ -145,9 +146,11 @@ describeWhole('a deployment that is switched over', () => {
 
     test('is told where nginx gives a silent terminal too little time', async () => {
       await using wrong = await nginxWith((text) =>
-        text.replaceAll('proxy_read_timeout 86400s', 'proxy_read_timeout 2s'),
+        text.replaceAll('proxy_read_timeout 86400s', 'proxy_read_timeout 5s'),
       );
       const user = spoonbox.newUser('carol');
+      // Its box is there: to wait for that is silence, too.
+      await (await openShell(spoonbox, user, { ca: spoonbox.certificate })).detach();
       const found = failuresOf(await doctorOver(wrong.port, '--terminal', user, '--hold', '1m'));
       expect(found).toEqual([expect.stringMatching(/^terminal of \S+: after \d+ s of silence it was closed/)]);
     });
@@ -293,8 +296,7 @@ async function controllerWith(
 ): Promise<Beside> {
   const beside = await startBeside(spoonbox, 'controller', { environment, binds });
   try {
-    const isReady = ['node', 'manifests/images/spoonbox/ready.mjs', '3922', '/readyz'];
-    await until('the controller is ready', async () => (await beside.run(...isReady)).code === 0);
+    await until('the controller is ready', () => answersAt(`http://${beside.address}:3922/readyz`), startsWithinMs);
   } catch (error) {
     const logs = await beside.logs();
     await beside[Symbol.asyncDispose]();
@@ -313,9 +315,12 @@ async function nginxWith(change: (text: string) => string): Promise<Beside & { r
   const port = await freePort();
   const binds = { [nginxFile]: `${file}:${nginxFile}:ro` };
   const beside = await startBeside(spoonbox, 'nginx', { binds, port: [nginxPort, port] });
-  await until(
-    'nginx listens',
-    async () => (await beside.run('bash', '-c', 'exec 3<>/dev/tcp/127.0.0.1/8443')).code === 0,
-  );
+  await until('nginx listens', () => answersAt(`http://${beside.address}:${nginxPort}/`), startsWithinMs);
   return { ...beside, port };
+}
+
+/** By any answer in HTTP; a port for TLS has one for that, too. */
+async function answersAt(url: string): Promise<boolean> {
+  const answer = await fetch(url).catch(() => null);
+  return answer !== null && (answer.ok || answer.status === 400);
 }

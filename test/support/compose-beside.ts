@@ -3,6 +3,8 @@ import { testLabel } from './docker.ts';
 
 /** A container like that of a service, on its networks, which differs in what somebody got wrong. */
 export interface Beside extends AsyncDisposable {
+  /** on a network of the project, which this host reaches */
+  readonly address: string;
   run(...command: string[]): Promise<{ code: number | null; out: string; err: string }>;
   logs(): Promise<string>;
   /** Waits until its process has ended; its exit code. */
@@ -40,16 +42,20 @@ export async function startBeside(
       PortBindings: published,
     },
   });
+  let address: string;
   try {
     for (const name of Object.keys(NetworkSettings.Networks)) {
       if (name !== NetworkMode) await docker.getNetwork(name).connect({ Container: container.id });
     }
     await container.start();
+    const networks = Object.values((await container.inspect()).NetworkSettings.Networks);
+    address = networks.find(({ IPAddress }) => IPAddress !== '')?.IPAddress ?? '';
   } catch (error) {
     await container.remove({ force: true, v: true });
     throw error;
   }
   return {
+    address,
     run: (...command) => runIn(docker, container, command),
     logs: async () => String(await container.logs({ stdout: true, stderr: true })),
     ended: async () => Number((await container.wait()).StatusCode),
