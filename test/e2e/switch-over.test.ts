@@ -51,8 +51,9 @@ const cli = (...args: string[]): Promise<CliRun> => runCli(args, here());
 
 describeWhole('a deployment that is switched over', () => {
   let browser: Browser;
+  let image: string;
   beforeAll(async () => {
-    const image = await composeImages();
+    image = await composeImages();
     dir = await mkdtemp(join(tmpdir(), 'spoonbox-switch-'));
     spoonbox = await createComposeInstallation(image, ['nginx', 'filter'], {
       SPOON_AGENT_TERMINAL_SECRET: secret,
@@ -258,6 +259,25 @@ describeWhole('a deployment that is switched over', () => {
       });
     });
   });
+
+  test(
+    'starts with the .env of the worker as it is',
+    async () => {
+      const worker = await readFile(new URL('../support/legacy.env', import.meta.url), 'utf8');
+      await using started = await createComposeInstallation(image, [], {}, worker);
+      await started.up();
+      for (const service of ['controller', 'gateway']) {
+        const isHealthy = async () => (await started.inspect(service)).State.Health?.Status === 'healthy';
+        await until(`${service} is healthy`, isHealthy, startsWithinMs);
+        const said = await started.compose('logs', '--no-color', service);
+        expect(said).toContain('SPOON_AGENT_TERMINAL_IDLE_MS has no effect any more: SPOON_AGENT_BOX_IDLE_MS governs');
+      }
+      const ask = "fetch('http://spoon-agent-worker:3921/readyz').then((answer) => console.log(String(answer.status)))";
+      expect(await started.exec('controller', 'node', '--eval', ask)).toBe('200\n');
+      expect((await started.run('controller', 'spoonbox', 'status')).code).toBe(0);
+    },
+    upWithinMs,
+  );
 });
 
 const Box = z.object({ containerId: z.string() });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { promisify } from 'node:util';
+import { parseEnv, promisify } from 'node:util';
 import type Docker from 'dockerode';
 import { UserName } from '#shared/identity.ts';
 import { Engine } from '../../manifests/deploy/machine/docker.ts';
@@ -74,12 +74,14 @@ export async function composeImages(): Promise<string> {
 
 /**
  * Nothing is started. `image` is what `composeImages` answered; `settings` go into the .env file beside what every installation
- * needs.
+ * needs. `worker`: the .env of a deployment that ran Spoon's worker; it is the file then, as it is but for the name of the
+ * installation, and what this machine has elsewhere is told beside it.
  */
 export async function createComposeInstallation(
   image: string,
   overlays: readonly Overlay[],
   settings: Readonly<Record<string, string>> = {},
+  worker: string | null = null,
 ): Promise<ComposeInstallation> {
   if (composeProgram === undefined) throw new Error('there is no compose here: install docker-compose');
   const program = composeProgram;
@@ -92,7 +94,8 @@ export async function createComposeInstallation(
     undo.defer(() => rm(dir, { recursive: true }));
     const tls = await selfSigned(dir);
     const httpsPort = await freePort();
-    const token = randomBytes(24).toString('base64url');
+    const given = worker === null ? {} : parseEnv(worker);
+    const token = given.SPOON_AGENT_WORKER_INTERNAL_TOKEN ?? randomBytes(24).toString('base64url');
     const environment = {
       SPOON_IMAGE: image,
       SPOON_BOX_IMAGE: boxImage,
@@ -111,15 +114,12 @@ export async function createComposeInstallation(
       ...settings,
     };
     const file = join(dir, 'env');
-    await writeFile(
-      file,
-      Object.entries(environment)
-        .flatMap(([name, value]) => `${name}=${value}\n`)
-        .join(''),
-    );
+    const { SPOON_INSTALLATION_ID } = environment;
+    await writeFile(file, worker === null ? linesOf(environment) : worker + linesOf({ SPOON_INSTALLATION_ID }));
     const files = ['compose.yml', ...overlays.map((overlay) => `manifests/deploy/compose.${overlay}.yml`)];
     const fixed = ['--project-name', project, '--env-file', file, ...files.flatMap((name) => ['--file', name])];
-    const env = { ...withoutOurs(process.env), SPOON_ENV_FILE: file };
+    const beside = worker === null ? {} : withoutAll(environment, given, 'SPOON_AGENT_HOST_WORKDIR');
+    const env = { ...withoutOurs(process.env), ...beside, SPOON_ENV_FILE: file };
     const onProject = { label: [`${projectLabel}=${project}`] };
 
     async function onCompose(...args: string[]): Promise<string> {
@@ -208,6 +208,17 @@ async function selfSigned(dir: string): Promise<{ certificate: string; certifica
   const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
   await run('openssl', ['req', '-x509', ...key, ...names, '-days', '2', '-out', certificateFile]);
   return { certificate: await readFile(certificateFile, 'utf8'), certificateFile, keyFile };
+}
+
+function linesOf(environment: Readonly<Record<string, string>>): string {
+  return Object.entries(environment)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+}
+
+/** What is not in the file; `but` is told where it is, too. */
+function withoutAll(environment: Readonly<Record<string, string>>, file: object, but: string): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => name === but || !(name in file)));
 }
 
 /** Settings of this process are not the project's; where the engine is stays. */
