@@ -31,6 +31,7 @@ import { until } from './installation.ts';
 
 const upWithinMs = 180_000;
 const startsWithinMs = 90_000;
+const logInsMost = 3;
 const alias = 'alias greet="echo hello from the vault"\n';
 const classFile = new URL('../../manifests/classes/default.yaml', import.meta.url);
 const hostFile = new URL('../../manifests/deploy/nginx/one-host.conf', import.meta.url);
@@ -67,10 +68,18 @@ describeWhole('a deployment that is switched over', () => {
     if (dir !== undefined) await rm(dir, { recursive: true });
   }, upWithinMs);
 
+  /** Once more with another link where the boxes of others broke off what the page asked: each link logs in once. */
   async function logIn(): Promise<ConsolePage> {
-    const console = await openConsole(browser, await loginLink(spoonbox), { ignoreHTTPSErrors: true });
-    await console.page.getByRole('region', { name: 'Boxes' }).waitFor();
-    return console;
+    for (let left = logInsMost; ; left -= 1) {
+      const console = await openConsole(browser, await loginLink(spoonbox), { ignoreHTTPSErrors: true });
+      try {
+        await console.page.getByRole('region', { name: 'Boxes' }).waitFor();
+        return console;
+      } catch (error) {
+        await console.context.close();
+        if (left === 1) throw error;
+      }
+    }
   }
 
   describe('for its user', () => {
@@ -88,7 +97,7 @@ describeWhole('a deployment that is switched over', () => {
       await console.sees(prompt);
       await console.page.keyboard.type('echo "I am $(id -un), $((40+2))"; echo kept > note\n');
       await console.sees(/^I am spoon, 42$/);
-    });
+    }, 120_000);
 
     test('has an alias of the vault in the next shell', async () => {
       const file = join(dir, 'bashrc');
@@ -110,8 +119,8 @@ describeWhole('a deployment that is switched over', () => {
       await console.page.getByRole('button', { name: 'New terminal' }).click();
       await console.page.getByText('the box before this one was reaped by an operator').waitFor();
       await console.sees(prompt);
-      await console.page.keyboard.type('greet; cat note\n');
-      await console.sees(/^hello from the vault$/);
+      await console.page.keyboard.type('greet | tr a-z A-Z; cat note\n');
+      await console.sees(/^HELLO FROM THE VAULT$/);
       await console.sees(/^kept$/);
       const box = Box.parse((await spoonbox.ask('GET', `/v1/boxes/${user}`)).json);
       expect(box.containerId).not.toBe(containerId);
