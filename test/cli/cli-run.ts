@@ -21,6 +21,8 @@ export interface CliWhere {
   readonly server?: string;
   readonly token?: string;
   readonly cwd?: string;
+  /** certificates to trust beside the usual ones: a file, PEM */
+  readonly caFile?: string;
   /** instead of this process's own PATH */
   readonly path?: string;
   /** run under a terminal of its own, made by script(1) */
@@ -36,6 +38,7 @@ export function startCli(args: readonly string[], where: CliWhere = {}): CliProc
     ...environment,
     ...(where.server === undefined ? {} : { SPOONBOX_SERVER: where.server }),
     ...(where.token === undefined ? {} : { SPOONBOX_TOKEN: where.token }),
+    ...(where.caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: where.caFile }),
     ...(where.path === undefined ? {} : { PATH: where.path }),
   };
   const options = { cwd: where.cwd ?? tmpdir(), env };

@@ -18,7 +18,7 @@ import { until } from './installation.ts';
 const run = promisify(execFile);
 const cli = new URL('../../controller/cli/spoonbox.js', import.meta.url).pathname;
 const upWithinMs = 180_000;
-const ours = ['redis', 'controller', 'gateway'];
+const ours = ['redis', 'controller', 'gateway', 'filter'];
 
 /** The files as they stand, with the images of this checkout; skipped, and counted as that, where there is no compose. */
 const describeCompose = describe.skipIf(composeProgram === undefined);
@@ -30,7 +30,7 @@ beforeAll(async () => {
 describeCompose('compose.yml, with nginx before it', () => {
   let spoonbox: ComposeInstallation;
   beforeAll(async () => {
-    spoonbox = await createComposeInstallation(image, ['nginx']);
+    spoonbox = await createComposeInstallation(image, ['nginx', 'filter']);
     await spoonbox.up();
     await until('nginx serves', async () => (await spoonbox.ask('GET', '/readyz').catch(() => null))?.status === 200);
   }, upWithinMs);

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page, Request } from 'playwright-core';
 import { LoginLinkReply, type Role } from '#shared/operator-schemas.ts';
 import { stateDir } from '../../manifests/deploy/machine/places.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
@@ -49,13 +49,22 @@ export interface ConsolePage {
 }
 
 /** A link that logs in, as `spoonbox console` prints it, at the address of this controller. */
-export async function loginLink(controller: ControllerProcess, role: Role = 'admin'): Promise<string> {
+export async function loginLink(
+  controller: Pick<ControllerProcess, 'ask' | 'url'>,
+  role: Role = 'admin',
+): Promise<string> {
   const { json } = await controller.ask('POST', '/v1/login-links', { role });
   return `${controller.url}/console/${new URL(LoginLinkReply.parse(json).url).hash}`;
 }
 
-export async function openConsole(browser: Browser, url: string): Promise<ConsolePage> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' });
+/** `differs`: what the browser's own settings are besides. */
+export async function openConsole(
+  browser: Browser,
+  url: string,
+  differs: BrowserContextOptions = {},
+): Promise<ConsolePage> {
+  const viewport = { width: 1280, height: 800 };
+  const context = await browser.newContext({ viewport, colorScheme: 'light', ...differs });
   // Text that is drawn with WebGL cannot be read; what is kept for screen readers can.
   await context.addInitScript("localStorage.setItem('spoonbox-read-aloud', 'yes')");
   const page = await context.newPage();

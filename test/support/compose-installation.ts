@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { promisify } from 'node:util';
+import { parseEnv, promisify } from 'node:util';
 import type Docker from 'dockerode';
 import { UserName } from '#shared/identity.ts';
 import { Engine } from '../../manifests/deploy/machine/docker.ts';
 import { compose, programOf } from '../../manifests/deploy/machine/optional.ts';
 import { composePublicImages, ensurePublicImage } from '../../manifests/deploy/machine/public-image.ts';
 import { buildServerImage } from '../../manifests/deploy/machine/server-image.ts';
-import { createDockerWorld, type DockerWorld } from './docker.ts';
+import { boxImage, createDockerWorld, type DockerWorld } from './docker.ts';
 import { freePort } from './redis.ts';
 
 const run = promisify(execFile);
@@ -48,7 +48,9 @@ export interface ComposeInstallation extends AsyncDisposable {
   compose(...args: string[]): Promise<string>;
   /** `up --detach` with the images that were built; rejects with what the containers said. */
   up(...args: string[]): Promise<void>;
-  /** Runs a command in the container of a service, and answers what it printed. Rejects where its exit code is not 0. */
+  /** Runs a command in the container of a service. */
+  run(service: string, ...command: string[]): ReturnType<typeof runIn>;
+  /** As `run`, and answers what it printed. Rejects where its exit code is not 0. */
   exec(service: string, ...command: string[]): Promise<string>;
   /** The container of a service, as the engine has it. */
   inspect(service: string): Promise<Docker.ContainerInspectInfo>;
@@ -72,12 +74,14 @@ export async function composeImages(): Promise<string> {
 
 /**
  * Nothing is started. `image` is what `composeImages` answered; `settings` go into the .env file beside what every installation
- * needs.
+ * needs. `worker`: the .env of a deployment that ran Spoon's worker; it is the file then, as it is but for the name of the
+ * installation, and what this machine has elsewhere is told beside it.
  */
 export async function createComposeInstallation(
   image: string,
   overlays: readonly Overlay[],
   settings: Readonly<Record<string, string>> = {},
+  worker: string | null = null,
 ): Promise<ComposeInstallation> {
   if (composeProgram === undefined) throw new Error('there is no compose here: install docker-compose');
   const program = composeProgram;
@@ -90,9 +94,11 @@ export async function createComposeInstallation(
     undo.defer(() => rm(dir, { recursive: true }));
     const tls = await selfSigned(dir);
     const httpsPort = await freePort();
-    const token = randomBytes(24).toString('base64url');
+    const given = worker === null ? {} : parseEnv(worker);
+    const token = given.SPOON_AGENT_WORKER_INTERNAL_TOKEN ?? randomBytes(24).toString('base64url');
     const environment = {
       SPOON_IMAGE: image,
+      SPOON_BOX_IMAGE: boxImage,
       SPOON_INSTALLATION_ID: docker.installation,
       SPOON_AGENT_HOST_WORKDIR: docker.workdir,
       SPOON_AGENT_WORKER_INTERNAL_TOKEN: token,
@@ -108,15 +114,12 @@ export async function createComposeInstallation(
       ...settings,
     };
     const file = join(dir, 'env');
-    await writeFile(
-      file,
-      Object.entries(environment)
-        .flatMap(([name, value]) => `${name}=${value}\n`)
-        .join(''),
-    );
+    const { SPOON_INSTALLATION_ID } = environment;
+    await writeFile(file, worker === null ? linesOf(environment) : worker + linesOf({ SPOON_INSTALLATION_ID }));
     const files = ['compose.yml', ...overlays.map((overlay) => `manifests/deploy/compose.${overlay}.yml`)];
     const fixed = ['--project-name', project, '--env-file', file, ...files.flatMap((name) => ['--file', name])];
-    const env = { ...withoutOurs(process.env), SPOON_ENV_FILE: file };
+    const beside = worker === null ? {} : withoutAll(environment, given, 'SPOON_AGENT_HOST_WORKDIR');
+    const env = { ...withoutOurs(process.env), ...beside, SPOON_ENV_FILE: file };
     const onProject = { label: [`${projectLabel}=${project}`] };
 
     async function onCompose(...args: string[]): Promise<string> {
@@ -129,6 +132,11 @@ export async function createComposeInstallation(
       const [found] = await docker.docker.listContainers({ all: true, filters });
       if (found === undefined) throw new Error(`${project} has no container of ${service}`);
       return await docker.docker.getContainer(found.Id).inspect();
+    }
+
+    // Not by compose, which takes a second to begin.
+    async function inService(service: string, ...command: string[]): ReturnType<typeof runIn> {
+      return await runIn(docker.docker, docker.docker.getContainer((await inspect(service)).Id), command);
     }
 
     undo.defer(async () => {
@@ -153,21 +161,11 @@ export async function createComposeInstallation(
           });
         }
       },
-      // Not by compose, which takes a second to begin.
+      run: inService,
       async exec(service, ...command) {
-        const container = docker.docker.getContainer((await inspect(service)).Id);
-        const exec = await container.exec({ Cmd: command, AttachStdout: true, AttachStderr: true });
-        const stream = await exec.start({ hijack: true, stdin: false });
-        const [out, error] = [new PassThrough(), new PassThrough()];
-        docker.docker.modem.demuxStream(stream, out, error);
-        stream.once('end', () => {
-          out.end();
-          error.end();
-        });
-        const [output, complaint] = await Promise.all([text(out), text(error)]);
-        const { ExitCode } = await exec.inspect();
-        if (ExitCode !== 0) throw new Error(`${command.join(' ')} in ${service} ended with ${ExitCode}: ${complaint}`);
-        return output;
+        const { code, out, err } = await inService(service, ...command);
+        if (code !== 0) throw new Error(`${command.join(' ')} in ${service} ended with ${code}: ${err}`);
+        return out;
       },
       inspect,
       async leftOvers() {
@@ -185,6 +183,24 @@ export async function createComposeInstallation(
   }
 }
 
+/** Runs a command in a container to its end. */
+export async function runIn(
+  docker: Docker,
+  container: Docker.Container,
+  command: readonly string[],
+): Promise<{ code: number | null; out: string; err: string }> {
+  const exec = await container.exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true });
+  const stream = await exec.start({ hijack: true, stdin: false });
+  const [out, err] = [new PassThrough(), new PassThrough()];
+  docker.modem.demuxStream(stream, out, err);
+  stream.once('end', () => {
+    out.end();
+    err.end();
+  });
+  const [output, complaint] = await Promise.all([text(out), text(err)]);
+  return { code: (await exec.inspect()).ExitCode, out: output, err: complaint };
+}
+
 async function selfSigned(dir: string): Promise<{ certificate: string; certificateFile: string; keyFile: string }> {
   const certificateFile = join(dir, 'certificate.pem');
   const keyFile = join(dir, 'key.pem');
@@ -192,6 +208,17 @@ async function selfSigned(dir: string): Promise<{ certificate: string; certifica
   const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
   await run('openssl', ['req', '-x509', ...key, ...names, '-days', '2', '-out', certificateFile]);
   return { certificate: await readFile(certificateFile, 'utf8'), certificateFile, keyFile };
+}
+
+function linesOf(environment: Readonly<Record<string, string>>): string {
+  return Object.entries(environment)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+}
+
+/** What is not in the file; `but` is told where it is, too. */
+function withoutAll(environment: Readonly<Record<string, string>>, file: object, but: string): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => name === but || !(name in file)));
 }
 
 /** Settings of this process are not the project's; where the engine is stays. */

@@ -58,7 +58,7 @@ const networkTries = 50;
 const networkRetryMs = 100;
 
 /** Marks what a test made that is not Spoonbox's, so that it can be removed again. */
-const testLabel = 'dev.spoonbox.test';
+export const testLabel = 'dev.spoonbox.test';
 
 /** What people do by hand, with `docker` and a shell. */
 export function handsOf({ docker, installation, workdir, boxImageId }: DockerWorld) {

@@ -85,6 +85,9 @@ describe.each(boxes)('the image %s', (name) => {
       runs.map(() => ''),
     );
     expect(spawnSync('bash', ['-n', join(folder, 'bash.bashrc')], { encoding: 'utf8' }).stderr).toBe('');
+    expect(spawnSync('sh', ['-n', join(folder, 'bash_login.sh')], { encoding: 'utf8' }).stderr).toBe('');
+    const login = readFileSync(join(images, 'box/bash_login.sh'), 'utf8');
+    expect(readFileSync(join(folder, 'bash_login.sh'), 'utf8')).toBe(login);
     // Invisible, and the same everywhere: what gateways find in it does not depend on the image.
     const tmux = readFileSync(join(images, 'box/tmux.conf'), 'utf8');
     expect(readFileSync(join(folder, 'tmux.conf'), 'utf8')).toBe(tmux);
