@@ -457,7 +457,7 @@ test('completion offers commands, options of each command, kinds, and users as t
   const offered = async (...words: string[]): Promise<string[]> =>
     (await run('__complete', '--', ...words)).out.trim().split('\n');
   expect(await offered('re')).toEqual(
-    ['release', 'reap', 'recreate', 'resume', 'replay'].toSorted((a, b) => order(a) - order(b)),
+    ['release', 'reap', 'recreate', 'resume', 'replay', 'restore'].toSorted((a, b) => order(a) - order(b)),
   );
   expect(await offered('get', 'le')).toEqual(['leases']);
   expect(await offered('reap', '--w')).toEqual(['--wait']);
@@ -467,5 +467,5 @@ test('completion offers commands, options of each command, kinds, and users as t
 
 /** In the order of the help. */
 function order(name: string): number {
-  return ['replay', 'release', 'reap', 'recreate', 'resume'].indexOf(name);
+  return ['replay', 'release', 'reap', 'recreate', 'resume', 'restore'].indexOf(name);
 }

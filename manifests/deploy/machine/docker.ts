@@ -35,6 +35,7 @@ export interface Build {
   /** below `dir`; `Dockerfile` by default */
   readonly dockerfile?: string;
   readonly buildArgs?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export interface ContainerWish {
@@ -104,6 +105,11 @@ export class Engine {
     }
   }
 
+  /** '' = the image has no such label. */
+  async imageLabel(name: string, label: string): Promise<string> {
+    return (await this.#docker.getImage(name).inspect()).Config.Labels?.[label] ?? '';
+  }
+
   async imageId(name: string): Promise<string> {
     return (await this.#docker.getImage(name).inspect()).Id;
   }
@@ -129,7 +135,7 @@ export class Engine {
 
   /** Builds a directory with a Dockerfile, with the builder that every engine has. */
   async build(
-    { dir, files, tag, dockerfile, buildArgs }: Build,
+    { dir, files, tag, dockerfile, buildArgs, labels }: Build,
     onProgress: (text: string) => void,
     signal: AbortSignal,
   ): Promise<void> {
@@ -142,6 +148,7 @@ export class Engine {
         abortSignal: signal,
         ...(dockerfile === undefined ? {} : { dockerfile }),
         ...(buildArgs === undefined ? {} : { buildargs: { ...buildArgs } }),
+        ...(labels === undefined ? {} : { labels: { ...labels } }),
       },
     );
     await follow(stream, signal, (event) => {
