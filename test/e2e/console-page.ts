@@ -14,6 +14,8 @@ const screenshots = join(stateDir, 'screenshots');
 
 /** Chromium breaks off what it is loading when an interface comes or goes: other tests' boxes come and go beside it. */
 const networkChanged = 'net::ERR_NETWORK_CHANGED';
+/** Where it goes by itself then, also when it has been told to go elsewhere meanwhile. */
+const errorPage = 'chrome-error://';
 const visitsMost = 5;
 
 /** Goes there, again where something of the page was broken off by the boxes of others. */
@@ -28,7 +30,8 @@ export async function visit(page: Page, url: string): Promise<void> {
     try {
       await page.goto(url);
     } catch (error) {
-      if (left === 1 || !String(error).includes(networkChanged)) throw error;
+      const isNetwork = [networkChanged, errorPage].some((text) => String(error).includes(text));
+      if (left === 1 || !isNetwork) throw error;
       wasBroken = true;
     } finally {
       page.off('requestfailed', onFailed);
