@@ -27,7 +27,6 @@ import { storedCapacity } from './capacity/stored-capacity.ts';
 import { TermController } from './controller.ts';
 import { createDoctor } from './doctor/examine.ts';
 import { tellAtStart } from './doctor/tell-at-start.ts';
-import { toolsOf } from './doctor/tools.ts';
 import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
 import { measureHourly } from './homes/hourly.ts';
@@ -116,7 +115,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   });
   const readRedis = () => readRedisServer(config.redisUrl);
   const doctor = createDoctor({
-    ...{ config, classes, installation, store, homes: homeStore, leaderStore, connect, toolsOf },
+    ...{ config, classes, installation, store, homes: homeStore, leaderStore, connect },
     wallClockMs: () => Date.now(),
     readRedis,
   });

@@ -80,7 +80,7 @@ local begun = stored ~= nil and stored.drainedId == intent.containerId
 if intent.kind == 'drain' and not begun then
   local generation = tonumber(status.containerGeneration) or 0
   local wish = desired or {}
-  if intent.cause == 'idle' or intent.cause == 'gave-way' then
+  if intent.cause == 'idle' or intent.cause == 'gave-way' or intent.cause == 'rollout' then
     if not is_trusted() then
       return refuse('untrusted', 'Redis was restarted or emptied and is not trusted yet')
     end
@@ -105,9 +105,6 @@ if intent.kind == 'drain' and not begun then
       return refuse('still-wanted', 'no recreate is asked for')
     end
   elseif intent.cause == 'rollout' then
-    if not is_trusted() then
-      return refuse('untrusted', 'Redis was restarted or emptied and is not trusted yet')
-    end
     if load_rollout(KEYS[#KEYS], now).paused then
       return refuse('still-wanted', 'rollouts are paused')
     end

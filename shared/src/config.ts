@@ -19,42 +19,26 @@ const durationMs = z.coerce
 const waitMs = durationMs.max(86_400_000);
 /** A beat is a quarter of it, and 10 s without a beat count as distrust (`trust.ts`). A clock that jumps by more ends the lead. */
 const leaderTtlMs = z.coerce.number().int().min(500).max(10_000);
-/** Compared as a browser sends them: with a path, a slash at the end or a capital letter, none would ever match. */
-const origins = z
-  .string()
-  .transform((list) =>
-    list
-      .split(',')
-      .map((part) => part.trim())
-      .filter(Boolean),
-  )
-  .refine((list) => list.every((part) => URL.parse(part)?.origin === part), {
-    error: 'is a list of origins as browsers send them, such as https://spoon.example: no path, no slash at the end',
-  });
-const secrets = z.string().transform((list) =>
+const commaList = z.string().transform((list) =>
   list
     .split(',')
     .map((part) => part.trim())
     .filter(Boolean),
 );
+/** Compared as a browser sends them: with a path, a slash at the end or a capital letter, none would ever match. */
+const origins = commaList.refine((list) => list.every((part) => URL.parse(part)?.origin === part), {
+  error: 'is a list of origins as browsers send them, such as https://spoon.example: no path, no slash at the end',
+});
 const wsUrl = z.url({ protocol: /^wss?$/ });
 const httpUrl = z.url({ protocol: /^https?$/ });
 const anyAddress = ['0.0.0.0', '::', '*'];
 /** As Node's BlockList takes them: one address, or a network. */
-const networks = z
-  .string()
-  .transform((list) =>
-    list
-      .split(',')
-      .map((part) => part.trim())
-      .filter(Boolean),
-  )
-  .refine(
-    (list) => list.every((part) => z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]).safeParse(part).success),
-    {
-      error: 'is a list of addresses and networks, such as 10.1.2.3,172.16.0.0/12',
-    },
-  );
+const networks = commaList.refine(
+  (list) => list.every((part) => z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]).safeParse(part).success),
+  {
+    error: 'is a list of addresses and networks, such as 10.1.2.3,172.16.0.0/12',
+  },
+);
 const minSecretLength = 16;
 
 /** Each variable with its check, its default and its line in the documents. */
@@ -85,7 +69,7 @@ export const fields = {
   SPOON_AGENT_WORKER_INTERNAL_TOKEN: z.string().optional().describe('bearer token of the API'),
   SPOON_ENCRYPTION_KEY: z.string().optional().describe('encrypts the vault'),
   INSTANCE_SECRET: z.string().optional().describe('encrypts the vault where SPOON_ENCRYPTION_KEY is not set'),
-  SPOON_ENCRYPTION_KEY_PREVIOUS: secrets
+  SPOON_ENCRYPTION_KEY_PREVIOUS: commaList
     .optional()
     .describe('comma-separated earlier keys of the vault, only to open; `spoonbox vault rotate` makes them needless'),
   SPOON_PUBLIC_WS_URL: wsUrl.optional().describe('terminal URL that tokens are handed out with'),

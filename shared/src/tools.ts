@@ -5,6 +5,9 @@ import type { Keys } from './identity.ts';
 import { parseJson } from './json.ts';
 import type { RedisPort } from './redis-port.ts';
 
+/** A program that a class promises to whoever works in its boxes. */
+export type Tool = BoxClass['tools'][number];
+
 /** What was found of one tool that a class promises. */
 export const ToolProof = z.object({
   name: z.string(),
@@ -44,6 +47,13 @@ export function createToolStore(redis: RedisPort, keys: Keys): ToolStore {
       return (await redis.run('report-tools', [keys.leader, keys.tools], args)) === 1;
     },
   };
+}
+
+/** The version as a class finds it in what its tool prints: '' where it asks for none, null where there is none. */
+export function versionIn(version: Tool['version'], output: string): string | null {
+  if (version === undefined) return '';
+  const found = new RegExp(version, 'm').exec(output);
+  return found === null ? null : (found[1] ?? found[0]);
 }
 
 /** Changes with the list of tools of a class. */

@@ -191,7 +191,7 @@ describe('images', () => {
       { name: 'bash', command: ['bash', '--version'], version: 'version (5\\.\\d)' },
       { name: 'user', command: ['sh', '-c', 'id -u; id -g'], version: '^1000$' },
     ];
-    expect(await world.run(imagesCheck, { toolsOf: () => tools })).toEqual([
+    expect(await world.run(imagesCheck, { classes: classesWith(world.classes, { tools }) })).toEqual([
       `ok image of class default: ${boxImage}, with bash 5.2, user 1000`,
     ]);
   });
@@ -202,7 +202,7 @@ describe('images', () => {
       { name: 'eza', command: ['echo', 'eza v0.1'], version: 'v0\\.18' },
       { name: 'zoxide', command: ['zoxide-is-nowhere', '--version'] },
     ];
-    const lines = await world.run(imagesCheck, { toolsOf: () => tools });
+    const lines = await world.run(imagesCheck, { classes: classesWith(world.classes, { tools }) });
     expect(lines).toHaveLength(3);
     expect(lines[0]).toContain(
       'codex does not run: `sh -c echo no codex here >&2; exit 127` ended with 127: no codex here',

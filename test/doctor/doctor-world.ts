@@ -10,7 +10,6 @@ import { readRedisServer } from '#shared/redis-server.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { version } from '#shared/version.ts';
 import type { Check, CheckDeps, DoctorConfig } from '../../controller/src/doctor/check.ts';
-import { toolsOf } from '../../controller/src/doctor/tools.ts';
 import { connectHostEngine } from '../../controller/src/runtime/host-engine.ts';
 import { createHomeStore, type HomeStore } from '../../controller/src/store/home-store.ts';
 import { createLeaderStore, type LeaderStore } from '../../controller/src/store/leader-store.ts';
@@ -55,7 +54,7 @@ export async function createDoctorWorld(): Promise<DoctorWorld> {
     encryptionKey: 'e81b37f0c95da2466c',
   };
   const deps: DoctorWorld['deps'] = {
-    ...{ config, classes, installation, store, homes, leaderStore, toolsOf },
+    ...{ config, classes, installation, store, homes, leaderStore },
     wallClockMs: () => Date.now(),
     readRedis: () => readRedisServer(redis.url),
     connect: () =>

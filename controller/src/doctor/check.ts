@@ -1,4 +1,4 @@
-import type { BoxClass, BoxClasses } from '#shared/box-class.ts';
+import type { BoxClasses } from '#shared/box-class.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { Config } from '#shared/config.ts';
 import type { Finding } from '#shared/finding.ts';
@@ -7,7 +7,6 @@ import type { InstallationId } from '#shared/identity.ts';
 import type { HostEngine } from '../runtime/host-port.ts';
 import type { HomeStore } from '../store/home-store.ts';
 import type { LeaderStore } from '../store/leader-store.ts';
-import type { Tool } from './tools.ts';
 
 export type DoctorConfig = Pick<
   Config,
@@ -36,7 +35,6 @@ export interface CheckDeps {
   /** The one of this examination. Rejects with a `NotChecked` where none answers: one check tells why. */
   engine(): Promise<HostEngine>;
   readRedis(): Promise<RedisServer>;
-  toolsOf(boxClass: BoxClass): readonly Tool[];
 }
 
 /** One thing that is looked at. It changes nothing, but for a one-shot helper container where it says so. */

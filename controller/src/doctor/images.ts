@@ -1,9 +1,9 @@
 import type { BoxClass } from '#shared/box-class.ts';
 import { EngineError } from '#shared/faults.ts';
 import { failure, type Finding, ok, warning } from '#shared/finding.ts';
+import { type Tool, versionIn } from '#shared/tools.ts';
 import type { HostEngine } from '../runtime/host-port.ts';
-import type { Check, CheckDeps } from './check.ts';
-import type { Tool } from './tools.ts';
+import type { Check } from './check.ts';
 
 /** Of what a program printed, as much is told. */
 const maxShown = 120;
@@ -18,25 +18,19 @@ export const imagesCheck: Check = {
     const engine = await deps.engine();
     const found: Finding[] = [];
     // One after the other: each tool is a container of its own.
-    for (const boxClass of deps.classes.values()) found.push(...(await ofClass(engine, deps, boxClass, signal)));
+    for (const boxClass of deps.classes.values()) found.push(...(await ofClass(engine, boxClass, signal)));
     return found;
   },
 };
 
-async function ofClass(
-  engine: HostEngine,
-  deps: CheckDeps,
-  boxClass: BoxClass,
-  signal: AbortSignal,
-): Promise<Finding[]> {
+async function ofClass(engine: HostEngine, boxClass: BoxClass, signal: AbortSignal): Promise<Finding[]> {
   const check = `image of class ${boxClass.name}`;
-  const { image, pullPolicy } = boxClass;
+  const { image, pullPolicy, tools } = boxClass;
   if ((await engine.image(image, signal)).state === 'absent') {
     const mend = `\`docker pull ${image}\`, or build it on the Docker host`;
     if (pullPolicy === 'Never') return [failure(check, `${image} is not there, and is never pulled`, mend)];
     return [warning(check, `${image} is not there: the first box waits until it is pulled`, mend)];
   }
-  const tools = deps.toolsOf(boxClass);
   const words: string[] = [];
   const broken: Finding[] = [];
   for (const tool of tools) {
@@ -75,8 +69,7 @@ async function triedTool(
   const said = output.trim().replaceAll(/\s+/g, ' ').slice(0, maxShown);
   if (exitCode !== 0)
     return { isThere: false, why: `${name} does not run: \`${typed}\` ended with ${exitCode}: ${said}` };
-  if (version === undefined) return { isThere: true, version: '' };
-  const found = new RegExp(version, 'm').exec(output);
+  const found = versionIn(version, output);
   if (found === null) return { isThere: false, why: `${name} has no version /${version}/: \`${typed}\` says ${said}` };
-  return { isThere: true, version: found[1] ?? found[0] };
+  return { isThere: true, version: found };
 }

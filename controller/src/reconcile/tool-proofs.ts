@@ -2,7 +2,7 @@ import type { BoxClass } from '#shared/box-class.ts';
 import type { Clock } from '#shared/clock.ts';
 import { EngineError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
-import { type ToolProof, type ToolStore, wantedOf } from '#shared/tools.ts';
+import { type Tool, type ToolProof, type ToolStore, versionIn, wantedOf } from '#shared/tools.ts';
 import type { ContainerView } from '../box/observed.ts';
 import type { BoxRuntime } from '../runtime/port.ts';
 
@@ -10,8 +10,6 @@ import type { BoxRuntime } from '../runtime/port.ts';
 const toolMs = 15_000;
 /** After a box went, or the engine did not answer, while its tools were tried. */
 const retryMs = 60_000;
-
-type Tool = BoxClass['tools'][number];
 
 /**
  * Proves that the image of a class has the tools which the class promises: once for each image, by running them in the first box
@@ -82,10 +80,9 @@ export class ToolProofs {
     try {
       const { exitCode, output } = await this.runtime.runTool(id, { command, timeoutMs: toolMs }, this.signal);
       if (exitCode !== 0) return absent(`${command.join(' ')} ended with ${exitCode}: ${firstLine(output)}`);
-      if (version === undefined) return { name, isThere: true, version: '', message: '' };
-      const found = new RegExp(version, 'm').exec(output);
+      const found = versionIn(version, output);
       if (found === null) return absent(`${command.join(' ')} prints no /${version}/: ${firstLine(output)}`);
-      return { name, isThere: true, version: found[1] ?? found[0], message: '' };
+      return { name, isThere: true, version: found, message: '' };
     } catch (error) {
       // The box went, or the engine is not there: that says nothing of the tool.
       const kind = error instanceof EngineError ? error.fault.kind : null;
