@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { z } from 'zod';
 import { until } from './installation.ts';
+import { createOwnNetwork } from './own-network.ts';
 
 /** Debian's, Ubuntu's and Google's own; `npm test` installs the first where it can. */
 const programs = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -14,9 +15,18 @@ const quiet = [
   ...['--disable-component-update', '--disable-sync'],
 ];
 
-export function launchBrowser(): Promise<Browser> {
+export async function launchBrowser(): Promise<Browser> {
   if (browserProgram === undefined) throw new Error(`none of ${programs.join(', ')} is here: install chromium`);
-  return chromium.launch({ executablePath: browserProgram, headless: true, args: quiet });
+  const network = await createOwnNetwork(browserProgram);
+  try {
+    const args = [...quiet, ...network.flags];
+    const browser = await chromium.launch({ executablePath: network.program, headless: true, args });
+    browser.once('disconnected', () => void network.close());
+    return browser;
+  } catch (error) {
+    await network.close();
+    throw error;
+  }
 }
 
 /** A page with a terminal, as a person sees and uses it. */
@@ -36,26 +46,7 @@ export interface TerminalPage {
 const Lines = z.array(z.string());
 const Events = z.array(z.looseObject({ type: z.string() }));
 
-/** A box that starts anywhere on the machine is a change of its network, for which the browser breaks off what it loads. */
-const loadsMost = 5;
 const startWithinMs = 10_000;
-
-async function load(page: Page, url: string, broken: readonly string[]): Promise<void> {
-  const failed: string[] = [];
-  page.on('requestfailed', (request) => failed.push(`${request.url()}: ${request.failure()?.errorText}`));
-  for (let loads = 1; ; loads += 1) {
-    const before = failed.length;
-    await page.goto(url);
-    try {
-      await page.waitForFunction('window.spoonbox !== undefined', null, { timeout: startWithinMs, polling: 50 });
-      return;
-    } catch (error) {
-      const isNetwork = failed.slice(before).some((text) => text.includes('ERR_NETWORK_CHANGED'));
-      if (isNetwork && loads < loadsMost) continue;
-      throw new Error(`the page does not start (${error}): ${[...failed, ...broken].join('; ')}`);
-    }
-  }
-}
 
 const readLines = `(() => {
   const { active } = spoonbox.terminal.buffer;
@@ -69,7 +60,8 @@ export async function openTerminalPage(browser: Browser, url: string): Promise<T
   page.on('response', (answer) => {
     if (answer.status() >= 400 && !answer.url().endsWith('.ico')) broken.push(`${answer.url()}: ${answer.status()}`);
   });
-  await load(page, url, broken);
+  await page.goto(url);
+  await page.waitForFunction('window.spoonbox !== undefined', null, { timeout: startWithinMs, polling: 50 });
   await page.locator('.xterm-helper-textarea').focus();
   const lines = async (): Promise<string[]> => Lines.parse(await page.evaluate(readLines));
   return {

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, BrowserContext, BrowserContextOptions, Page, Request } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { LoginLinkReply, type Role } from '#shared/operator-schemas.ts';
 import { stateDir } from '../../manifests/deploy/machine/places.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
@@ -11,34 +11,6 @@ const waitsMost = 20_000;
 
 /** Where a person looks at them; git ignores it. */
 const screenshots = join(stateDir, 'screenshots');
-
-/** Chromium breaks off what it is loading when an interface comes or goes: other tests' boxes come and go beside it. */
-const networkChanged = 'net::ERR_NETWORK_CHANGED';
-/** Where it goes by itself then, also when it has been told to go elsewhere meanwhile. */
-const errorPage = 'chrome-error://';
-const visitsMost = 5;
-
-/** Goes there, again where something of the page was broken off by the boxes of others. */
-export async function visit(page: Page, url: string): Promise<void> {
-  for (let left = visitsMost; ; left -= 1) {
-    let wasBroken = false;
-    const onFailed = (request: Request): void => {
-      const isOfPage = ['document', 'script', 'stylesheet'].includes(request.resourceType());
-      wasBroken ||= isOfPage && request.failure()?.errorText === networkChanged;
-    };
-    page.on('requestfailed', onFailed);
-    try {
-      await page.goto(url);
-    } catch (error) {
-      const isNetwork = [networkChanged, errorPage].some((text) => String(error).includes(text));
-      if (left === 1 || !isNetwork) throw error;
-      wasBroken = true;
-    } finally {
-      page.off('requestfailed', onFailed);
-    }
-    if (!wasBroken || left === 1) return;
-  }
-}
 
 /** The console in a browser of its own, as an operator sees it. */
 export interface ConsolePage {
@@ -75,10 +47,9 @@ export async function openConsole(
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {
-    if (message.type() === 'error' && !message.text().includes(networkChanged))
-      complaints.push(`${message.text()} (${message.location().url})`);
+    if (message.type() === 'error') complaints.push(`${message.text()} (${message.location().url})`);
   });
-  await visit(page, url);
+  await page.goto(url);
   return {
     page,
     context,

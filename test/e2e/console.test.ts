@@ -4,7 +4,7 @@ import type { UserName } from '#shared/identity.ts';
 import { ensureConsole } from '../../manifests/deploy/machine/console.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { browserProgram, launchBrowser, prompt } from './browser-page.ts';
-import { type ConsolePage, loginLink, openConsole, visit } from './console-page.ts';
+import { type ConsolePage, loginLink, openConsole } from './console-page.ts';
 import { boxOf, createInstallation, type Installation, lease, until } from './installation.ts';
 
 const narrow = { width: 390, height: 844 };
@@ -135,7 +135,7 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
       ['reconciler', '#/reconciler'],
       ['terminal', `#/terminal/${user}`],
     ] as const) {
-      await visit(page, `${controller.url}/console/${where}`);
+      await page.goto(`${controller.url}/console/${where}`);
       if (name === 'terminal') await console.sees(prompt);
       else
         await page
@@ -158,7 +158,7 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     const user = installation.newUser('carol');
     const console = await logIn();
     const { page } = console;
-    await visit(page, `${controller.url}/console/#/terminal/${user}`);
+    await page.goto(`${controller.url}/console/#/terminal/${user}`);
     await console.sees(prompt);
     const watching = await openConsole(browser, await loginLink(controller));
     await openByKeys(watching, user);
@@ -210,7 +210,7 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     const user = installation.newUser('dave');
     const console = await logIn();
     const { page } = console;
-    await visit(page, `${controller.url}/console/#/terminal/${user}`);
+    await page.goto(`${controller.url}/console/#/terminal/${user}`);
     await console.sees(prompt);
     await page.keyboard.type('here=before; clear; echo "set $((40+2))"\n');
     await console.sees(/^set 42$/);
@@ -222,7 +222,7 @@ describe.skipIf(browserProgram === undefined)('the console', () => {
     await page.getByText('Your session has ended').waitFor();
     expect(await page.locator('.terminal:visible').count()).toBe(0);
 
-    await visit(page, await loginLink(controller));
+    await page.goto(await loginLink(controller));
     await page.getByRole('link', { name: `${user}, terminal` }).click();
     await page.keyboard.type('echo "$here $((40+2))"\n');
     await console.sees(/^before 42$/);

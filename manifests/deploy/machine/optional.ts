@@ -6,8 +6,8 @@ import { say, type Step } from './steps.ts';
 export interface OptionalProgram {
   /** any of these */
   readonly programs: readonly string[];
-  /** Debian's package of the first */
-  readonly debian: string;
+  /** Debian's package of the first, and what its tests need besides */
+  readonly debian: readonly string[];
   /** which tests are skipped without it */
   readonly tests: string;
 }
@@ -15,18 +15,18 @@ export interface OptionalProgram {
 /** As Debian, Ubuntu and Google name it. */
 export const browser: OptionalProgram = {
   programs: ['chromium', 'chromium-browser', 'google-chrome'],
-  debian: 'chromium',
+  debian: ['chromium', 'iproute2'],
   tests: 'tests in a browser',
 };
 export const nginx: OptionalProgram = {
   programs: ['nginx'],
-  debian: 'nginx-light',
+  debian: ['nginx-light'],
   tests: 'tests behind nginx',
 };
 /** A real registry; a test starts its own. */
 export const registry: OptionalProgram = {
   programs: ['docker-registry'],
-  debian: 'docker-registry',
+  debian: ['docker-registry'],
   tests: 'tests with a registry',
 };
 
@@ -38,7 +38,7 @@ export const compose: OptionalProgram = {
     '/usr/lib/docker/cli-plugins/docker-compose',
     '/usr/local/lib/docker/cli-plugins/docker-compose',
   ],
-  debian: 'docker-compose',
+  debian: ['docker-compose'],
   tests: 'tests of compose.yml',
 };
 
@@ -50,11 +50,11 @@ export async function ensureOptional(optional: OptionalProgram, mayInstall: bool
   if (programOf(optional) === undefined) {
     const why = mayInstall ? whyNoInstall() : '--no-install forbids it';
     if (why !== undefined) {
-      step.done(`none, and ${why}: ${tests} are skipped; install the package ${debian} to run them`);
+      step.done(`none, and ${why}: ${tests} are skipped; apt-get install ${debian.join(' ')} to run them`);
       return;
     }
-    say(`    no ${programs[0]} here: installing ${debian} with apt-get`);
-    await installPackages([debian], step);
+    say(`    no ${programs[0]} here: installing ${debian.join(' ')} with apt-get`);
+    await installPackages(debian, step);
   }
   step.done(programOf(optional) ?? '');
 }
