@@ -274,6 +274,28 @@ describe('a whole vault', () => {
     expect(codeOf(wrong)).toBe('request-invalid');
     expect((await put(at('vault'), { userDotfiles: rows, owner: 'bob' })).json).toMatchObject({ added: ['.of-bob'] });
   });
+
+  test('takes nobody else’s rows, whatever an owner is written as, and none that names nobody among several', async () => {
+    const { at } = newUser();
+    for (const [mine, other] of [
+      [17, 18],
+      [{ id: 1 }, { id: 2 }],
+    ]) {
+      const rows = [mine, other].map((userId, index) => ({ userId, path: `.of-${index}`, content: '' }));
+      expect(codeOf(await put(at('vault'), { userDotfiles: rows }))).toBe('request-invalid');
+    }
+    const userDotfiles = [17, 18, null].map((userId) => ({ userId, path: `.of-${userId}`, content: '' }));
+    const answer = await put(at('vault'), { userDotfiles, userEnvironment: { A: '1' }, owner: '17' });
+    const { added, refused } = VaultImported.parse(answer.json);
+    expect(added).toEqual(['.of-17']);
+    expect(refused).toEqual(['.of-null', '$A'].map((entry) => ({ entry, why: 'it does not say whose it is' })));
+  });
+
+  test('takes a row that says that it is not encrypted', async () => {
+    const { at } = newUser();
+    const userDotfiles = [false, 0, ''].map((encrypted, index) => ({ path: `.f${index}`, content: '', encrypted }));
+    expect((await put(at('vault'), { userDotfiles })).json).toMatchObject({ added: ['.f0', '.f1', '.f2'] });
+  });
 });
 
 describe('keys', () => {
