@@ -85,13 +85,13 @@ for field in pairs(after) do
   end
 end
 
-if is_dry then
+local known = first_call('HGET', USERS, string.lower(USER))
+if known and known ~= USER then
+  return refuse('name-differs-by-case', known)
+elseif is_dry then
   return cjson.encode({ revision = revision })
 end
-local other = claim_name()
-if other then
-  return refuse('name-differs-by-case', other)
-end
+claim_name()
 
 local next_revision = next_revision_of(revision, VAULT_ORDERS, now)
 for field in pairs(before) do

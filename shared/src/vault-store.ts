@@ -264,15 +264,19 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
     async put(user, { files, environment, replaces }, { dryRun = false, ...how }) {
       const variables = Object.entries(environment).map(([name, value]) => variablePut(name, value));
       const puts = [...files.map(filePut), ...variables];
+      const { ifRevision = null, ...writer } = how;
       for (let tries = 1; ; tries += 1) {
         const { revision, ...difference } = await compared(user, puts, replaces);
+        if (!meets(ifRevision, revision)) {
+          return { ok: false, refused: 'precondition-failed', detail: String(revision) };
+        }
         const { added, changed, removed } = difference;
         const told = `${added.length} entries were added, ${changed.length} changed, ${removed.length} removed`;
         const news = new Set<string>([...added, ...changed]);
         const written = await write(
           user,
           // What was compared is what is changed.
-          { ...how, ifRevision: how.ifRevision ?? [revision] },
+          { ...writer, ifRevision: [revision] },
           {
             told,
             puts: puts.filter(([field]) => news.has(field)),
@@ -281,8 +285,7 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
           },
         );
         if (written.ok) return { ...written, ...difference };
-        const isRace = written.refused === 'precondition-failed' && (how.ifRevision ?? null) === null;
-        if (!isRace || tries === mostTries) return written;
+        if (written.refused !== 'precondition-failed' || tries === mostTries) return written;
       }
     },
     sealedUnder,
@@ -314,6 +317,10 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
       return { ...count, unreadable };
     },
   };
+}
+
+function meets(wanted: IfRevision, revision: number): boolean {
+  return wanted === null || (wanted === '*' ? revision > 0 : wanted.includes(revision));
 }
 
 /** An import begins anew so often when somebody else is quicker. */

@@ -90,6 +90,8 @@ describe('a dotfile', () => {
       'a\nb',
       'a\u0000b',
       'a/',
+      '.local/state/spoonbox',
+      '.local/state/spoonbox/vault',
       'é'.repeat(128),
     ]) {
       const answer = await put(at(`dotfiles/${encodeURIComponent(path)}`), { content: '' });
@@ -106,9 +108,10 @@ describe('a dotfile', () => {
     const answer = await put(at('dotfiles/b'), { content: more, encoding: 'base64' });
     expect([answer.status, codeOf(answer)]).toEqual([400, 'request-invalid']);
     expect(answer.text).toContain(String(maxFileBytes));
-    const huge = await put(at('dotfiles/b'), { content: 'x'.repeat(3 * maxFileBytes) });
+    expect((await put(at('dotfiles/c'), { content: '\u0001'.repeat(maxFileBytes) })).status).toBe(200);
+    const huge = await put(at('dotfiles/b'), { content: 'x'.repeat(7 * maxFileBytes) });
     expect([huge.status, codeOf(huge)]).toEqual([413, 'body-too-large']);
-    expect(huge.text).toContain('512 KiB');
+    expect(huge.text).toContain('1537 KiB');
   });
 
   test('where another one needs a directory is refused', async () => {
