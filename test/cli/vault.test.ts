@@ -254,7 +254,7 @@ test('a rotation tells what it did, and ends with 1 while something stays closed
   const rotated = await runCli(['vault', 'rotate'], { server: next.url, token });
   expect(rotated).toMatchObject({
     code: 0,
-    out: expect.stringMatching(/^\d+ entries of \d+ users are under the key [0-9a-f]{8} now/),
+    out: expect.stringMatching(/^of \d+ users, under the key [0-9a-f]{8}: \d+ entries anew/),
   });
   expect(rotated.err).toContain('SPOON_ENCRYPTION_KEY_PREVIOUS can be removed');
   const closed = await vault(['rotate', '-o', 'json']);
