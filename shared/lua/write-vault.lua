@@ -113,11 +113,6 @@ else
   redis.call('DEL', VAULT)
 end
 log_event('VaultChanged', told, by)
--- The index knew a deleted user only for the vault's sake.
-if next_revision == 0 and redis.call('EXISTS', DESIRED, LEASES, SESSIONS, STATUS) == 0 then
-  redis.call('HDEL', USERS, string.lower(USER))
-  redis.call('EXPIRE', EVENTS, EVENTS_KEPT_AFTER_DELETE_S)
-  redis.call('EXPIRE', VAULT_ORDERS, EVENTS_KEPT_AFTER_DELETE_S)
-end
+forget_if_gone()
 wake()
 return cjson.encode({ revision = next_revision })

@@ -24,7 +24,7 @@ const header: BackupPart['records'][number] = {
 function userOf(name: string, keyId: string): BackupPart['records'][number] {
   const entries: [string, string][] = [['f:.bashrc – é', `v1.${keyId}.AAAA`]];
   const nothing = { desired: null, wishes: [], pins: [] };
-  return { kind: 'user', user: UserName.parse(name), ...nothing, vault: { revision: 7, entries } };
+  return { kind: 'user', user: UserName.parse(name), ...nothing, vault: { revision: 7, entries }, vaultOrders: [] };
 }
 const parts: Record<string, BackupPart> = {
   first: { records: [header, userOf('alice', '0000000b')], users: { done: 1, left: 1 }, continue: 'second' },
