@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { fromJson, userScriptKeys } from './box-store.ts';
+import { humanCount } from './human-count.ts';
 import type { Keys, UserName } from './identity.ts';
 import type { RedisPort } from './redis-port.ts';
 import {
@@ -271,7 +272,7 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
           return { ok: false, refused: 'precondition-failed', detail: String(revision) };
         }
         const { added, changed, removed } = difference;
-        const told = `${added.length} entries were added, ${changed.length} changed, ${removed.length} removed`;
+        const told = `an import: ${humanCount(added.length, 'entry', 'entries')} added, ${changed.length} changed, ${removed.length} removed`;
         const news = new Set<string>([...added, ...changed]);
         const written = await write(
           user,
