@@ -1,5 +1,5 @@
-import type { z } from 'zod';
 import { BackupPart, type RestoreBody, RestoreReply } from '#shared/backup.ts';
+import type { Ask } from './ask.ts';
 
 /** What Redis knows of an installation and cannot be found out anew, to be kept and to be brought back. Admins only. */
 export interface BackupClient {
@@ -8,14 +8,6 @@ export interface BackupClient {
   /** Some records, in the order of the backup; what is newer there stays. Sent again, it changes nothing. */
   restoreRecords(body: RestoreBody, signal: AbortSignal): Promise<RestoreReply>;
 }
-
-type Ask = <Schema extends z.ZodType>(
-  schema: Schema,
-  method: string,
-  path: string,
-  body: unknown,
-  signal: AbortSignal,
-) => Promise<z.output<Schema>>;
 
 export function backupClient(ask: Ask): BackupClient {
   return {

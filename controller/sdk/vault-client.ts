@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { VaultHomeView, VaultTaken } from '#shared/vault-home-schemas.ts';
 import {
   type DotfileBody,
@@ -12,6 +11,7 @@ import {
   VaultRotated,
   VaultView,
 } from '#shared/vault-schemas.ts';
+import type { Ask } from './ask.ts';
 
 /** The vaults of users: dotfiles, and the environment of what runs in their boxes. Values are told to admins only. */
 export interface VaultClient {
@@ -36,14 +36,6 @@ export interface VaultClient {
   /** One part of the rotation of all vaults; `from`: as the part before said, null = the first. */
   rotateVaults(from: string | null, signal: AbortSignal): Promise<VaultRotated>;
 }
-
-type Ask = <Schema extends z.ZodType>(
-  schema: Schema,
-  method: string,
-  path: string,
-  body: unknown,
-  signal: AbortSignal,
-) => Promise<z.output<Schema>>;
 
 /** `part`: a name as a part of a URL; refuses what none can carry. */
 export function vaultClient(ask: Ask, part: (text: string, what: string) => string): VaultClient {

@@ -69,8 +69,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const policies = idlePoliciesOf(classes);
   const tracing = await openTracing({ url: config.otlpUrl, service: 'spoonbox-controller', log });
   const store = tracedStore(createBoxStore({ redis, keys, policies, defaultClass: defaultClassName }), tracing);
-  const seal = vaultKeysOf(config);
-  const vault = createVaultStore({ redis, keys, seal });
+  const vault = createVaultStore({ redis, keys, seal: vaultKeysOf(config) });
   const leaderStore = createLeaderStore(redis, keys);
   const vaultOrders = createVaultOrders({ redis, keys });
   const vaults = createHomeVaults({ vaults: vault, orders: vaultOrders });
@@ -115,7 +114,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   });
   const readRedis = () => readRedisServer(config.redisUrl);
   const doctor = createDoctor({
-    ...{ config, classes, installation, store, homes: homeStore, leaderStore, connect },
+    ...{ config, classes, installation, store, homes: homeStore, leaderStore, vault, connect },
     wallClockMs: () => Date.now(),
     readRedis,
   });
@@ -130,7 +129,7 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
     await claimRedis(redis, installation, claim, signal);
     void tellAtStart({ config, readRedis, log });
     const checked = checkVault(
-      { store, vault, seal, clock, log, onProblem: (problem) => health.vault(problem) },
+      { store, vault, clock, log, onProblem: (problem) => health.vault(problem) },
       signal,
     ).catch((error: unknown) => {
       if (!signal.aborted) throw error;

@@ -1,6 +1,7 @@
 -- What a backup keeps of one user: desired state, the pins that are live, and the vault as it is sealed. Other leases are
 -- their holders', who take them again.
--- Returns {now, [desired field, value, …], [pin JSON, …], [wish that is not done yet, …], vault revision, [vault field, sealed text, …]}
+-- Returns {now, [desired field, value, …], [pin JSON, …], [wish that is not done yet, …], vault revision, [vault field, sealed text, …],
+--   [field of what is asked of the home for the vault's sake, order, …]}
 -- @include _box
 -- @include _vault
 
@@ -28,4 +29,7 @@ if desired and desired.adoptContainerId and not container then
 end
 
 local revision = vault_revision(VAULT, now)
-return { int(now), redis.call('HGETALL', DESIRED), pins, wishes, int(revision), redis.call('HGETALL', VAULT) }
+return {
+  int(now), redis.call('HGETALL', DESIRED), pins, wishes, int(revision), redis.call('HGETALL', VAULT),
+  first_call('HGETALL', VAULT_ORDERS),
+}

@@ -85,13 +85,13 @@ for field in pairs(after) do
   end
 end
 
-if is_dry then
+local known = first_call('HGET', USERS, string.lower(USER))
+if known and known ~= USER then
+  return refuse('name-differs-by-case', known)
+elseif is_dry then
   return cjson.encode({ revision = revision })
 end
-local other = claim_name()
-if other then
-  return refuse('name-differs-by-case', other)
-end
+claim_name()
 
 local next_revision = next_revision_of(revision, VAULT_ORDERS, now)
 for field in pairs(before) do
@@ -113,11 +113,6 @@ else
   redis.call('DEL', VAULT)
 end
 log_event('VaultChanged', told, by)
--- The index knew a deleted user only for the vault's sake.
-if next_revision == 0 and redis.call('EXISTS', DESIRED, LEASES, SESSIONS, STATUS) == 0 then
-  redis.call('HDEL', USERS, string.lower(USER))
-  redis.call('EXPIRE', EVENTS, EVENTS_KEPT_AFTER_DELETE_S)
-  redis.call('EXPIRE', VAULT_ORDERS, EVENTS_KEPT_AFTER_DELETE_S)
-end
+forget_if_gone()
 wake()
 return cjson.encode({ revision = next_revision })

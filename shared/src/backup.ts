@@ -98,6 +98,8 @@ export const UserRecord = z
     wishes: z.array(z.enum(['reap', 'recreate', 'delete', 'adopt'])),
     pins: z.array(BackedPin),
     vault: BackedVault.nullable(),
+    /** of the home for the vault's sake, and not done when the backup was taken; older backups have none */
+    vaultOrders: z.array(z.object({ order: z.enum(['drop', 'take']), path: VaultPath, revision: Moment })).default([]),
   })
   .refine(({ desired, pins }) => desired !== null || pins.length === 0, { error: 'has pins, but no desired state' });
 export type UserRecord = z.infer<typeof UserRecord>;

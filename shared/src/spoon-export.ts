@@ -19,6 +19,9 @@ const fieldsOf = {
 /** Spoon may keep a path as the shell writes it. */
 const homePrefix = /^(?:~\/|\$HOME\/|\.\/)/;
 
+/** An export may be of all users of Spoon. */
+const ownersNamed = 5;
+
 type Row = Readonly<Record<string, unknown>>;
 
 export interface SpoonTables {
@@ -41,7 +44,7 @@ export class SpoonExportError extends Error {
 
 /**
  * The rows of one user. `owner`: whose; null = where all rows are of one owner, that one's, and where some name `user`, those.
- * Rows that name nobody are everybody's.
+ * Rows that name nobody are taken where no two owners are named: else nobody knows whose they are.
  */
 export function readSpoonTables(tables: SpoonTables, user: string, owner: string | null): SpoonEntries {
   const dotfileRows = tables.userDotfiles ?? [];
@@ -49,40 +52,38 @@ export function readSpoonTables(tables: SpoonTables, user: string, owner: string
   const variableRows = isRows(environment)
     ? environment
     : Object.entries(environment).map(([name, value]): Row => ({ name, value }));
-  const wanted = ownerOf([...dotfileRows, ...variableRows], user, owner);
-  const isWanted = (row: Row): boolean => wanted === null || [undefined, wanted].includes(textOf(row, 'owner'));
+  const owners = new Set([...dotfileRows, ...variableRows].flatMap((row) => ownerOf(row) ?? []));
+  const wanted = ownerAmong(owners, user, owner);
+  const isOther = (row: Row): boolean => wanted !== null && ownerOf(row) !== undefined && ownerOf(row) !== wanted;
+  const whyNot = (row: Row, needs: readonly Field[]): string | null =>
+    owners.size > 1 && ownerOf(row) === undefined ? 'it does not say whose it is' : whyUnusable(row, needs);
   const refused: { entry: string; why: string }[] = [];
   const dotfiles = [...dotfileRows.entries()].flatMap(([index, row]) => {
-    if (!isWanted(row)) return [];
+    if (isOther(row)) return [];
     const path = textOf(row, 'path')?.replace(homePrefix, '');
     const content = textOf(row, 'content');
-    if (path !== undefined && content !== undefined && !isEncrypted(row)) {
-      return [{ path, content, mode: modeOf(row) }];
-    }
-    refused.push({ entry: path ?? `userDotfiles[${index}]`, why: whyNot(row, ['path', 'content']) });
+    const why = whyNot(row, ['path', 'content']);
+    if (path !== undefined && content !== undefined && why === null) return [{ path, content, mode: modeOf(row) }];
+    refused.push({ entry: path ?? `userDotfiles[${index}]`, why: why ?? '' });
     return [];
   });
   const variables = [...variableRows.entries()].flatMap(([index, row]) => {
-    if (!isWanted(row)) return [];
+    if (isOther(row)) return [];
     const name = textOf(row, 'name');
     const value = textOf(row, 'value');
-    if (name !== undefined && value !== undefined && !isEncrypted(row)) return [{ name, value }];
-    refused.push({
-      entry: name === undefined ? `userEnvironment[${index}]` : `$${name}`,
-      why: whyNot(row, ['name', 'value']),
-    });
+    const why = whyNot(row, ['name', 'value']);
+    if (name !== undefined && value !== undefined && why === null) return [{ name, value }];
+    refused.push({ entry: name === undefined ? `userEnvironment[${index}]` : `$${name}`, why: why ?? '' });
     return [];
   });
   return { dotfiles, variables, refused };
 }
 
-function ownerOf(rows: readonly Row[], user: string, given: string | null): string | null {
-  const owners = new Set(rows.flatMap((row) => textOf(row, 'owner') ?? []));
+function ownerAmong(owners: ReadonlySet<string>, user: string, given: string | null): string | null {
   if (given !== null) {
     if (owners.has(given)) return given;
-    throw new SpoonExportError(
-      `no row is of ${given}: the rows are of ${[...owners].join(', ') || 'nobody that they name'}`,
-    );
+    const named = [...owners].slice(0, ownersNamed).join(', ') + (owners.size > ownersNamed ? ', …' : '');
+    throw new SpoonExportError(`no row is of ${given}: the rows are of ${named || 'nobody that they name'}`);
   }
   if (owners.has(user)) return user;
   if (owners.size <= 1) return null;
@@ -91,27 +92,40 @@ function ownerOf(rows: readonly Row[], user: string, given: string | null): stri
   );
 }
 
-function textOf(row: Row, field: keyof typeof fieldsOf): string | undefined {
+type Field = keyof typeof fieldsOf;
+
+function fieldOf(row: Row, field: Field): unknown {
   const name = fieldsOf[field].find((each) => row[each] !== undefined && row[each] !== null);
-  const value = name === undefined ? undefined : row[name];
+  return name === undefined ? undefined : row[name];
+}
+
+function textOf(row: Row, field: Field): string | undefined {
+  const value = fieldOf(row, field);
   return typeof value === 'string' ? value : undefined;
 }
 
-/** A value that Spoon did not decrypt for its export. */
+/** Whatever it is: a row whose owner was overlooked would be anybody's. */
+function ownerOf(row: Row): string | undefined {
+  const value = fieldOf(row, 'owner');
+  return value === undefined || typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** A value that Spoon did not decrypt for its export. Databases say "no" in several ways. */
 function isEncrypted(row: Row): boolean {
-  return fieldsOf.encrypted.some((name) => row[name] !== undefined && row[name] !== null && row[name] !== false);
+  return fieldsOf.encrypted.some((name) => Boolean(row[name]));
 }
 
 function modeOf(row: Row): string | null {
-  const name = fieldsOf.mode.find((each) => row[each] !== undefined && row[each] !== null);
-  const value = name === undefined ? null : row[name];
+  const value = fieldOf(row, 'mode');
   if (typeof value === 'number') return value.toString(8).padStart(4, '0');
   return typeof value === 'string' ? value : null;
 }
 
-function whyNot(row: Row, needs: readonly (keyof typeof fieldsOf)[]): string {
+/** null: it is as it should be. */
+function whyUnusable(row: Row, needs: readonly Field[]): string | null {
   if (isEncrypted(row)) return 'it is encrypted by Spoon, whose key opens it: export it decrypted';
   const missing = needs.filter((field) => textOf(row, field) === undefined);
+  if (missing.length === 0) return null;
   return `it has no ${missing.map((field) => `${field} (${fieldsOf[field].join(', ')})`).join(' and no ')}`;
 }
 

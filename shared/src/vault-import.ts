@@ -39,7 +39,7 @@ export function readImport(body: z.output<typeof VaultImportBody>, user: string)
   }
 
   function putVariable(name: string, value: string): void {
-    const why = problemOf(VariableName.safeParse(name)) ?? problemOf(VariableValue.safeParse(value));
+    const why = problemOf('name', VariableName.safeParse(name)) ?? problemOf('value', VariableValue.safeParse(value));
     if (why === null) environment.set(name, value);
     else refused.push({ entry: `$${name}`, why });
   }
@@ -76,13 +76,13 @@ function whyNoFile(path: string, content: Buffer | null, mode: string | null): s
   if (content === null) return 'its content is no base64';
   if (content.length > maxFileBytes) return tooLarge(content.length);
   if (mode !== null && modeOf(mode) === null) return `its mode ${mode} is not one of 0000 to 0777`;
-  return problemOf(VaultPath.safeParse(path));
+  return problemOf('path', VaultPath.safeParse(path));
 }
 
 export function tooLarge(bytes: number): string {
   return `it has ${bytes} bytes, and a file may have ${maxFileBytes}`;
 }
 
-function problemOf(parsed: z.ZodSafeParseResult<unknown>): string | null {
-  return parsed.success ? null : `its ${parsed.error.issues.map(({ message }) => message).join('; ')}`;
+function problemOf(what: string, parsed: z.ZodSafeParseResult<unknown>): string | null {
+  return parsed.success ? null : `its ${what} ${parsed.error.issues.map(({ message }) => message).join('; ')}`;
 }

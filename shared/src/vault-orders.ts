@@ -32,15 +32,7 @@ export function createVaultOrders(options: { redis: RedisPort; keys: Keys }): Va
   const { redis, keys } = options;
   return {
     async read(user) {
-      const flat = Flat.parse(await redis.run('read-vault-orders', [keys.user(user).vaultOrders], []));
-      const orders: VaultOrder[] = [];
-      for (let i = 0; i + 1 < flat.length; i += 2) {
-        const parsed = OrderEntry.safeParse([flat[i], flat[i + 1]?.split(':')]);
-        if (!parsed.success) continue; // `revision`, or damage: as good as lost
-        const [field, [order, revision]] = parsed.data;
-        orders.push({ order, path: field.slice(fieldPrefix.length), revision });
-      }
-      return orders;
+      return ordersOf(Flat.parse(await redis.run('read-vault-orders', [keys.user(user).vaultOrders], [])));
     },
     async take(user, path, by) {
       const args = [user, keys.wakeChannel, keys.statusChannel, path, by];
@@ -51,6 +43,23 @@ export function createVaultOrders(options: { redis: RedisPort; keys: Keys }): Va
       await redis.run('settle-vault', [keys.user(user).vaultOrders], [revision]);
     },
   };
+}
+
+/** Fields and values of the hash that keeps them. What is damaged is as good as lost. */
+export function ordersOf(flat: readonly string[]): VaultOrder[] {
+  const orders: VaultOrder[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const parsed = OrderEntry.safeParse([flat[i], flat[i + 1]?.split(':')]);
+    if (!parsed.success) continue; // or it is `revision`
+    const [field, [order, revision]] = parsed.data;
+    orders.push({ order, path: field.slice(fieldPrefix.length), revision });
+  }
+  return orders;
+}
+
+/** As it is kept. */
+export function orderEntry({ order, path, revision }: VaultOrder): [field: string, order: string] {
+  return [fieldPrefix + path, `${order}:${revision}`];
 }
 
 const fieldPrefix = 'p:';

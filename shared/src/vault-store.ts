@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { fromJson, userScriptKeys } from './box-store.ts';
+import { humanCount } from './human-count.ts';
 import type { Keys, UserName } from './identity.ts';
 import type { RedisPort } from './redis-port.ts';
 import {
@@ -264,15 +265,19 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
     async put(user, { files, environment, replaces }, { dryRun = false, ...how }) {
       const variables = Object.entries(environment).map(([name, value]) => variablePut(name, value));
       const puts = [...files.map(filePut), ...variables];
+      const { ifRevision = null, ...writer } = how;
       for (let tries = 1; ; tries += 1) {
         const { revision, ...difference } = await compared(user, puts, replaces);
+        if (!meets(ifRevision, revision)) {
+          return { ok: false, refused: 'precondition-failed', detail: String(revision) };
+        }
         const { added, changed, removed } = difference;
-        const told = `${added.length} entries were added, ${changed.length} changed, ${removed.length} removed`;
+        const told = `an import: ${humanCount(added.length, 'entry', 'entries')} added, ${changed.length} changed, ${removed.length} removed`;
         const news = new Set<string>([...added, ...changed]);
         const written = await write(
           user,
           // What was compared is what is changed.
-          { ...how, ifRevision: how.ifRevision ?? [revision] },
+          { ...writer, ifRevision: [revision] },
           {
             told,
             puts: puts.filter(([field]) => news.has(field)),
@@ -281,8 +286,7 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
           },
         );
         if (written.ok) return { ...written, ...difference };
-        const isRace = written.refused === 'precondition-failed' && (how.ifRevision ?? null) === null;
-        if (!isRace || tries === mostTries) return written;
+        if (written.refused !== 'precondition-failed' || tries === mostTries) return written;
       }
     },
     sealedUnder,
@@ -314,6 +318,10 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
       return { ...count, unreadable };
     },
   };
+}
+
+function meets(wanted: IfRevision, revision: number): boolean {
+  return wanted === null || (wanted === '*' ? revision > 0 : wanted.includes(revision));
 }
 
 /** An import begins anew so often when somebody else is quicker. */

@@ -15,6 +15,9 @@ export const maxVariables = 200;
 const maxPathBytes = 255;
 const maxNameLength = 255;
 
+/** Where a home remembers what was written into it: of an archive of a home it would be a dotfile. */
+const homeRecords = '.local/state/spoonbox';
+
 /** Where a file goes, below the home: `.bashrc`, `.config/git/config`. */
 export const VaultPath = z
   .string()
@@ -26,7 +29,10 @@ export const VaultPath = z
   .refine((path) => !path.split('/').some((segment) => ['', '.', '..'].includes(segment)), {
     error: 'has no "..", no "." and no empty part between its slashes',
   })
-  .regex(/^\P{Cc}*$/u, { error: 'has no control characters' });
+  .regex(/^\P{Cc}*$/u, { error: 'has no control characters' })
+  .refine((path) => !`${path}/`.startsWith(`${homeRecords}/`), {
+    error: `is not in ${homeRecords}, which is Spoonbox's own`,
+  });
 
 /** They are the box's own: who the user is, and what a gateway tells a shell. The last is no name that a record can have. */
 const reservedNames = new Set(['HOME', 'USER', 'LOGNAME', '__proto__']);

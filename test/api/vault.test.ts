@@ -90,6 +90,8 @@ describe('a dotfile', () => {
       'a\nb',
       'a\u0000b',
       'a/',
+      '.local/state/spoonbox',
+      '.local/state/spoonbox/vault',
       'é'.repeat(128),
     ]) {
       const answer = await put(at(`dotfiles/${encodeURIComponent(path)}`), { content: '' });
@@ -106,9 +108,10 @@ describe('a dotfile', () => {
     const answer = await put(at('dotfiles/b'), { content: more, encoding: 'base64' });
     expect([answer.status, codeOf(answer)]).toEqual([400, 'request-invalid']);
     expect(answer.text).toContain(String(maxFileBytes));
-    const huge = await put(at('dotfiles/b'), { content: 'x'.repeat(3 * maxFileBytes) });
+    expect((await put(at('dotfiles/c'), { content: '\u0001'.repeat(maxFileBytes) })).status).toBe(200);
+    const huge = await put(at('dotfiles/b'), { content: 'x'.repeat(7 * maxFileBytes) });
     expect([huge.status, codeOf(huge)]).toEqual([413, 'body-too-large']);
-    expect(huge.text).toContain('512 KiB');
+    expect(huge.text).toContain('1537 KiB');
   });
 
   test('where another one needs a directory is refused', async () => {
@@ -273,6 +276,28 @@ describe('a whole vault', () => {
     const wrong = await put(at('vault'), { userDotfiles: rows, owner: 'carl' });
     expect(codeOf(wrong)).toBe('request-invalid');
     expect((await put(at('vault'), { userDotfiles: rows, owner: 'bob' })).json).toMatchObject({ added: ['.of-bob'] });
+  });
+
+  test('takes nobody else’s rows, whatever an owner is written as, and none that names nobody among several', async () => {
+    const { at } = newUser();
+    for (const [mine, other] of [
+      [17, 18],
+      [{ id: 1 }, { id: 2 }],
+    ]) {
+      const rows = [mine, other].map((userId, index) => ({ userId, path: `.of-${index}`, content: '' }));
+      expect(codeOf(await put(at('vault'), { userDotfiles: rows }))).toBe('request-invalid');
+    }
+    const userDotfiles = [17, 18, null].map((userId) => ({ userId, path: `.of-${userId}`, content: '' }));
+    const answer = await put(at('vault'), { userDotfiles, userEnvironment: { A: '1' }, owner: '17' });
+    const { added, refused } = VaultImported.parse(answer.json);
+    expect(added).toEqual(['.of-17']);
+    expect(refused).toEqual(['.of-null', '$A'].map((entry) => ({ entry, why: 'it does not say whose it is' })));
+  });
+
+  test('takes a row that says that it is not encrypted', async () => {
+    const { at } = newUser();
+    const userDotfiles = [false, 0, ''].map((encrypted, index) => ({ path: `.f${index}`, content: '', encrypted }));
+    expect((await put(at('vault'), { userDotfiles })).json).toMatchObject({ added: ['.f0', '.f1', '.f2'] });
   });
 });
 

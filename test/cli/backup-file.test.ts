@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { BackupPart } from '#shared/backup.ts';
 import { InstallationId, UserName } from '#shared/identity.ts';
@@ -23,7 +24,7 @@ const header: BackupPart['records'][number] = {
 function userOf(name: string, keyId: string): BackupPart['records'][number] {
   const entries: [string, string][] = [['f:.bashrc – é', `v1.${keyId}.AAAA`]];
   const nothing = { desired: null, wishes: [], pins: [] };
-  return { kind: 'user', user: UserName.parse(name), ...nothing, vault: { revision: 7, entries } };
+  return { kind: 'user', user: UserName.parse(name), ...nothing, vault: { revision: 7, entries }, vaultOrders: [] };
 }
 const parts: Record<string, BackupPart> = {
   first: { records: [header, userOf('alice', '0000000b')], users: { done: 1, left: 1 }, continue: 'second' },
@@ -91,6 +92,7 @@ test('a file is refused to which something was added, which lacks its header, or
   const headless = `{"kind":"user"}\n${JSON.stringify({ kind: 'end', sha256 })}\n`;
   expect(await refusal(await changed(() => headless))).toContain('no header');
   expect(await refusal(join(folder, 'none'))).toContain('cannot be read');
+  expect(await refusal(await changed((text) => gzipSync(text)))).toContain('unpack it with gunzip');
 });
 
 test('a backup that fails leaves the file of before, and nothing else', async () => {
@@ -103,5 +105,9 @@ test('a backup that fails leaves the file of before, and nothing else', async ()
   });
   await expect(failed).rejects.toThrow('Redis has gone');
   expect(await readFile(path, 'utf8')).toBe(before);
+  // One of this very pid was killed.
+  await writeFile(`${path}.partial-${process.pid}`, 'half');
+  expect(await written()).toBe(path);
+  await rm(`${path}.partial-${process.pid}`);
   expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
 });

@@ -228,6 +228,17 @@ test('an export is imported again as it is, and Spoon’s tables by the names of
   });
   expect(await vault(['import', 'gil', '--spoon', file, '--owner', 'u2'])).toMatchObject({ code: 0 });
   expect(await held('gil')).toEqual({ '.vimrc': '0644 u2' });
+  // Far more than a request may carry, of which little is meant.
+  const large = { path: '.large', content: 'x'.repeat(200_000) };
+  const many = Array.from({ length: 60 }, (_, at) => ({ ...large, username: `of-others-${at}` }));
+  const own = [{ username: 'ivy', path: '~/.vimrc', content: 'mine' }];
+  const userEnvironment = [{ username: 'ivy', key: 'HOME', value: '/' }];
+  await writeFile(file, JSON.stringify({ userDotfiles: [...many, ...own], userEnvironment }));
+  expect(await vault(['import', 'ivy', '--spoon', file])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('refused: $HOME: its name is set by the box itself'),
+  });
+  expect(await held('ivy')).toEqual({ '.vimrc': '0644 mine' });
   for (const text of ['', '[]', '{"a":1}', '{"userDotfiles":7}']) {
     await writeFile(file, text);
     const run = vaultCommand.run(['--server', world.url, '--token', token, 'import', 'gil', '--spoon', file], signal);
@@ -243,7 +254,7 @@ test('a rotation tells what it did, and ends with 1 while something stays closed
   const rotated = await runCli(['vault', 'rotate'], { server: next.url, token });
   expect(rotated).toMatchObject({
     code: 0,
-    out: expect.stringMatching(/^\d+ entries of \d+ users are under the key [0-9a-f]{8} now/),
+    out: expect.stringMatching(/^of \d+ users, under the key [0-9a-f]{8}: \d+ entries anew/),
   });
   expect(rotated.err).toContain('SPOON_ENCRYPTION_KEY_PREVIOUS can be removed');
   const closed = await vault(['rotate', '-o', 'json']);

@@ -3,12 +3,14 @@ import { createAccessStore } from '#shared/access-store.ts';
 import type { BackupRecord, UserRecord } from '#shared/backup.ts';
 import { UserName } from '#shared/identity.ts';
 import { createRolloutStore } from '#shared/rollout-store.ts';
+import { createVaultOrders } from '#shared/vault-orders.ts';
 import { createVaultKeys } from '#shared/vault-seal.ts';
 import { createVaultStore, type VaultStore } from '#shared/vault-store.ts';
 import { type BackupStore, createBackupStore, type RestoreHow } from '../../controller/src/store/backup-store.ts';
 import { hour, minute, type World } from './box-store-world.ts';
 
 const day = 24 * hour;
+const by = { by: 'ann' };
 const seal = createVaultKeys({ current: 'the key of today', previous: [] });
 
 /** What a backup keeps, and what its restore may change. */
@@ -166,6 +168,64 @@ export function backupContract(world: () => World): void {
       const heldUntil = Number(await command('HGET', own.desired, 'heldUntil'));
       expect(heldUntil).toBeGreaterThan(taken.takenAt + 29 * day);
       expect(heldUntil).toBeLessThanOrEqual((await read()).now + 30 * day);
+    });
+
+    test('brings back what was to go from the home, with the revision by which a home knows that it is done', async () => {
+      const { take, user, keys, own, command } = world();
+      const orders = createVaultOrders({ redis: world().redis, keys });
+      const put = (path: string) => vaults.putFile(user, { path, mode: 0o644, content: Buffer.from('x') }, by);
+      await take('j1');
+      for (const path of ['kept', 'gone']) await put(path);
+      await vaults.removeFile(user, 'gone', by);
+      const asked = await orders.read(user);
+      const [record, taken] = [await kept(), await how()];
+      expect(record.vaultOrders).toEqual(asked);
+      await command('DEL', keys.users, own.desired, own.leases, own.vault, own.vaultOrders, own.events);
+      expect(await restore(record, taken)).toContain('vault: restored');
+      expect(await orders.read(user)).toEqual(asked);
+      expect(await restore(record, taken)).toContain('vault: same');
+
+      // Nothing but that is left.
+      await vaults.removeFile(user, 'kept', by);
+      const [emptied, then] = [await kept(), await how()];
+      expect(emptied.vault).toBeNull();
+      await command('DEL', keys.users, own.desired, own.leases, own.vaultOrders, own.events);
+      expect(await restore(emptied, { ...then, dryRun: true })).toEqual(['desired: restored', 'vault: restored']);
+      expect(await orders.read(user)).toEqual([]);
+      expect(await restore(emptied, then)).toEqual(['desired: restored', 'vault: restored']);
+      expect(await orders.read(user)).toEqual(emptied.vaultOrders);
+      expect((await world().read()).vaultRevision).toBeGreaterThan(record.vault?.revision ?? 0);
+      await orders.settle(user, (await world().read()).vaultRevision);
+      expect(await restore(emptied, then)).toEqual(['desired: same', 'vault: same']);
+      await put('new');
+      expect(await restore(emptied, then)).toEqual(['desired: same', 'vault: ended']);
+      // Of a user of whom nothing else is known, nothing else becomes known.
+      await command('DEL', keys.users, own.desired, own.leases, own.vault, own.events);
+      expect(await restore({ ...emptied, desired: null }, then)).toEqual(['vault: restored']);
+      expect([await world().store.users(), await command('TTL', own.vaultOrders)]).toEqual([[], 604_800]);
+    });
+
+    test('that goes before what is newer has what it takes out of the vault taken out of the home', async () => {
+      const { user, keys } = world();
+      const put = (path: string) => vaults.putFile(user, { path, mode: 0o644, content: Buffer.from('x') }, by);
+      await put('old');
+      const [record, taken] = [await kept(), await how()];
+      await put('new');
+      await vaults.putVariable(user, 'NEW', '1', by);
+      expect(await restore(record, { ...taken, overwrite: true })).toEqual(['vault: restored']);
+      const revision = await vaults.revision(user);
+      const orders = await createVaultOrders({ redis: world().redis, keys }).read(user);
+      expect(orders).toEqual([{ order: 'drop', path: 'new', revision }]);
+    });
+
+    test('leaves a vault empty that was emptied since, also of a user who never had a box', async () => {
+      const { user, own, command } = world();
+      await vaults.putVariable(user, 'TOKEN', '1', by);
+      const [record, taken] = [await kept(), await how()];
+      await vaults.removeVariable(user, 'TOKEN', by);
+      expect(await restore(record, { ...taken, takenAt: taken.takenAt - 1 })).toEqual(['vault: kept']);
+      await command('DEL', own.events);
+      expect(await restore(record, taken)).toEqual(['vault: restored']);
     });
 
     test('repeats no wish: what was to be reaped then is told, and is not reaped', async () => {

@@ -148,6 +148,12 @@ export function vaultContract(world: () => World): void {
       const change = { files: [], environment: { A: '2' }, replaces: true };
       expect(await vaults(seal, busy).put(user, change, how)).toMatchObject({ ok: true, removed: ['e:O0', 'e:O1'] });
       expect(await vaults().environment(user)).toEqual({ A: '2' });
+      others = 1;
+      const whatever = await vaults(seal, busy).put(user, { ...change, environment: {} }, { ...how, ifRevision: '*' });
+      expect(whatever).toEqual({
+        ...{ ok: true, revision: 0, added: [], changed: [], same: [], removed: ['e:A', 'e:O0'] },
+      });
+      expect(await vaults().put(user, change, { ...how, ifRevision: '*' })).toMatchObject({ detail: '0' });
       const late = await vaults().put(user, change, { ...how, ifRevision: [revision] });
       expect(late).toMatchObject({ ok: false, refused: 'precondition-failed' });
     });
@@ -225,6 +231,8 @@ export function vaultContract(world: () => World): void {
       const shouting = UserName.parse('ALICE');
       const refused = { ok: false, refused: 'name-differs-by-case', detail: 'alice' };
       expect(await vaults().putFile(shouting, file('.bashrc'), how)).toEqual(refused);
+      const dryRun = { ...how, dryRun: true };
+      expect(await vaults().put(shouting, changeOf([file('.bashrc')]), dryRun)).toEqual(refused);
       expect(await store.users()).toEqual([user]);
     });
   });

@@ -16,6 +16,7 @@ import { memoryCheck } from '../../controller/src/doctor/memory.ts';
 import { redisCheck } from '../../controller/src/doctor/redis.ts';
 import { secretsCheck } from '../../controller/src/doctor/secrets.ts';
 import { tellAtStart } from '../../controller/src/doctor/tell-at-start.ts';
+import { vaultCheck } from '../../controller/src/doctor/vault.ts';
 import { workdirCheck } from '../../controller/src/doctor/workdir.ts';
 import { connectHostEngine } from '../../controller/src/runtime/host-engine.ts';
 import { boxImage, handsOf } from '../support/docker.ts';
@@ -43,6 +44,7 @@ test('an installation with which nothing is wrong has no failure, and every chec
   const said = report.items.map(({ check }) => check);
   for (const check of [
     ...['configuration', 'secrets', 'terminal secret', 'Redis', 'Redis persistence', 'Redis eviction', 'Redis memory'],
+    'vault',
     ...['engine', 'work directory', 'image of class default', 'gateways', 'clock of Redis', 'clock of the engine'],
     ...['disk of homes', 'disk of the engine', 'homes', 'memory'],
   ]) {
@@ -63,6 +65,16 @@ describe('homes', () => {
       'warning homes: the home of alice takes up 3.0 GiB of 2.0 GiB that class default allows',
     ]);
   });
+});
+
+test('a vault that no configured key opens is a failure that names the key', async () => {
+  expect(await world.run(vaultCheck)).toEqual(['ok vault: the configured keys are those of all that is in it']);
+  const other = world.vaultWith('another key, which is not configured');
+  const alice = UserName.parse('alice');
+  await other.putVariable(alice, 'EDITOR', 'vim', { by: 'test' });
+  const found = `failure vault: 1 entry in the vaults of 1 user cannot be opened: ${other.keyId}`;
+  expect(await world.run(vaultCheck)).toEqual([found]);
+  await other.removeVariable(alice, 'EDITOR', { by: 'test' });
 });
 
 describe('Redis', () => {

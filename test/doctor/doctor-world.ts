@@ -8,6 +8,8 @@ import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import { readRedisServer } from '#shared/redis-server.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
+import { createVaultKeys } from '#shared/vault-seal.ts';
+import { createVaultStore, type VaultStore } from '#shared/vault-store.ts';
 import { version } from '#shared/version.ts';
 import type { Check, CheckDeps, DoctorConfig } from '../../controller/src/doctor/check.ts';
 import { connectHostEngine } from '../../controller/src/runtime/host-engine.ts';
@@ -24,6 +26,8 @@ export interface DoctorWorld extends AsyncDisposable {
   readonly homes: HomeStore;
   readonly classes: BoxClasses;
   readonly config: DoctorConfig;
+  /** The installation's vaults, of a process with this encryption key. */
+  vaultWith(key: string): VaultStore;
   readonly deps: Omit<CheckDeps, 'engine'>;
   /** A command to Redis itself. */
   tell(...command: [string, ...string[]]): Promise<void>;
@@ -53,15 +57,18 @@ export async function createDoctorWorld(): Promise<DoctorWorld> {
     terminalSecret: '70c4e9d2ab8816f35e',
     encryptionKey: 'e81b37f0c95da2466c',
   };
+  const vaultWith = (key: string): VaultStore =>
+    createVaultStore({ redis: port, keys, seal: createVaultKeys({ current: key, previous: [] }) });
   const deps: DoctorWorld['deps'] = {
     ...{ config, classes, installation, store, homes, leaderStore },
+    vault: vaultWith(config.encryptionKey ?? ''),
     wallClockMs: () => Date.now(),
     readRedis: () => readRedisServer(redis.url),
     connect: () =>
       connectHostEngine({ dockerHost: process.env.DOCKER_HOST ?? null, ...docker, hostWorkdir: workdir, log }),
   };
   return {
-    ...{ docker, redis, leaderStore, homes, classes, config, deps },
+    ...{ docker, redis, leaderStore, homes, classes, config, vaultWith, deps },
     async tell(...command) {
       const connection = new Redis(redis.url);
       await connection.call(...command);

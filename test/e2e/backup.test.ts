@@ -145,7 +145,9 @@ test('a file that was changed is refused whole, and so is one of another install
   const damaged = await restore(one);
   expect(damaged).toMatchObject({ code: 1 });
   expect(damaged.out).toContain(`user ${user}: damaged: pins`);
-  expect(await restore(moved, '--installation', 'elsewhere')).toMatchObject({ code: 0 });
+  const kept = await restore(moved, '--installation', 'elsewhere');
+  expect(kept).toMatchObject({ code: 1, out: expect.stringContaining('it was emptied since') });
+  expect(await restore(moved, '--installation', 'elsewhere', '--overwrite')).toMatchObject({ code: 0 });
   expect(await ask('GET', `/v1/users/${user}/environment/EDITOR`)).toMatchObject({ value: 'vim' });
 });
 

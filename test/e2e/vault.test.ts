@@ -128,3 +128,25 @@ test('a vault that cannot be opened keeps no box from being ready, and is told; 
   await settled('VaultApplied');
   expect(await read('a')).toBe('two');
 });
+
+test('a file that was removed while no box ran goes from the home, though Redis was lost before one did', async () => {
+  await own.put(user, 'a', 'one');
+  await own.put(user, 'b', 'one');
+  await lease(controller, user);
+  await settled('VaultApplied');
+  await spoonbox('reap', '--yes', user);
+  await absent(controller, user);
+  await own.vaults.removeFile(user, 'a', { by: 'test' });
+  const file = join(installation.world.docker.workdir, 'before.jsonl');
+  expect(await spoonbox('backup', '--file', file)).toMatchObject({ code: 0 });
+  await installation.world.redis.restore('none');
+  await until('the vault is lost', async () => {
+    const { json } = await controller.ask('GET', `/v1/users/${user}/vault/status`);
+    return VaultHomeView.safeParse(json).data?.revision === 0;
+  });
+  expect(await spoonbox('restore', '--file', file, '--yes')).toMatchObject({ code: 0 });
+  await lease(controller, user);
+  await settled('VaultApplied');
+  await expect(read('a')).rejects.toThrow('ENOENT');
+  expect(await read('b')).toBe('one');
+});

@@ -29,10 +29,14 @@ async function told(sealedUnder: Record<string, Record<string, number>>, keys: V
     if (left-- > 0) throw new Error('Redis does not answer');
     return Object.keys(sealedUnder).map((name) => UserName.parse(name));
   };
-  const vault = { sealedUnder: async (user: UserName) => new Map(Object.entries(sealedUnder[user] ?? {})) };
+  const vault = {
+    sealedUnder: async (user: UserName) => new Map(Object.entries(sealedUnder[user] ?? {})),
+    keyId: keys?.keyId ?? null,
+    keyIds: keys?.keyIds ?? [],
+  };
   const clock = { ...systemClock, after: (_ms: number, call: () => void) => systemClock.after(0, call) };
   const onProblem = (problem: string): void => health.vault(problem);
-  await checkVault({ store: { users }, vault, seal: keys, clock, log, onProblem }, new AbortController().signal);
+  await checkVault({ store: { users }, vault, clock, log, onProblem }, new AbortController().signal);
   return { log: lines.join(''), ready: health.ready() };
 }
 

@@ -10,6 +10,7 @@ import {
   rm,
   stat,
   symlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -47,7 +48,9 @@ function vaultOf(files: Files, orders: readonly VaultOrder[] = []): HomeVault {
 }
 
 async function run(input: Buffer): Promise<{ code: number | null; out: string; errors: string }> {
-  const child = spawn('/bin/sh', ['-c', vaultScript], { env: { PATH: process.env.PATH ?? '', HOME: home } });
+  const child = spawn('/bin/sh', ['-c', vaultScript, 'spoonbox-vault', '20'], {
+    env: { PATH: process.env.PATH ?? '', HOME: home },
+  });
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
@@ -259,16 +262,23 @@ describe('what is asked of the home', () => {
     expect(await read('a')).toBe('two');
   });
 
-  test('what failed is asked for again', async () => {
-    await writeAll({ a: 'one' });
+  test('what failed is asked for again, and what did not is not, though it was asked for with it', async () => {
+    await writeAll({ a: 'one', same: 'same', gone: 'gone' });
     await edit('a', 'mine');
     await edit('dir', 'a file, where a directory is needed');
-    const take = asked('take', 'a');
-    expect((await write({ a: 'two', 'dir/b': 'x' }, take)).failed).toHaveLength(1);
-    await edit('a', 'mine');
+    const files = { a: 'two', same: 'same', 'dir/b': 'x' };
+    const orders = [...['a', 'same', 'dir/b'].flatMap((path) => asked('take', path)), ...asked('drop', 'gone')];
+    expect((await write(files, orders)).failed).toMatchObject([{ path: 'dir/b' }]);
+    expect(await Promise.all(['a', 'a.spoonbox-saved', 'gone'].map(isThere))).toEqual([true, true, false]);
+    for (const path of ['a', 'same', 'gone']) await edit(path, 'mine again');
+    const edited = ['a', 'same'].map((path) => ({ path, how: 'edited' }));
+    expect(await write(files, orders)).toMatchObject({ drift: edited, failed: [{ path: 'dir/b' }] });
     await rm(join(home, 'dir'));
-    await writeAll({ a: 'two', 'dir/b': 'x' }, take);
+    expect(await write(files, orders)).toMatchObject({ drift: edited, failed: [] });
+    expect(await Promise.all(['a', 'same', 'gone', 'dir/b'].map(read))).toEqual([...Array(3).fill('mine again'), 'x']);
+    await write(files, asked('take', 'a'));
     expect(await read('a')).toBe('two');
+    expect(await read('.local/state/spoonbox/vault')).not.toMatch(/^done/m);
   });
 });
 
@@ -294,9 +304,13 @@ describe('a death on the way', () => {
     expect(await read('a')).toBe('one');
   });
 
-  test('a lock whose holder is gone is taken over', async () => {
+  test.each([
+    ['is gone', '999999999', new Date()],
+    ['is another process by now, long after any writer was ended', `${process.pid}`, new Date(Date.now() - 60_000)],
+  ])('a lock whose holder %s is taken over', async (_what, pid, at) => {
     await mkdir('/tmp/.spoonbox-vault', { recursive: true });
-    await writeFile('/tmp/.spoonbox-vault/pid', '999999999\n');
+    await writeFile('/tmp/.spoonbox-vault/pid', `${pid}\n`);
+    await utimes('/tmp/.spoonbox-vault/pid', at, at);
     await writeAll({ a: 'one' });
     expect(await isThere('a')).toBe(true);
   });

@@ -8,6 +8,7 @@ import { CliError, exitCodes } from '../command.ts';
 /** The largest record is a user's whole vault, below 4 MiB. */
 const maxLineBytes = 16 * 1024 * 1024;
 const newline = 0x0a;
+const gzipMagic = Buffer.of(0x1f, 0x8b);
 
 const Line = z.looseObject({ kind: z.string() });
 export type BackupLine = z.infer<typeof Line>;
@@ -47,6 +48,9 @@ async function* backupLines(path: string, signal: AbortSignal): AsyncGenerator<B
   for await (const bytes of linesOf(path, signal)) {
     number += 1;
     if (sha256 !== null) throw refused(path, `something follows its end, in line ${number}`);
+    if (number === 1 && bytes.subarray(0, gzipMagic.length).equals(gzipMagic)) {
+      throw new CliError(`${path} is compressed: unpack it with gunzip, and restore that`);
+    }
     const line = Line.safeParse(parseJson(bytes.toString('utf8')));
     if (!line.success) throw refused(path, `line ${number} is no record`);
     if (line.data.kind !== 'end') {

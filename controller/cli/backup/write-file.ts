@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -9,7 +10,8 @@ export async function writeWhole<Value>(
   path: string,
   fill: (write: (text: string) => Promise<void>) => Promise<Value>,
 ): Promise<Value> {
-  const partial = `${path}.partial-${process.pid}`;
+  // No two have one name: in containers pids are alike, and one that was killed leaves it.
+  const partial = `${path}.partial-${randomUUID()}`;
   const file = await open(partial, 'wx', ownerOnly);
   try {
     const value = await fill((text) => file.appendFile(text));

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import { humanCount } from '#shared/human-count.ts';
 import { writeBackup } from '../backup/write-backup.ts';
 import { writeWhole } from '../backup/write-file.ts';
 import { CliError, type Command, commonOptions, exitCodes, parsed, positionalsOf, usageError } from '../command.ts';
@@ -24,7 +25,7 @@ Exits with 1 where something in Redis is damaged and could not be kept; the rest
 
 Examples
   spoonbox backup --file "spoonbox-$(date +%F).jsonl"
-  spoonbox backup | gzip > spoonbox.jsonl.gz`,
+  spoonbox backup | gzip > spoonbox.jsonl.gz            # gunzip it before a restore`,
   async run(args, signal) {
     const { values, positionals } = parsed('backup', () =>
       parseArgs({
@@ -48,9 +49,12 @@ Examples
     const written = await (file === undefined ? into(toStdout) : writeWhole(file, into).catch(notWritten(file)));
     line.clear();
     const keys = written.keyIds.length === 0 ? 'no vault' : `vaults under the keys ${written.keyIds.join(', ')}`;
-    hint(`${written.users} users, ${keys}; the homes and the encryption key are not in it`);
+    hint(`${humanCount(written.users, 'user')}, ${keys}; the homes and the encryption key are not in it`);
     if (written.damaged === 0) return exitCodes.ok;
-    hint(`${written.damaged} records were damaged and are not in it: a dry run of \`spoonbox restore\` names them`);
+    const damaged = humanCount(written.damaged, 'damaged record');
+    hint(
+      `${damaged} could not be kept, and what is told of it is in the file: a dry run of \`spoonbox restore\` tells it`,
+    );
     return exitCodes.failed;
   },
 };

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { RestoreOutcome, type RestoreResult } from '#shared/backup.ts';
+import { humanCount } from '#shared/human-count.ts';
 import { InstallationId } from '#shared/identity.ts';
 import { backupRecords, type BackupLine, checkBackup } from '../backup/read-backup.ts';
 import { type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf, usageError } from '../command.ts';
@@ -66,7 +67,7 @@ Examples
     const total = Object.values(summary.records).reduce((sum, count) => sum + count, 0);
     const users = summary.records.user ?? 0;
     hint(
-      `a backup of the installation ${header.installation} of ${new Date(header.takenAt).toISOString()}, with ${users} users`,
+      `a backup of the installation ${header.installation} of ${new Date(header.takenAt).toISOString()}, with ${humanCount(users, 'user')}`,
     );
     if (!dryRun && !(await mayGoOn('What Redis lost of it comes back', yes, signal))) return exitCodes.failed;
 
@@ -82,7 +83,10 @@ Examples
       }
     } catch (error) {
       line.clear();
-      if (done > 0) hint(`${done} of ${total} records were done before it failed: run it again, it goes on from there`);
+      if (done > 0)
+        hint(
+          `${done} of ${humanCount(total, 'record')} were done before it failed: run it again, it goes on from there`,
+        );
       throw error;
     }
     line.clear();

@@ -1,5 +1,7 @@
 import { modeText } from '#shared/vault-schemas.ts';
-import { exitCodes, oneOf, positionalsOf, usageError, userOf } from '../command.ts';
+import { tooLarge } from '#shared/vault-import.ts';
+import { maxFileBytes } from '#shared/vault.ts';
+import { CliError, exitCodes, oneOf, positionalsOf, usageError, userOf } from '../command.ts';
 import { humanBytes } from '#shared/human-bytes.ts';
 import { hint, print, printable, table } from '../output.ts';
 import { readInput } from './input.ts';
@@ -46,6 +48,8 @@ export const set: Verb = async (client, words, { mode }, signal) => {
     throw usageError('say USER and PATH, and the FILE that is put there', vaultName);
   }
   const input = await readInput(file);
+  const { length } = input.content;
+  if (length > maxFileBytes) throw new CliError(`${file ?? 'standard input'} was not taken: ${tooLarge(length)}`);
   const bits = mode ?? modeText(input.mode ?? 0o644);
   const body = { content: input.content.toString('base64'), encoding: 'base64' as const, mode: bits };
   await client.putDotfile(user, path, body, signal);

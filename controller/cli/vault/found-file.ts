@@ -1,4 +1,4 @@
-import type { RefusedEntry } from '#shared/vault-import.ts';
+import { type RefusedEntry, tooLarge } from '#shared/vault-import.ts';
 import { maxFileBytes, maxVaultBytes, type VaultFile, VaultPath } from '#shared/vault.ts';
 import { CliError } from '../command.ts';
 
@@ -23,7 +23,7 @@ export function placeBelow(path: string, from: string | null): string | null {
 export function whyNot(place: string, bytes: number): string | null {
   const parsed = VaultPath.safeParse(place);
   if (!parsed.success) return `its path ${parsed.error.issues.map(({ message }) => message).join('; ')}`;
-  return bytes > maxFileBytes ? `it has ${bytes} bytes, and a file may have ${maxFileBytes}` : null;
+  return bytes > maxFileBytes ? tooLarge(bytes) : null;
 }
 
 /** Throws where it is more than any vault holds. */

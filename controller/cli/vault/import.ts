@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseJson } from '#shared/json.ts';
-import type { RefusedEntry } from '#shared/vault-import.ts';
+import { SpoonExportError } from '#shared/spoon-export.ts';
+import { type RefusedEntry, readImport } from '#shared/vault-import.ts';
 import { modeText, VaultImportBody } from '#shared/vault-schemas.ts';
 import { CliError, exitCodes, oneOf, usageError, userOf } from '../command.ts';
 import { hint, print, printable } from '../output.ts';
@@ -9,12 +10,16 @@ import { readInput } from './input.ts';
 import { type Verb, type VaultOptions, vaultName } from './verb.ts';
 
 type Body = z.input<typeof VaultImportBody>;
+interface Source {
+  readonly body: Body;
+  readonly refused: readonly RefusedEntry[];
+}
 
 /** What is refused, here or by the server, is named, and the rest goes on. */
 export const importInto: Verb = async (client, words, options, signal) => {
   const user = userOf(vaultName, words);
   const format = oneOf(vaultName, 'output', options.output ?? 'text', ['text', 'json']);
-  const { body, refused } = await sourceOf(options, signal);
+  const { body, refused } = await sourceOf(user, options, signal);
   const dryRun = options['dry-run'];
   const answer = await client.importVault(user, { ...body, replace: options.replace, dryRun }, signal);
   const all = { ...answer, refused: [...refused, ...answer.refused] };
@@ -36,10 +41,7 @@ export const importInto: Verb = async (client, words, options, signal) => {
   return all.refused.length === 0 ? exitCodes.ok : exitCodes.failed;
 };
 
-async function sourceOf(
-  options: VaultOptions,
-  signal: AbortSignal,
-): Promise<{ body: Body; refused: readonly RefusedEntry[] }> {
+async function sourceOf(user: string, options: VaultOptions, signal: AbortSignal): Promise<Source> {
   const { git, archive, spoon, json, from = null } = options;
   const given = [git, archive, spoon, json].filter((source) => source !== undefined);
   if (given.length !== 1) throw usageError('say one of --git, --archive, --spoon and --json', vaultName);
@@ -58,7 +60,19 @@ async function sourceOf(
     const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`);
     throw new CliError(`${file} is not what it should be (${[...new Set(fields)].slice(0, 5).join('; ')})`);
   }
-  return { body: spoon === undefined ? parsed.data : { ...parsed.data, owner: options.owner }, refused: [] };
+  return spoon === undefined ? { body: parsed.data, refused: [] } : ofSpoon(parsed.data, user, options.owner);
+}
+
+/** Of tables that may be large, and of many users, nothing is sent but what is this user's. */
+function ofSpoon(tables: Body, user: string, owner: string | undefined): Source {
+  try {
+    const { change, refused } = readImport(VaultImportBody.parse({ ...tables, owner }), user);
+    const { body } = bodyOf({ files: change.files, refused });
+    return { body: { ...body, environment: change.environment }, refused };
+  } catch (error) {
+    if (!(error instanceof SpoonExportError)) throw error;
+    throw new CliError(`the import was refused: ${error.message}`);
+  }
 }
 
 /** As `spoonbox vault export` writes it. */
@@ -70,7 +84,7 @@ const SpoonTables = z
     error: 'has neither userDotfiles nor userEnvironment',
   });
 
-function bodyOf(found: FoundFiles): { body: Body; refused: readonly RefusedEntry[] } {
+function bodyOf(found: FoundFiles): Source {
   checkSize(found);
   const dotfiles = found.files.map(({ path, mode, content }) => ({
     ...{ path, mode: modeText(mode) },

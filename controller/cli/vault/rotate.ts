@@ -1,3 +1,4 @@
+import { humanCount } from '#shared/human-count.ts';
 import type { VaultRotated } from '#shared/vault-schemas.ts';
 import { exitCodes, oneOf, positionalsOf } from '../command.ts';
 import { hint, print, printable, statusLine } from '../output.ts';
@@ -28,10 +29,12 @@ export const rotate: Verb = async (client, words, { output = 'text' }, signal) =
   if (format === 'json') print(JSON.stringify({ keyId, users, entries: sum, unreadable }, null, 2));
   else {
     const already = sum.current + sum.changed;
-    print(`${sum.resealed} entries of ${users} users are under the key ${keyId} now, ${already} were already`);
+    const of = humanCount(users, 'user');
+    print(`of ${of}, under the key ${keyId}: ${humanCount(sum.resealed, 'entry', 'entries')} anew, ${already} already`);
     for (const { user, entry, why } of unreadable)
       hint(`${user}: ${printable(entry)} stays as it is: ${printable(why)}`);
-    if (sum.unreadable > 0) hint(`${sum.unreadable} entries could not be opened: keep the previous keys configured`);
+    const closed = humanCount(sum.unreadable, 'entry', 'entries');
+    if (sum.unreadable > 0) hint(`${closed} could not be opened: keep the previous keys configured`);
     else hint('no previous key is needed any more: SPOON_ENCRYPTION_KEY_PREVIOUS can be removed');
   }
   return sum.unreadable === 0 ? exitCodes.ok : exitCodes.failed;

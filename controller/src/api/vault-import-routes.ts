@@ -7,10 +7,10 @@ import { maxVaultBytes } from '#shared/vault.ts';
 import type { z } from 'zod';
 import type { Api } from './api.ts';
 import { fromVault, sealProblems, vaultRefused, writeProblems } from './vault-problems.ts';
-import { dotfileOf, secret, tagged, writerOf } from './vault-routes.ts';
+import { dotfileOf, longestEscape, secret, tagged, writerOf } from './vault-routes.ts';
 
-/** A whole vault, with room for base64 and for escapes. */
-const vaultBodyBytes = maxVaultBytes * 4;
+/** A whole vault, and what stands around its entries. */
+const vaultBodyBytes = maxVaultBytes * longestEscape + 1024 * 1024;
 
 /** A whole vault: what `spoonbox vault export` reads and `import` puts. */
 export function addVaultImportRoutes({ app, vault }: Api): void {

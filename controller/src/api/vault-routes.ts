@@ -23,8 +23,8 @@ import { etagOfVault, isKnown, revisionsOf } from './etag.ts';
 import { entryUnknown, fromVault, sealProblems, vaultRefused, writeProblems } from './vault-problems.ts';
 
 /** JSON may write one byte as six. */
-const longestEscape = 6;
-const fileBodyBytes = maxFileBytes * 2;
+export const longestEscape = 6;
+const fileBodyBytes = maxFileBytes * longestEscape + 1_024;
 const variableBodyBytes = maxVariableBytes * longestEscape + 1_024;
 
 const ifMatch = { 'if-match': "the vault's ETag: refused with 412 where it holds something else by now" };

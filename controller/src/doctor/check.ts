@@ -5,6 +5,7 @@ import type { Finding } from '#shared/finding.ts';
 import type { RedisServer } from '#shared/redis-server.ts';
 import type { InstallationId } from '#shared/identity.ts';
 import type { HostEngine } from '../runtime/host-port.ts';
+import type { VaultsAndKeys } from '../store/closed-vaults.ts';
 import type { HomeStore } from '../store/home-store.ts';
 import type { LeaderStore } from '../store/leader-store.ts';
 
@@ -25,7 +26,8 @@ export interface CheckDeps {
   readonly config: DoctorConfig;
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
-  readonly store: Pick<BoxStore, 'gateways'>;
+  readonly store: Pick<BoxStore, 'gateways' | 'users'>;
+  readonly vault: VaultsAndKeys['vault'];
   readonly homes: Pick<HomeStore, 'all'>;
   readonly leaderStore: Pick<LeaderStore, 'secretOfLeader'>;
   /** this process's clock, ms since 1970 */

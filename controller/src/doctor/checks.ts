@@ -10,6 +10,7 @@ import { leftoversCheck } from './leftovers.ts';
 import { memoryCheck } from './memory.ts';
 import { redisCheck } from './redis.ts';
 import { secretsCheck } from './secrets.ts';
+import { vaultCheck } from './vault.ts';
 import { workdirCheck } from './workdir.ts';
 
 /** In the order in which they are told: what all else stands on comes first. */
@@ -17,6 +18,7 @@ export const checks: readonly Check[] = [
   configurationCheck,
   secretsCheck,
   redisCheck,
+  vaultCheck,
   engineCheck,
   workdirCheck,
   imagesCheck,

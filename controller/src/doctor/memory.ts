@@ -1,5 +1,6 @@
 import { type Finding, ok, warning } from '#shared/finding.ts';
 import { humanBytes } from '#shared/human-bytes.ts';
+import { humanCount } from '#shared/human-count.ts';
 import { defaultClassOf } from '../leftovers/leftovers.ts';
 import type { Check } from './check.ts';
 
@@ -23,7 +24,7 @@ export const memoryCheck: Check = {
         const found = `one box of class ${name} may use ${humanBytes(limits.memory)}, and the machine has ${all}`;
         return warning(check, found, 'lower `limits.memory` of the class, or take a larger machine');
       });
-    const ofBoxes = `${boxes.length} boxes run, whose caps are ${humanBytes(promised)} of ${all}`;
+    const ofBoxes = `${humanCount(boxes.length, 'running box', 'running boxes')} may use ${humanBytes(promised)} of ${all}`;
     if (promised > memoryBytes) {
       const mend =
         'the kernel ends processes when all use theirs: lower `limits.memory` or `idle`, or take a larger machine';

@@ -8,6 +8,9 @@
  *   had   this was written there
  *   try   this was about to be: a death between that and its end leaves the one or the other
  *   file  (mode and hash are `-`) something was written there; where nothing is now, the user removed it
+ *   done  (the mode is a revision) what was asked for with it was done here, while others failed that have it asked for again
+ *
+ * $1: after how many seconds it is killed.
  *
  * On stdin: `<entries> <bytes> <revision>`, then for each entry `<order> <revision> <mode> <sha256> <bytes> /<path>/`, then the
  * contents one after the other. Orders: `put`, `take` (put it whatever is there, once; a copy stays beside it), `drop` (remove what
@@ -23,15 +26,20 @@ die() { printf '%s\n' "$1" >&2; exit 1; }
 cd "$HOME" || die 'the home cannot be entered'
 
 # One at a time: the writer of a leader that is gone may still be under way. In a place that ends with the container.
+# After a restart of that, its pid may be anything else's: no writer lives longer than its limit.
 lock=/tmp/.spoonbox-vault tries=0
-if [ -d /tmp ]; then
+if [ -d /tmp ] && [ -w /tmp ]; then
   until mkdir "$lock" 2>/dev/null; do
-    holder=$(cat "$lock/pid" 2>/dev/null)
-    if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then rm -rf "$lock"; continue; fi
+    holder=$(cat "$lock/pid" 2>/dev/null) since=$(stat -c %Y "$lock/pid" 2>/dev/null || date +%s)
+    if [ -n "$holder" ] && { ! kill -0 "$holder" 2>/dev/null || [ "$(($(date +%s)-since))" -gt "$1" ]; }; then
+      rm -rf "$lock" || die "$lock cannot be removed"; continue
+    fi
     tries=$((tries+1)); sleep 0.1
     [ "$tries" -le 50 ] && continue
     [ -z "$holder" ] || die 'another one is writing the vault'
-    rm -rf "$lock" # its maker died before it said who it was
+    [ -e "$lock" ] || die "$lock cannot be made"
+    rm -rf "$lock" || die "$lock cannot be removed" # its maker died before it said who it was
+    tries=0
   done
   echo $$ >"$lock/pid"
 fi
@@ -92,8 +100,8 @@ tried() {
   put
 }
 
-now='' settled=$nl failures=0 next=1
-written() { now="$now""had $want /$path/$nl""file - - /$path/$nl" settled=$settled/$path/$nl; }
+now='' settled=$nl answered='' failures=0 next=1
+written() { now="$now""had $want /$path/$nl""file - - /$path/$nl" settled=$settled/$path/$nl is_done=yes; }
 failed() {
   failures=$((failures+1))
   printf 'failed\t%s\t%s\n' "$path" "$(printf %.200s "$why" | tr '\n\t' '  ')"
@@ -104,13 +112,14 @@ while IFS=' ' read -r order since mode sum size rest; do
   [ -n "$order" ] || continue
   path=${'$'}{rest#/}; path=${'$'}{path%/} begin=$next want="$mode $sum" next=$((next+size))
   look 2>/dev/null
+  is_done=no; knows "done $since -" && is_done=yes
   if [ "$order" = drop ]; then
     if [ "$since" -gt "$applied" ] && [ -n "$is" ] && wrote; then
       why=$(rm -f "./$path" 2>&1) || { failed; continue; }
     fi
     settled=$settled/$path/$nl
   elif [ "$is" = "$want" ]; then written
-  elif [ "$order" = take ] && [ "$since" -gt "$applied" ]; then write save
+  elif [ "$order" = take ] && [ "$since" -gt "$applied" ] && [ "$is_done" = no ]; then write save
   elif [ -z "$is" ]; then
     if knows 'file - -'; then differs removed; else write plain; fi
   elif [ "$is" = no-file ]; then differs no-file
@@ -118,17 +127,18 @@ while IFS=' ' read -r order since mode sum size rest; do
   elif knows 'file - -'; then differs edited
   else differs foreign
   fi
+  [ "$order" = take ] && [ "$is_done" = yes ] && answered="$answered""done $since - /$path/$nl"
 done <<END
 $list
 END
 
-[ "$failures" -eq 0 ] && applied=$revision
+[ "$failures" -eq 0 ] && applied=$revision answered=''
 {
   printf 'spoonbox 1 %s\n' "$applied"
   while IFS=' ' read -r kind mode sum rest; do
     case $kind in had|try|file) case $settled in *"$nl$rest$nl"*) ;; *) printf '%s %s %s %s\n' "$kind" "$mode" "$sum" "$rest";; esac;; esac
   done <"$record"
-  printf %s "$now"
+  printf %s "$now$answered"
 } >"$state/in/record" && mv -f "$state/in/record" "$record" || die "$record cannot be written"
 printf 'done\n'
 `;

@@ -58,7 +58,8 @@ export async function writeVault(
   throw new EngineError({ operation, kind: 'failed', status: null, message });
 }
 
-const command = ['timeout', '-s', 'KILL', String(killAfterS), '/bin/sh', '-c', vaultScript, 'spoonbox-vault'];
+const limitS = String(killAfterS);
+const command = ['timeout', '-s', 'KILL', limitS, '/bin/sh', '-c', vaultScript, 'spoonbox-vault', limitS];
 
 /** What the script reads; see there. */
 export function vaultInput({ revision, files, orders }: HomeVault): Buffer {

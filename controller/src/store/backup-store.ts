@@ -5,6 +5,7 @@ import { maxLeasesPerUser, userScriptKeys } from '#shared/box-store.ts';
 import { everybody, type Keys, type UserName } from '#shared/identity.ts';
 import { parseJson } from '#shared/json.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
+import { orderEntry, ordersOf } from '#shared/vault-orders.ts';
 
 export interface RestoreHow {
   /** who restores, for events */
@@ -40,7 +41,7 @@ export function createBackupStore({ redis, keys }: { redis: RedisPort; keys: Key
     async user(user) {
       const args = [user, keys.wakeChannel, keys.statusChannel];
       const reply = ReadReply.parse(await redis.run('read-backup', userScriptKeys(keys, user), args));
-      const [, desiredFields, pinLines, wishes, revision, vaultFields] = reply;
+      const [, desiredFields, pinLines, wishes, revision, vaultFields, orderFields] = reply;
       const desired = Object.fromEntries(pairsOf(desiredFields));
       const damaged: BackupRecord[] = [];
       const read = <Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema>[] => {
@@ -63,11 +64,14 @@ export function createBackupStore({ redis, keys }: { redis: RedisPort; keys: Key
         .filter(([field]) => field !== 'revision')
         .flatMap((pair) => read(entry, pair, `the entry ${pair[0]} of its vault`))
         .toSorted(([a], [b]) => (a < b ? -1 : 1));
+      const order = shape.vaultOrders.unwrap().element;
+      const orders = ordersOf(orderFields).flatMap((each) => read(order, each, 'what is asked of its home'));
       const [wanted = null] = known;
       const record: UserRecord = {
         ...{ kind: 'user', user, desired: wanted, wishes: z.array(shape.wishes.element).parse(wishes) },
         pins: wanted === null ? [] : pins,
         vault: entries.length === 0 ? null : { revision: Number(revision), entries },
+        vaultOrders: orders,
       };
       return [record, ...damaged];
     },
@@ -83,11 +87,12 @@ export function createBackupStore({ redis, keys }: { redis: RedisPort; keys: Key
       });
       return [{ kind: 'tokens', items }, ...damaged];
     },
-    async restoreUser({ user, desired, wishes, pins, vault }, { by, takenAt, overwrite, dryRun }) {
+    async restoreUser({ user, desired, wishes, pins, vault, vaultOrders }, { by, takenAt, overwrite, dryRun }) {
       const how = [by, takenAt, flag(overwrite), flag(dryRun), maxLeasesPerUser];
       const wanted = desired === null ? '' : JSON.stringify({ class: desired.class, generation: desired.generation });
       const args = [user, keys.wakeChannel, keys.statusChannel, ...how, wanted, JSON.stringify(pins)];
-      args.push(vault?.revision ?? 0, ...(vault?.entries.flat() ?? []));
+      const orders = JSON.stringify(vaultOrders.map(orderEntry));
+      args.push(vault?.revision ?? 0, orders, ...(vault?.entries.flat() ?? []));
       const reply = Flat.parse(await redis.run('restore-user', userScriptKeys(keys, user), args));
       if (reply[0] === 'refused') {
         return [{ part: '', outcome: 'kept', why: `${reply[2] ?? ''} is known here, which differs only by case` }];
@@ -122,7 +127,7 @@ export function createBackupStore({ redis, keys }: { redis: RedisPort; keys: Key
 }
 
 const Flat = z.array(z.string());
-const ReadReply = z.tuple([z.string(), Flat, Flat, Flat, z.string().regex(/^\d{1,16}$/), Flat]);
+const ReadReply = z.tuple([z.string(), Flat, Flat, Flat, z.string().regex(/^\d{1,16}$/), Flat, Flat]);
 const Outcome = z.enum(['restored', 'same', 'kept', 'ended']);
 
 function outcomeOf(outcome: string | undefined, why = ''): Pick<Told, 'outcome' | 'why'> {
