@@ -7,6 +7,7 @@ import type { ReconcilerMode } from '#shared/operator-schemas.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { firstAfterMs, hourMs, measureHourly, roundEveryMs } from '../../controller/src/homes/hourly.ts';
 import { askedEveryMs, HomeMeter, type MeteredBox } from '../../controller/src/homes/meter.ts';
+import { presentHomes } from '../../controller/src/homes/present.ts';
 import { homeTotals, overQuota } from '../../controller/src/homes/totals.ts';
 import type { HomeLook } from '../../controller/src/store/home-store.ts';
 import { alice, boxClass, containerOf, foreignOf, installation, spec } from '../support/box-facts.ts';
@@ -202,4 +203,15 @@ test('totals count what was measured, and a home is over its quota by a byte', (
   expect(homeTotals(homes, classes)).toEqual({ measured: 5, usedBytes: 34_001, largestBytes: 9_000, overQuota: 2 });
   expect(overQuota(homes, classes).map(({ user }) => user)).toEqual(['e', 'b']);
   expect(homeTotals([], classes)).toEqual({ measured: 0, usedBytes: 0, largestBytes: 0, overQuota: 0 });
+});
+
+test('a home that was taken away is not counted, and all are where nobody can tell', async () => {
+  const home = (user: UserName): HomeUsage => {
+    return { user, class: 'default', usedBytes: 1, isWhole: true, measuredAt: 1, problem: '' };
+  };
+  const store = { all: async () => [home(alice), home(bob)] };
+  const users = async (names: () => Promise<string[]>): Promise<string[]> =>
+    (await presentHomes(store, { path: '/homes', names }).all()).map(({ user }) => user);
+  expect(await users(async () => ['bob', 'carl'])).toEqual(['bob']);
+  expect(await users(() => Promise.reject(new Error('EACCES')))).toEqual([alice, 'bob']);
 });
