@@ -305,3 +305,13 @@ test('a list has the same digest until something of it changes', async () => {
   await makeJob('job5');
   expect(digestOf(await listed())).not.toBe(before);
 });
+
+test('the digest is of what would be done: not of what users put into their homes, but of whether it takes force', () => {
+  const seen = { name: 'job1', seen: 's1', about: 'last written an hour ago', action: 'remove', inUse: null } as const;
+  const item = { kind: 'job-directory', ...seen } as const;
+  const dead = { ...item, kind: 'dead-checkout', name: 'homes/eve/Code/x', action: 'none' } as const;
+  const digest = digestOf([item]);
+  expect(digestOf([dead, { ...item, about: 'last written two hours ago' }])).toBe(digest);
+  expect(digestOf([{ ...item, inUse: 'something was written there 5 s ago' }])).not.toBe(digest);
+  expect(digestOf([{ ...item, seen: 's2' }])).not.toBe(digest);
+});

@@ -1,4 +1,4 @@
-import type { Stats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recordingsFolder, trashFolder } from '#shared/workdir.ts';
@@ -29,13 +29,13 @@ export async function jobDirectories(
   const found: JobDirectory[] = [];
   for (const name of names) {
     try {
-      const directory = await lstat(join(workdir, name));
-      if (!directory.isDirectory()) continue;
+      const directory = await looked(join(workdir, name));
+      if (directory === null || !directory.isDirectory()) continue;
       const repo = await looked(join(workdir, name, 'repo'));
       if (repo === null || !repo.isDirectory()) continue;
       const git = await looked(join(workdir, name, 'repo', '.git'));
       if (git === null || git.isSymbolicLink()) continue;
-      const changedAtMs = Math.max(directory.mtimeMs, repo.mtimeMs, git.mtimeMs);
+      const changedAtMs = Math.max(...[directory, repo, git].map(({ mtimeMs }) => Number(mtimeMs)));
       found.push({ name, inode: `${directory.ino}:${repo.ino}:`, changedAtMs });
     } catch (error) {
       onUnreadable(name, error instanceof Error ? error.message : String(error));
@@ -51,10 +51,10 @@ export async function namesInTrash(workdir: string): Promise<string[]> {
   return found?.isDirectory() ? (await readdir(trash)).toSorted() : [];
 }
 
-/** null: nothing is there */
-async function looked(path: string): Promise<Stats | null> {
+/** null: nothing is there. Inodes of some file systems are larger than a number can tell exactly. */
+async function looked(path: string): Promise<BigIntStats | null> {
   try {
-    return await lstat(path);
+    return await lstat(path, { bigint: true });
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
     throw error;
