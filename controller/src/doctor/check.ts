@@ -17,6 +17,7 @@ export type DoctorConfig = Pick<
   | 'encryptionKey'
   | 'publicWsUrl'
   | 'publicUrl'
+  | 'limits'
   | 'warnings'
 >;
 
@@ -43,6 +44,8 @@ export interface Check {
   readonly name: string;
   /** for the documents: what is looked at, and what is a failure or a warning */
   readonly looksAt: string;
+  /** It asks Redis through the stores: where Redis does not answer, that is told once, and not by this check. */
+  readonly needsRedis?: true;
   run(deps: CheckDeps, signal: AbortSignal): Promise<readonly Finding[]>;
 }
 

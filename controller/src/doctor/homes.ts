@@ -12,6 +12,7 @@ export const homesCheck: Check = {
   name: check,
   looksAt:
     'What homes take up, as each was measured last (once an hour while its box runs), against the `home.quota` of its class: one that takes up more is a warning.',
+  needsRedis: true,
   async run({ homes, classes }) {
     const known = await homes.all();
     const totals = homeTotals(known, classes);
@@ -24,7 +25,8 @@ export const homesCheck: Check = {
       return warning(check, `the home of ${home.user} takes up ${of} that class ${home.class} allows`, mend);
     });
     if (over.length <= mostNamed) return named;
-    const rest = `${over.length - mostNamed} more homes take up more than their class allows`;
+    const more = over.length - mostNamed;
+    const rest = `${more === 1 ? '1 more home takes' : `${more} more homes take`} up more than the class allows`;
     return [...named, warning(check, rest, '`spoonbox get boxes -o json` has `home` of each box')];
   },
 };
