@@ -63,6 +63,12 @@ describe('homes', () => {
     expect(await world.run(homesCheck, { classes: quotas })).toEqual([
       'warning homes: the home of alice takes up 3.0 GiB of 2.0 GiB that class default allows',
     ]);
+    await world.homes.put(bob, 'default', { problem: 'the image has no du' });
+    expect((await world.run(homesCheck))[0]).toMatch(/^ok homes: 2 measured/);
+    expect(await world.run(homesCheck, { classes: quotas })).toEqual([
+      expect.stringContaining('the home of alice takes up'),
+      'warning homes: the home of bob could not be measured: the image has no du',
+    ]);
   });
 });
 

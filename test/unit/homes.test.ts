@@ -41,6 +41,7 @@ function worldOf() {
     known: [] as HomeUsage[],
     told: 0,
     waits: Promise.resolve(),
+    redisWaits: Promise.resolve(),
   };
   const runtime = fakeRuntime({
     list: async () => world.containers,
@@ -69,7 +70,12 @@ function worldOf() {
       {
         ...{ runtime, meter, installation, clock, log },
         store: { mode: async () => ({ now: 0, mode: { mode: world.mode, reason: '', by: '', since: 0 } }) },
-        homes: { all: async () => world.known },
+        homes: {
+          all: async () => {
+            await world.redisWaits;
+            return world.known;
+          },
+        },
         onKnown: () => {
           world.told += 1;
         },
@@ -178,6 +184,19 @@ test('a term ends at once, also in the middle of a look', async () => {
   slow.resolve();
   await settled();
   expect(world.looks).toHaveLength(1);
+});
+
+test('a term that has ended tells nothing any more, also where it had asked before', async () => {
+  const { world, hourly } = worldOf();
+  const slow = Promise.withResolvers<void>();
+  world.redisWaits = slow.promise;
+  const running = hourly();
+  await world.clock.advance(firstAfterMs);
+  world.ending.abort();
+  slow.resolve();
+  await running;
+  await settled();
+  expect(world.told).toBe(0);
 });
 
 test('under a pause no box is looked into, and what is known is told', async () => {

@@ -77,5 +77,6 @@ async function sameEverywhere({ config, leaderStore, store }: CheckDeps): Promis
       .map(({ address }) => `the gateway ${address}`),
   ];
   if (others.length === 0) return [ok(check, 'the same in all processes that are known')];
-  return [failure(check, `${others.join(', ')} has another one: terminals are refused`, mend)];
+  const have = others.length === 1 ? 'has' : 'have';
+  return [failure(check, `${others.join(', ')} ${have} another one: terminals are refused`, mend)];
 }
