@@ -73,6 +73,14 @@ test('a box that answers with a flood is not listened to', async () => {
   expect(performance.now() - beganMs).toBeLessThan(20_000);
 });
 
+test('where the kernel lets nobody be idle, it is counted all the same', async () => {
+  const { id, home } = await startBox({ environment: { PATH: '/home/spoon/bin:/usr/bin:/bin' } });
+  await mkdir(join(home, 'bin'));
+  const refuses = 'echo "ionice: ioprio_set failed: Function not implemented" >&2; exit 1';
+  await writeFile(join(home, 'bin', 'ionice'), `#!/bin/sh\n${refuses}\n`, { mode: 0o755 });
+  expect(await runtime.homeUse(id, '/home/spoon', never)).toMatchObject({ isWhole: true });
+});
+
 test('odd names, pipes, links in a circle and unreadable words do no harm', async () => {
   const { id, home } = await startBox();
   await writeFile(Buffer.concat([Buffer.from(`${home}/9 GiB\n999999999\t.\n`), Buffer.from([0xff])]), '');

@@ -8,6 +8,7 @@ import { createLogger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
 import { trashFolder } from '#shared/workdir.ts';
 import { digestOf } from '../../controller/src/leftovers/found.ts';
+import { jobDirectories } from '../../controller/src/leftovers/job-directories.ts';
 import { createLeftovers, defaultClassOf, type Leftovers } from '../../controller/src/leftovers/leftovers.ts';
 import { findLeftovers } from '../../controller/src/leftovers/list.ts';
 import { connectHostEngine } from '../../controller/src/runtime/host-engine.ts';
@@ -198,6 +199,21 @@ describe('directories of jobs', () => {
     expect(await readdir(at('homes', 'repo', '.git'))).toEqual(['HEAD']);
     await rm(at('homes', 'repo'), { recursive: true });
     await rm(at('recordings'), { recursive: true });
+  });
+
+  test('are never where a link called homes leads, nor what that is in', async () => {
+    const workdir = at('other');
+    const names = async (): Promise<string[]> => (await jobDirectories(workdir, () => {})).map(({ name }) => name);
+    await makeJob('other', 'users');
+    await makeJob('other', 'disk');
+    await mkdir(at('other', 'disk', 'users'));
+    for (const place of ['users', 'disk/users']) {
+      await symlink(place, at('other', 'homes'));
+      expect(await names()).toEqual(['disk', 'users'].filter((name) => name !== place.split('/')[0]));
+      await rm(at('other', 'homes'));
+    }
+    expect(await names()).toEqual(['disk', 'users']);
+    await rm(workdir, { recursive: true });
   });
 
   test('are never links, nor what has a link where the checkout should be, nor anything else', async () => {

@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recordingsFolder, trashFolder } from '#shared/workdir.ts';
 import { homesFolder } from '../runtime/home.ts';
@@ -18,16 +18,19 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
 const ours: ReadonlySet<string> = new Set([homesFolder, recordingsFolder]);
 
 /**
- * Directories with a checkout in `repo`, and nothing else: no link at any level, no folder of ours. Nothing is read but what
- * they are. `onUnreadable`: that one cannot be told.
+ * Directories with a checkout in `repo`, and nothing else: no link at any level, no folder of ours, nor one to which a link of an
+ * operator in its place leads. Nothing is read but what they are. `onUnreadable`: that one cannot be told.
  */
 export async function jobDirectories(
   workdir: string,
   onUnreadable: (name: string, why: string) => void,
 ): Promise<JobDirectory[]> {
   const names = (await readdir(workdir)).filter((name) => namePattern.test(name) && !ours.has(name)).toSorted();
+  const kept = await Promise.all([...ours].map((name) => whereIs(join(workdir, name))));
+  const root = await realpath(workdir);
   const found: JobDirectory[] = [];
   for (const name of names) {
+    if (kept.some((path) => `${path}/`.startsWith(`${join(root, name)}/`))) continue;
     try {
       const directory = await looked(join(workdir, name));
       if (directory === null || !directory.isDirectory()) continue;
@@ -49,6 +52,11 @@ export async function namesInTrash(workdir: string): Promise<string[]> {
   const trash = join(workdir, trashFolder);
   const found = await looked(trash);
   return found?.isDirectory() ? (await readdir(trash)).toSorted() : [];
+}
+
+/** Links followed; null: nothing is there, or what is cannot be told. */
+async function whereIs(path: string): Promise<string | null> {
+  return await realpath(path).catch(() => null);
 }
 
 /** null: nothing is there. Inodes of some file systems are larger than a number can tell exactly. */

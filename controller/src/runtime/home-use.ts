@@ -17,14 +17,14 @@ const outOfTime = new Set([124, 143]);
 
 /**
  * Counts the blocks of the home's own file system, and follows no link. Disk and processor are asked for only where nobody else
- * wants them; an image without `ionice` has `nice` alone. Words about directories that cannot be read are nobody's to hear.
+ * wants them; an image without `ionice`, or a kernel that does not let it, has `nice` alone. Words about directories that cannot be read are nobody's to hear.
  */
 const lookScript = `
 for tool in du nice timeout; do
   if ! command -v "$tool" >/dev/null; then echo "the image has no $tool" >&2; exit 69; fi
 done
 idle=
-if command -v ionice >/dev/null; then idle='ionice -c 3'; fi
+if ionice -c 3 true 2>/dev/null; then idle='ionice -c 3'; fi
 exec timeout "$2" nice -n 19 $idle du -skx -- "$1" 2>/dev/null
 `;
 
