@@ -315,6 +315,15 @@ test('checkouts whose git directory is gone are listed and never cleared; links 
   expect(dead.every(({ action }) => action === 'none')).toBe(true);
 });
 
+test('more dead checkouts than are told are said to be there', async () => {
+  for (let n = 0; n < 201; n += 1)
+    await mkdir(at('homes', 'fred', 'Code', 'many', `n${n}`, '.git'), { recursive: true });
+  const { items, notLooked } = await leftovers.list(never);
+  await rm(at('homes', 'fred'), { recursive: true });
+  expect(items.filter(({ kind }) => kind === 'dead-checkout')).toHaveLength(200);
+  expect(notLooked).toEqual(['checkouts in the homes: there are more dead ones than the 200 that are told']);
+});
+
 test('a list has the same digest until something of it changes', async () => {
   const before = digestOf(await listed());
   expect(digestOf(await listed())).toBe(before);

@@ -45,7 +45,7 @@ export interface Check {
   /** for the documents: what is looked at, and what is a failure or a warning */
   readonly looksAt: string;
   /** It asks Redis through the stores: where Redis does not answer, that is told once, and not by this check. */
-  readonly needsRedis?: true;
+  readonly needsRedis?: boolean;
   run(deps: CheckDeps, signal: AbortSignal): Promise<readonly Finding[]>;
 }
 
