@@ -31,6 +31,7 @@ import { startEngine } from './engine-start.ts';
 import { Health } from './health.ts';
 import { measureHourly } from './homes/hourly.ts';
 import { askedEveryMs, HomeMeter } from './homes/meter.ts';
+import { presentHomes } from './homes/present.ts';
 import { homeTotals } from './homes/totals.ts';
 import { Leader } from './leader.ts';
 import { createLeftovers } from './leftovers/leftovers.ts';
@@ -88,7 +89,8 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const pulled = new Set<string>();
   let term: TermController | null = null;
   let reached: BoxRuntime | null = null;
-  const homesDir = `${config.hostWorkdir}/homes`;
+  const { dockerHost, workdir, hostWorkdir } = config;
+  const homesDir = `${hostWorkdir}/homes`;
   const room = () => storedCapacity({ store, limits: config.limits, classes });
   const planner = createPlanner({
     store: { read: (user) => fromStore(store.read(user)), users: () => fromStore(store.users()) },
@@ -99,6 +101,8 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   const leading = { leads: () => term !== null, report: () => leaderStore.report() };
   const lookAt = () => reached ?? unreachedEngine;
   const homeStore = createHomeStore({ redis, keys });
+  const homeFolder = homesAt(join(workdir, 'homes'));
+  const known = presentHomes(homeStore, homeFolder);
   const meter = new HomeMeter({ runtime: lookAt, store: homeStore, clock, log, signal });
   const homes: HomesPort = {
     all: () => fromStore(homeStore.all()),
@@ -106,7 +110,6 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
     asked: (boxes) => void meter.look(boxes, askedEveryMs),
   };
   const stats = new StatsCollector({ runtime: lookAt, homes, classes, installation, clock, signal });
-  const { dockerHost, workdir, hostWorkdir } = config;
   const connect = () => connectHostEngine({ dockerHost, installation, workdir, hostWorkdir, log });
   const leftovers = createLeftovers({
     ...{ connect, workdir, hostWorkdir, classes, log },
@@ -114,14 +117,14 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
   });
   const readRedis = () => readRedisServer(config.redisUrl);
   const doctor = createDoctor({
-    ...{ config, classes, installation, store, homes: homeStore, leaderStore, vault, connect },
+    ...{ config, classes, installation, store, homes: known, leaderStore, vault, connect },
     wallClockMs: () => Date.now(),
     readRedis,
   });
   const api = createApi({
     ...{ store, redis, keys, classes, config, health, log, clock, metrics, tracing },
     ...{ planner, leader: leading, stats, doctor, leftovers, vault },
-    ...{ installation, homes: homesAt(join(workdir, 'homes')) },
+    ...{ installation, homes: homeFolder },
   });
   log.info({ address: await api.listen(config.bind, config.controllerPort), installation }, 'API listens');
   try {
@@ -180,8 +183,8 @@ export async function runController(signal: AbortSignal, seams = asTheyAre): Pro
         try {
           const hourly = measureHourly(
             {
-              ...{ runtime, store, homes: homeStore, meter, installation, clock, log },
-              onKnown: (known) => onEvent({ type: 'homes-known', ...homeTotals(known, classes) }),
+              ...{ runtime, store, homes: known, meter, installation, clock, log },
+              onKnown: (all) => onEvent({ type: 'homes-known', ...homeTotals(all, classes) }),
             },
             next.signal,
           );

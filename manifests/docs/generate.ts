@@ -298,7 +298,7 @@ again by the controller, and left where it is not the same any more (\`leftover-
 |---|---|---|
 | \`terminal-container\` | \`spoon-agent-term-*\` without the label of any installation | removed by its id, never by force and not with volumes; one that runs is stopped first, with \`--force\` only |
 | \`unlabelled-box\` | \`spoon-box-{user}\` without such a label | adopted: the reconciler replaces it on the same home once no command runs in it, with \`--force\` at once. One that has another home mounted than \`homes/{user}\`, or none, is left but for \`--force\` |
-| \`job-directory\` | directly below the work directory, with a checkout in \`repo\`; no link, not the homes, not the recordings | moved to \`${trashFolder}\` in one step and removed from there by a container that sees nothing else. With \`--force\` only: written to within the hour, or mounted by a container that runs |
+| \`job-directory\` | directly below the work directory, with a checkout in \`repo\`; no link, not the homes, not the recordings | moved to \`${trashFolder}\` in one step and removed from there by a container that sees nothing else. With \`--force\` only: something in its first three levels was changed within the hour, or it is mounted by a container that runs |
 | \`dead-checkout\` | below \`homes/{user}/Code\`, and the git directory that it names is gone | nothing: it is its user's, and only listed |
 `,
   );

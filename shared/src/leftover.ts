@@ -29,7 +29,7 @@ export const Leftover = z.object({
 export type Leftover = z.infer<typeof Leftover>;
 
 export const LeftoverList = z.object({
-  /** of all items: the same as long as nothing of them has changed */
+  /** of all items that can be cleared: the same as long as nothing of them has changed, nor whether somebody uses them */
   digest: z.string(),
   items: z.array(Leftover),
   /** for people: what could not be looked at, and why */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { BoxList, BoxView, EventList, LeaseReply, ReleaseReply } from '#shared/api-schemas.ts';
 import { PlanList, PlanView, ReconcilerView, CapacityView, StatsList, WhoAmI } from '#shared/operator-schemas.ts';
 import { until } from '../api/api-world.ts';
@@ -442,6 +442,19 @@ describe('doctor', () => {
     ]) {
       expect(out).toMatch(line);
     }
+  });
+
+  test('a check that cannot be made hides no other, and what the server warns of is told', async () => {
+    const readiness = z.object({ ok: z.boolean(), warnings: z.array(z.string()) });
+    api.answer('GET /readyz', readiness, { ok: true, warnings: ['2 entries in the vaults could not be opened'] });
+    const who = { role: 'admin', name: 'ops', by: 'token', expiresAt: null } as const;
+    // No WebSocket client takes a fragment.
+    api.answer('GET /v1/session', WhoAmI, { ...who, terminalUrl: 'ws://127.0.0.1:1/v1/terminal#x' });
+    const { code, out } = await run('doctor');
+    expect(code).toBe(1);
+    expect(out).toMatch(/^warning {2}server: 2 entries in the vaults could not be opened$/m);
+    expect(out).toMatch(/^ok {7}token: ops, role admin$/m);
+    expect(out).toMatch(/^failure {2}gateway: .*fragment/m);
   });
 
   test('a server that is not there is one failure, and nothing else is asked', async () => {

@@ -1,8 +1,10 @@
-import { readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { label, networkNameOf, type UserName } from '#shared/identity.ts';
 import type { BoxSpec } from '../../controller/src/box/observed.ts';
+import { createDockerRuntime } from '../../controller/src/runtime/docker-runtime.ts';
 import { verifyWorkdir } from '../../controller/src/runtime/verify-workdir.ts';
 import { tarOf } from '../support/registry.ts';
 import { faultOf, never, newUser, plainSpec } from './box-runtime-harness.ts';
@@ -129,6 +131,20 @@ describe('the Docker runtime, looked at from inside and below', () => {
     expect(fault).toMatchObject({ operation: 'ensureHome', kind: 'invalid' });
     expect(fault.message).toContain('/bin/sh');
     expect(await helpersLeft()).toBe(0);
+  });
+
+  test('a home that cannot be made is not said to be there', async () => {
+    const elsewhere = await mkdtemp(join(tmpdir(), 'spoonbox-no-homes-'));
+    // Stands for a disk that is full, or read only.
+    await writeFile(join(elsewhere, 'homes'), '');
+    const runtime = await createDockerRuntime({ ...harness.options, hostWorkdir: elsewhere });
+    const owner = { uid: 1000, gid: 1000, image: harness.image.id };
+    const { kind, message } = await faultOf(runtime.ensureHome(newUser(), owner, never));
+    await rm(elsewhere, { recursive: true });
+    expect([kind, message]).toEqual([
+      'failed',
+      expect.stringMatching(/^homes\/\S+ cannot be made: .*Not a directory$/),
+    ]);
   });
 
   test('a readiness command that is not there fails with the words of the engine', async () => {

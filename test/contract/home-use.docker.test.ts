@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, chown, link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -60,4 +61,33 @@ test('where there is no such directory, or nothing can be run, the fault says so
   const bare = await startBox({ environment: { PATH: '/nowhere' } });
   const without = await faultOf(runtime.homeUse(bare.id, '/home/spoon', never));
   expect(without).toMatchObject({ kind: 'failed', message: expect.stringMatching(/the image has no du/) });
+});
+
+test('a box that answers with a flood is not listened to', async () => {
+  const { id, home } = await startBox({ environment: { PATH: '/home/spoon/bin:/usr/bin:/bin' } });
+  await mkdir(join(home, 'bin'));
+  await writeFile(join(home, 'bin', 'du'), '#!/bin/sh\nexec yes 4096\n', { mode: 0o755 });
+  const beganMs = performance.now();
+  const fault = await faultOf(runtime.homeUse(id, '/home/spoon', never));
+  expect(fault).toMatchObject({ kind: 'failed', message: 'what counts in the home says more than a number' });
+  expect(performance.now() - beganMs).toBeLessThan(20_000);
+});
+
+test('where the kernel lets nobody be idle, it is counted all the same', async () => {
+  const { id, home } = await startBox({ environment: { PATH: '/home/spoon/bin:/usr/bin:/bin' } });
+  await mkdir(join(home, 'bin'));
+  const refuses = 'echo "ionice: ioprio_set failed: Function not implemented" >&2; exit 1';
+  await writeFile(join(home, 'bin', 'ionice'), `#!/bin/sh\n${refuses}\n`, { mode: 0o755 });
+  expect(await runtime.homeUse(id, '/home/spoon', never)).toMatchObject({ isWhole: true });
+});
+
+test('odd names, pipes, links in a circle and unreadable words do no harm', async () => {
+  const { id, home } = await startBox();
+  await writeFile(Buffer.concat([Buffer.from(`${home}/9 GiB\n999999999\t.\n`), Buffer.from([0xff])]), '');
+  execFileSync('mkfifo', [join(home, 'pipe')]);
+  await symlink('circle', join(home, 'circle'));
+  await symlink('/proc', join(home, '-rf'));
+  const { usedBytes, isWhole } = await runtime.homeUse(id, '/home/spoon', never);
+  expect(usedBytes).toBeLessThan(mib);
+  expect(isWhole).toBe(true);
 });

@@ -3,9 +3,10 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Limits, noLimits } from '#shared/config.ts';
 import { UserName } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
-import { clocksCheck } from '../../controller/src/doctor/clocks.ts';
+import { engineClockCheck, redisClockCheck } from '../../controller/src/doctor/clocks.ts';
 import { engineCheck } from '../../controller/src/doctor/engine.ts';
 import { createDoctor } from '../../controller/src/doctor/examine.ts';
 import { homesCheck } from '../../controller/src/doctor/homes.ts';
@@ -14,7 +15,7 @@ import { imagesCheck } from '../../controller/src/doctor/images.ts';
 import { leftoversCheck } from '../../controller/src/doctor/leftovers.ts';
 import { memoryCheck } from '../../controller/src/doctor/memory.ts';
 import { redisCheck } from '../../controller/src/doctor/redis.ts';
-import { secretsCheck } from '../../controller/src/doctor/secrets.ts';
+import { terminalSecretCheck } from '../../controller/src/doctor/secrets.ts';
 import { tellAtStart } from '../../controller/src/doctor/tell-at-start.ts';
 import { vaultCheck } from '../../controller/src/doctor/vault.ts';
 import { workdirCheck } from '../../controller/src/doctor/workdir.ts';
@@ -63,6 +64,12 @@ describe('homes', () => {
     const quotas = classesWith(world.classes, { home: { quota: 2 * 1024 ** 3 } });
     expect(await world.run(homesCheck, { classes: quotas })).toEqual([
       'warning homes: the home of alice takes up 3.0 GiB of 2.0 GiB that class default allows',
+    ]);
+    await world.homes.put(bob, 'default', { problem: 'the image has no du' });
+    expect((await world.run(homesCheck))[0]).toMatch(/^ok homes: 2 measured/);
+    expect(await world.run(homesCheck, { classes: quotas })).toEqual([
+      expect.stringContaining('the home of alice takes up'),
+      'warning homes: the home of bob could not be measured: the image has no du',
     ]);
   });
 });
@@ -134,6 +141,33 @@ describe('Redis', () => {
       'failure Redis: it cannot be asked: connect ECONNREFUSED',
     ]);
   });
+
+  test('that is not there is told once, and hides nothing that can be checked without it', async () => {
+    const away = () => Promise.reject(new Error('connect ECONNREFUSED'));
+    const { config } = world.deps;
+    const stores = {
+      store: { gateways: away, users: away },
+      homes: { all: away },
+      leaderStore: { secretOfLeader: away },
+    };
+    const weak = { ...config, internalToken: 'changeme', terminalSecret: 'changeme' };
+    const { items } = await createDoctor({ ...world.deps, ...stores, config: weak, readRedis: away }).examine(never);
+    const lines = items.map(lineOf);
+    expect(lines.filter((line) => line.startsWith('failure'))).toEqual([
+      'failure secrets: SPOON_AGENT_WORKER_INTERNAL_TOKEN is an example that anybody can read',
+      'failure Redis: it cannot be asked: connect ECONNREFUSED',
+    ]);
+    for (const check of ['terminal secret', 'vault', 'gateways', 'clock of Redis', 'homes']) {
+      expect(lines).toContain(`warning ${check}: not checked: Redis does not answer`);
+    }
+    expect(lines).toContain("ok clock of the engine: as the controller's");
+  });
+
+  test('that answers while a question to it fails is not to blame', async () => {
+    const homes = { all: () => Promise.reject(new Error('WRONGTYPE')) };
+    const { items } = await createDoctor({ ...world.deps, homes }).examine(never);
+    expect(items.map(lineOf)).toContain('failure homes: WRONGTYPE');
+  });
 });
 
 describe('the engine', () => {
@@ -142,7 +176,14 @@ describe('the engine', () => {
     const { items } = await createDoctor({ ...world.deps, connect }).examine(never);
     const lines = items.map(lineOf);
     expect(lines).toContainEqual(expect.stringMatching(/^failure engine: No Docker engine answers at .*ENOENT/));
-    for (const check of ['work directory', 'image', 'memory', 'left-overs']) {
+    for (const check of [
+      'work directory',
+      'image',
+      'clock of the engine',
+      'disk of the engine',
+      'memory',
+      'left-overs',
+    ]) {
       expect(lines).toContain(`warning ${check}: not checked: the engine cannot be used`);
     }
   });
@@ -226,15 +267,16 @@ describe('images', () => {
 
 test('processes with another terminal secret are found: gateways that live, and the leader', async () => {
   await world.gateway({ secret: 'another-one' });
-  const [, differs] = await world.run(secretsCheck);
-  expect(differs).toBe(
+  expect(await world.run(terminalSecretCheck)).toEqual([
     'failure terminal secret: the gateway ws://127.0.0.1:3921 has another one: terminals are refused',
-  );
+  ]);
   await world.gateway();
-  expect(await world.run(secretsCheck)).toContain('ok terminal secret: the same in all processes that are known');
+  expect(await world.run(terminalSecretCheck)).toEqual([
+    'ok terminal secret: the same in all processes that are known',
+  ]);
   const leader = { token: 't', ttlMs: 60_000, holder: 'h', fingerprint: 'f' };
   await world.leaderStore.take(leader, 0);
-  expect((await world.run(secretsCheck))[1]).toMatch(/^failure terminal secret: the leading controller has/);
+  expect((await world.run(terminalSecretCheck))[0]).toMatch(/^failure terminal secret: the leading controller has/);
   await world.tell('FLUSHALL');
 });
 
@@ -247,21 +289,67 @@ test('no gateway is a failure, one of another version a warning', async () => {
 });
 
 test('clocks of Redis and of the engine that differ from the one here are failures', async () => {
-  expect(await world.run(clocksCheck)).toEqual([
-    "ok clock of Redis: as the controller's",
-    "ok clock of the engine: as the controller's",
-  ]);
-  const late = await world.run(clocksCheck, { wallClockMs: () => Date.now() - 60_000 });
-  expect(late).toEqual([
-    expect.stringMatching(/^failure clock of Redis: (59|60)\.\d s ahead of the controller's$/),
-    expect.stringMatching(/^failure clock of the engine: (59|60)\.\d s ahead of the controller's$/),
-  ]);
+  const late = { wallClockMs: () => Date.now() - 60_000 };
+  for (const check of [redisClockCheck, engineClockCheck]) {
+    expect(await world.run(check)).toEqual([`ok ${check.name}: as the controller's`]);
+    const differs = new RegExp(`^failure ${check.name}: (59|60)\\.\\d s ahead of the controller's$`);
+    expect(await world.run(check, late)).toEqual([expect.stringMatching(differs)]);
+  }
 });
 
-test('a class whose one box may use more memory than there is, is a warning', async () => {
-  const limits = { memory: 2 ** 50, cpus: 1, pids: 100 };
-  const [line] = await world.run(memoryCheck, { classes: classesWith(world.classes, { limits }) });
-  expect(line).toMatch(/^warning memory: one box of class default may use 1024 TiB, and the machine has/);
+describe('memory', () => {
+  const gib = 1024 ** 3;
+  /** What is told on a machine of 16 GiB on which boxes with these caps run, of a class whose cap is 4 GiB. */
+  async function told(capsGib: readonly number[], limits: Partial<Limits> = {}): Promise<string[]> {
+    const box = { installation: world.docker.installation, role: 'box', state: 'running', createdAtS: 0, mounts: [] };
+    const containers = capsGib.map((cap, n) => ({
+      ...box,
+      id: `${n}`,
+      name: `spoon-box-${n}`,
+      memoryBytes: cap * gib,
+    }));
+    const connect = async () => {
+      const real = await world.deps.connect();
+      const about = async () => ({ ...(await real.about(never)), memoryBytes: 16 * gib });
+      return { ...real, about, containers: async () => containers };
+    };
+    const config = { ...world.config, limits: { ...noLimits, ...limits } };
+    const classes = classesWith(world.classes, { limits: { memory: 4 * gib, cpus: 1, pids: 100 } });
+    return await world.run(memoryCheck, { config, classes, connect });
+  }
+
+  test.each([
+    [[], {}, ['ok memory: 0 running boxes may use 0 B of 16 GiB: 4 more of class default would fit']],
+    [[4], {}, ['ok memory: 1 running box may use 4.0 GiB of 16 GiB: 3 more of class default would fit']],
+    [[4], { memoryBytes: 8 * gib }, ['ok memory: 1 running box may use 4.0 GiB of 16 GiB: 1 more of class']],
+    [[4], { boxes: 2 }, ['ok memory: 1 running box may use 4.0 GiB of 16 GiB: 1 more of class']],
+    [[4, 4], { boxes: 1, memoryBytes: 4 * gib }, ['ok memory: 2 running boxes may use 8.0 GiB of 16 GiB: 0 more']],
+    [[8, 12], {}, ['warning memory: 2 running boxes may use 20 GiB of 16 GiB']],
+    [
+      [],
+      { memoryBytes: 32 * gib },
+      [
+        'warning memory: SPOON_BOX_MEMORY lets in boxes of 32 GiB, and the machine has 16 GiB',
+        'ok memory: 0 running boxes',
+      ],
+    ],
+    [
+      [],
+      { memoryBytes: 2 * gib },
+      [
+        'warning memory: one box of class default may use 4.0 GiB, and SPOON_BOX_MEMORY is 2.0 GiB: it never gets a place',
+        'ok memory: 0 running boxes may use 0 B of 16 GiB: 0 more',
+      ],
+    ],
+  ])('of boxes with caps of %j GiB under the limits %j is told', async (caps, limits, lines) => {
+    expect(await told(caps, limits)).toEqual(lines.map((line) => expect.stringContaining(line)));
+  });
+
+  test('of a class whose one box may use more than there is, is a warning', async () => {
+    const limits = { memory: 2 ** 50, cpus: 1, pids: 100 };
+    const [line] = await world.run(memoryCheck, { classes: classesWith(world.classes, { limits }) });
+    expect(line).toMatch(/^warning memory: one box of class default may use 1024 TiB, and the machine has/);
+  });
 });
 
 test('what an earlier worker left is summed up, with the way to the list', async () => {
@@ -269,5 +357,5 @@ test('what an earlier worker left is summed up, with the way to the list', async
   await handsOf(world.docker).createForeign(name);
   await mkdir(join(world.docker.workdir, 'job1', 'repo', '.git'), { recursive: true });
   const [line] = await world.run(leftoversCheck);
-  expect(line).toMatch(/^warning left-overs: .*\d+ directories of jobs, \d+ terminal containers/);
+  expect(line).toMatch(/^warning left-overs: .*1 directory of a job, \d+ terminal containers?/);
 });

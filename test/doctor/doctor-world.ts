@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import type { BoxClass, BoxClasses } from '#shared/box-class.ts';
 import { createBoxStore } from '#shared/box-store.ts';
 import { loadClasses } from '#shared/classes.ts';
+import { noLimits } from '#shared/config.ts';
 import type { Finding } from '#shared/finding.ts';
 import { keysOf } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
@@ -53,6 +54,7 @@ export async function createDoctorWorld(): Promise<DoctorWorld> {
   const classes = loadClasses(classesDir, { boxImage, boxIdleMs: null });
   const config: DoctorConfig = {
     ...{ workdir, hostWorkdir: workdir, publicWsUrl: null, publicUrl: 'http://127.0.0.1:3922', warnings: [] },
+    limits: noLimits,
     internalToken: 'b5f1c2a86de04973a1',
     terminalSecret: '70c4e9d2ab8816f35e',
     encryptionKey: 'e81b37f0c95da2466c',

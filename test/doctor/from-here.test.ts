@@ -193,6 +193,7 @@ describe('certificates', () => {
   test.each([
     [90, 0, /^ok certificate of .*: valid for 89 more days$/],
     [90, 80, /^warning certificate of .*: valid for 9 more days$/],
+    [90, 88, /^warning certificate of .*: valid for 1 more day$/],
     [90, 91, /^failure certificate of .*: expired /],
   ])('for %i days are told so %i days later', async (days, laterDays, line) => {
     const { url, cert } = await served(days);
@@ -222,6 +223,7 @@ test.each([
   ['f3a9c1', 'shorter'],
   ['abababababababababababab', 'few characters'],
   ['b5f1c2a86de04973a1', null],
+  ['q<7Vd/2k>Xw9!mZe4^Rt', null],
 ])('the secret %s is weak: %s', (secret, why) => {
   const weakness = weaknessOf(secret);
   expect(weakness?.why ?? null).toEqual(why === null ? null : expect.stringContaining(why));
@@ -237,7 +239,7 @@ test.each([
 ] as const)('a disk with %o (GiB) is %s', (room, verdict) => {
   const gib = 1024 ** 3;
   const bytes = { freeBytes: room.freeBytes * gib, totalBytes: room.totalBytes * gib };
-  expect(roomIn('homes', { ...room, ...bytes }, 'make room').verdict).toBe(verdict);
+  expect(roomIn('disk of homes', { ...room, ...bytes }, 'make room').verdict).toBe(verdict);
 });
 
 test('what the configuration warned of is told again, and addresses without TLS that are not this machine', () => {

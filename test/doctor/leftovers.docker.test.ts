@@ -8,6 +8,7 @@ import { createLogger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
 import { trashFolder } from '#shared/workdir.ts';
 import { digestOf } from '../../controller/src/leftovers/found.ts';
+import { jobDirectories } from '../../controller/src/leftovers/job-directories.ts';
 import { createLeftovers, defaultClassOf, type Leftovers } from '../../controller/src/leftovers/leftovers.ts';
 import { findLeftovers } from '../../controller/src/leftovers/list.ts';
 import { connectHostEngine } from '../../controller/src/runtime/host-engine.ts';
@@ -200,6 +201,21 @@ describe('directories of jobs', () => {
     await rm(at('recordings'), { recursive: true });
   });
 
+  test('are never where a link called homes leads, nor what that is in', async () => {
+    const workdir = at('other');
+    const names = async (): Promise<string[]> => (await jobDirectories(workdir, () => {})).map(({ name }) => name);
+    await makeJob('other', 'users');
+    await makeJob('other', 'disk');
+    await mkdir(at('other', 'disk', 'users'));
+    for (const place of ['users', 'disk/users']) {
+      await symlink(place, at('other', 'homes'));
+      expect(await names()).toEqual(['disk', 'users'].filter((name) => name !== place.split('/')[0]));
+      await rm(at('other', 'homes'));
+    }
+    expect(await names()).toEqual(['disk', 'users']);
+    await rm(workdir, { recursive: true });
+  });
+
   test('are never links, nor what has a link where the checkout should be, nor anything else', async () => {
     await makeJob('homes', 'carol');
     await symlink('homes/carol', at('linked'));
@@ -299,9 +315,28 @@ test('checkouts whose git directory is gone are listed and never cleared; links 
   expect(dead.every(({ action }) => action === 'none')).toBe(true);
 });
 
+test('more dead checkouts than are told are said to be there', async () => {
+  for (let n = 0; n < 201; n += 1)
+    await mkdir(at('homes', 'fred', 'Code', 'many', `n${n}`, '.git'), { recursive: true });
+  const { items, notLooked } = await leftovers.list(never);
+  await rm(at('homes', 'fred'), { recursive: true });
+  expect(items.filter(({ kind }) => kind === 'dead-checkout')).toHaveLength(200);
+  expect(notLooked).toEqual(['checkouts in the homes: there are more dead ones than the 200 that are told']);
+});
+
 test('a list has the same digest until something of it changes', async () => {
   const before = digestOf(await listed());
   expect(digestOf(await listed())).toBe(before);
   await makeJob('job5');
   expect(digestOf(await listed())).not.toBe(before);
+});
+
+test('the digest is of what would be done: not of what users put into their homes, but of whether it takes force', () => {
+  const seen = { name: 'job1', seen: 's1', about: 'last written an hour ago', action: 'remove', inUse: null } as const;
+  const item = { kind: 'job-directory', ...seen } as const;
+  const dead = { ...item, kind: 'dead-checkout', name: 'homes/eve/Code/x', action: 'none' } as const;
+  const digest = digestOf([item]);
+  expect(digestOf([dead, { ...item, about: 'last written two hours ago' }])).toBe(digest);
+  expect(digestOf([{ ...item, inUse: 'something was written there 5 s ago' }])).not.toBe(digest);
+  expect(digestOf([{ ...item, seen: 's2' }])).not.toBe(digest);
 });

@@ -7,6 +7,7 @@ import type { ReconcilerMode } from '#shared/operator-schemas.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
 import { firstAfterMs, hourMs, measureHourly, roundEveryMs } from '../../controller/src/homes/hourly.ts';
 import { askedEveryMs, HomeMeter, type MeteredBox } from '../../controller/src/homes/meter.ts';
+import { presentHomes } from '../../controller/src/homes/present.ts';
 import { homeTotals, overQuota } from '../../controller/src/homes/totals.ts';
 import type { HomeLook } from '../../controller/src/store/home-store.ts';
 import { alice, boxClass, containerOf, foreignOf, installation, spec } from '../support/box-facts.ts';
@@ -40,6 +41,7 @@ function worldOf() {
     known: [] as HomeUsage[],
     told: 0,
     waits: Promise.resolve(),
+    redisWaits: Promise.resolve(),
   };
   const runtime = fakeRuntime({
     list: async () => world.containers,
@@ -68,7 +70,12 @@ function worldOf() {
       {
         ...{ runtime, meter, installation, clock, log },
         store: { mode: async () => ({ now: 0, mode: { mode: world.mode, reason: '', by: '', since: 0 } }) },
-        homes: { all: async () => world.known },
+        homes: {
+          all: async () => {
+            await world.redisWaits;
+            return world.known;
+          },
+        },
         onKnown: () => {
           world.told += 1;
         },
@@ -179,6 +186,19 @@ test('a term ends at once, also in the middle of a look', async () => {
   expect(world.looks).toHaveLength(1);
 });
 
+test('a term that has ended tells nothing any more, also where it had asked before', async () => {
+  const { world, hourly } = worldOf();
+  const slow = Promise.withResolvers<void>();
+  world.redisWaits = slow.promise;
+  const running = hourly();
+  await world.clock.advance(firstAfterMs);
+  world.ending.abort();
+  slow.resolve();
+  await running;
+  await settled();
+  expect(world.told).toBe(0);
+});
+
 test('under a pause no box is looked into, and what is known is told', async () => {
   const { world, hourly } = worldOf();
   world.mode = 'pause';
@@ -202,4 +222,15 @@ test('totals count what was measured, and a home is over its quota by a byte', (
   expect(homeTotals(homes, classes)).toEqual({ measured: 5, usedBytes: 34_001, largestBytes: 9_000, overQuota: 2 });
   expect(overQuota(homes, classes).map(({ user }) => user)).toEqual(['e', 'b']);
   expect(homeTotals([], classes)).toEqual({ measured: 0, usedBytes: 0, largestBytes: 0, overQuota: 0 });
+});
+
+test('a home that was taken away is not counted, and all are where nobody can tell', async () => {
+  const home = (user: UserName): HomeUsage => {
+    return { user, class: 'default', usedBytes: 1, isWhole: true, measuredAt: 1, problem: '' };
+  };
+  const store = { all: async () => [home(alice), home(bob)] };
+  const users = async (names: () => Promise<string[]>): Promise<string[]> =>
+    (await presentHomes(store, { path: '/homes', names }).all()).map(({ user }) => user);
+  expect(await users(async () => ['bob', 'carl'])).toEqual(['bob']);
+  expect(await users(() => Promise.reject(new Error('EACCES')))).toEqual([alice, 'bob']);
 });

@@ -65,7 +65,7 @@ Examples
         terminalUrl: gateway === null ? terminalUrl : terminalsAt(gateway),
         consoleOrigin: null,
       };
-      for (const { name, run } of checksHere) findings.push(...(await found(name, () => run(here, signal))));
+      for (const { name, run } of checksHere) findings.push(...(await found(name, () => run(here, signal), signal)));
       const user = values.terminal;
       if (user === undefined) {
         const how = '`spoonbox doctor --terminal USER` opens one';
@@ -75,7 +75,7 @@ Examples
         const own = gateway === null ? null : terminalsAt(gateway);
         const asked = { user, terminalUrl: own, holdMs, onStatus };
         const check = async () => [await checkTerminal(client, asked, signal)];
-        findings.push(...(await found('terminal', check)));
+        findings.push(...(await found('terminal', check, signal)));
       }
       line.clear();
     }
@@ -99,13 +99,18 @@ async function whoAmI(client: ApiClient, signal: AbortSignal): Promise<{ termina
   }
 }
 
-/** A check that is refused is a failure of its own, and the others go on. */
-async function found(name: string, check: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+/** A check that is refused, or cannot be made of what it was told, is a failure of its own, and the others go on. */
+async function found(
+  name: string,
+  check: () => Promise<readonly Finding[]>,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
   try {
     return await check();
   } catch (error) {
-    if (!(error instanceof SpoonboxError)) throw error;
-    return [failure(name, error.message, 'see above, or the log of the controller')];
+    signal.throwIfAborted();
+    const why = error instanceof Error ? error.message : String(error);
+    return [failure(name, why, 'see above, or the log of the controller')];
   }
 }
 

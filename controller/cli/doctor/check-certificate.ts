@@ -37,7 +37,7 @@ async function checkCertificate({ host, hostname, port }: URL, nowMs: number, si
     const found = `is not trusted here (${String(authorizationError)})`;
     return failure(check, found, 'use one of a known authority for this name, or name yours with NODE_EXTRA_CA_CERTS');
   }
-  const found = `valid for ${days} more days`;
+  const found = `valid for ${days} more ${days === 1 ? 'day' : 'days'}`;
   return days < renewBeforeDays ? warning(check, found, mend) : ok(check, found);
 }
 

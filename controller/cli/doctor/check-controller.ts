@@ -10,7 +10,7 @@ const slowMs = 500;
 /** A leader beats several times a second. */
 const beatOldMs = 10_000;
 
-const Ready = z.looseObject({ reasons: z.array(z.string()).optional() });
+const Ready = z.looseObject({ reasons: z.array(z.string()).optional(), warnings: z.array(z.string()).default([]) });
 
 /** The server, and what it says of Redis and the engine. No token is needed. */
 export async function checkServer({ server }: Settings, signal: AbortSignal): Promise<Finding[]> {
@@ -20,7 +20,7 @@ export async function checkServer({ server }: Settings, signal: AbortSignal): Pr
       signal: AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]),
     });
     const tookMs = Math.round(performance.now() - startedMs);
-    const { reasons } = Ready.parse(await response.json());
+    const { reasons, warnings } = Ready.parse(await response.json());
     const reached =
       tookMs > slowMs
         ? warning(
@@ -29,7 +29,11 @@ export async function checkServer({ server }: Settings, signal: AbortSignal): Pr
             'look at the load of its machine, and at the way there',
           )
         : ok('server', `${server} answers in ${tookMs} ms`);
-    if (response.ok) return [reached, ok('Redis and engine', 'both answer')];
+    if (response.ok) {
+      const mend = 'what it says to do; the log of the controller says more';
+      const warned = warnings.map((text) => warning('server', printable(text), mend));
+      return [reached, ok('Redis and engine', 'both answer'), ...warned];
+    }
     const why = printable((reasons ?? [`HTTP ${response.status}`]).join('; '));
     return [reached, failure('Redis and engine', why, 'start what does not answer; boxes that run go on meanwhile')];
   } catch (error) {

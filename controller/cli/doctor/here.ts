@@ -84,7 +84,7 @@ export const checksAround = {
   server: {
     name: 'server',
     looksAt:
-      'A controller answers, within half a second; it has reached Redis and the engine. Nothing else is asked where none does.',
+      'A controller answers, within half a second; it has reached Redis and the engine, and what it warns of in `/readyz` (a vault that it cannot open). Nothing else is asked where none does.',
   },
   terminal: {
     name: 'terminal',

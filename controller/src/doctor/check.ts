@@ -18,6 +18,7 @@ export type DoctorConfig = Pick<
   | 'encryptionKey'
   | 'publicWsUrl'
   | 'publicUrl'
+  | 'limits'
   | 'warnings'
 >;
 
@@ -45,6 +46,8 @@ export interface Check {
   readonly name: string;
   /** for the documents: what is looked at, and what is a failure or a warning */
   readonly looksAt: string;
+  /** It asks Redis through the stores: where Redis does not answer, that is told once, and not by this check. */
+  readonly needsRedis?: boolean;
   run(deps: CheckDeps, signal: AbortSignal): Promise<readonly Finding[]>;
 }
 

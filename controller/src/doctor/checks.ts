@@ -1,7 +1,7 @@
 import type { Check } from './check.ts';
-import { clocksCheck } from './clocks.ts';
+import { engineClockCheck, redisClockCheck } from './clocks.ts';
 import { configurationCheck } from './configuration.ts';
-import { diskCheck } from './disk.ts';
+import { engineDiskCheck, homesDiskCheck } from './disk.ts';
 import { engineCheck } from './engine.ts';
 import { gatewaysCheck } from './gateways.ts';
 import { homesCheck } from './homes.ts';
@@ -9,7 +9,7 @@ import { imagesCheck } from './images.ts';
 import { leftoversCheck } from './leftovers.ts';
 import { memoryCheck } from './memory.ts';
 import { redisCheck } from './redis.ts';
-import { secretsCheck } from './secrets.ts';
+import { secretsCheck, terminalSecretCheck } from './secrets.ts';
 import { vaultCheck } from './vault.ts';
 import { workdirCheck } from './workdir.ts';
 
@@ -17,14 +17,17 @@ import { workdirCheck } from './workdir.ts';
 export const checks: readonly Check[] = [
   configurationCheck,
   secretsCheck,
+  terminalSecretCheck,
   redisCheck,
   vaultCheck,
   engineCheck,
   workdirCheck,
   imagesCheck,
   gatewaysCheck,
-  clocksCheck,
-  diskCheck,
+  redisClockCheck,
+  engineClockCheck,
+  homesDiskCheck,
+  engineDiskCheck,
   homesCheck,
   memoryCheck,
   leftoversCheck,

@@ -2,17 +2,24 @@ import { askClock, clockFinding } from '#shared/clock-skew.ts';
 import type { Check } from './check.ts';
 
 const than = "the controller's";
+const bounds = 'more than 1.5 s is a warning, more than 5 s a failure';
 
-export const clocksCheck: Check = {
-  name: 'clock',
-  looksAt:
-    "The clocks of Redis' and of the engine's machine are the controller's: more than 1.5 s is a warning, more than 5 s a failure.",
+export const redisClockCheck: Check = {
+  name: 'clock of Redis',
+  looksAt: `The clock of Redis' machine is the controller's: ${bounds}.`,
+  needsRedis: true,
+  async run({ wallClockMs, readRedis }) {
+    const its = await askClock(wallClockMs, async () => (await readRedis()).timeMs);
+    return [clockFinding('Redis', its, than)];
+  },
+};
+
+export const engineClockCheck: Check = {
+  name: 'clock of the engine',
+  looksAt: "The same of the engine's machine.",
   async run(deps, signal) {
-    const redis = await askClock(deps.wallClockMs, async () => (await deps.readRedis()).timeMs);
-    const found = [clockFinding('Redis', redis, than)];
-    const engine = await deps.engine().catch(() => null);
-    if (engine === null) return found;
+    const engine = await deps.engine();
     const its = await askClock(deps.wallClockMs, async () => (await engine.about(signal)).timeMs);
-    return [...found, clockFinding('the engine', its, than)];
+    return [clockFinding('the engine', its, than)];
   },
 };

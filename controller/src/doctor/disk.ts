@@ -9,35 +9,42 @@ const gib = 1024 ** 3;
 const failBelow = { share: 0.03, bytes: gib };
 const warnBelow = { share: 0.1, bytes: 5 * gib };
 
-export const diskCheck: Check = {
-  name: 'disk',
+export const homesDiskCheck: Check = {
+  name: 'disk of homes',
   looksAt:
-    'Room where the homes are, and where the engine keeps images and containers (from inside a one-shot container): below 10 % or 5 GiB is a warning, below 3 % or 1 GiB a failure. The same shares of inodes.',
+    'Room where the homes are: below 10 % or 5 GiB is a warning, below 3 % or 1 GiB a failure. The same shares of inodes.',
+  async run({ config }) {
+    const { bsize, bavail, blocks, ffree, files } = await statfs(config.workdir);
+    const room = { freeBytes: bavail * bsize, totalBytes: blocks * bsize, freeFiles: ffree, totalFiles: files };
+    return [roomIn(homesDiskCheck.name, room, 'make room, or move the work directory')];
+  },
+};
+
+export const engineDiskCheck: Check = {
+  name: 'disk of the engine',
+  looksAt: 'The same where the engine keeps images and containers, from inside a one-shot container.',
   async run(deps, signal) {
-    const { bsize, bavail, blocks, ffree, files } = await statfs(deps.config.workdir);
-    const homes = { freeBytes: bavail * bsize, totalBytes: blocks * bsize, freeFiles: ffree, totalFiles: files };
-    const found = [roomIn('homes', homes, 'make room, or move the work directory')];
-    const engine = await deps.engine().catch(() => null);
+    const check = engineDiskCheck.name;
+    const engine = await deps.engine();
     const { image } = defaultClassOf(deps.classes);
-    if (engine === null || (await engine.image(image, signal)).state === 'absent') return found;
     const { dataRoot } = await engine.about(signal);
-    const room = await engine.dataRoom(image, signal);
-    if (room === null) {
-      const mend = `look with \`df ${dataRoot}\` on the Docker host`;
-      return [...found, warning('disk of the engine', `not checked: ${image} has no \`stat -f\``, mend)];
+    const look = `look with \`df ${dataRoot}\` on the Docker host`;
+    if ((await engine.image(image, signal)).state === 'absent') {
+      return [warning(check, `not checked: the image ${image} is not there`, look)];
     }
+    const room = await engine.dataRoom(image, signal);
+    if (room === null) return [warning(check, `not checked: ${image} has no \`stat -f\``, look)];
     const mend = `\`docker system df\` says what is in ${dataRoot}; \`docker image prune\` removes what no box uses`;
-    return [...found, roomIn('the engine', room, mend)];
+    return [roomIn(check, room, mend)];
   },
 };
 
 /** The worse of bytes and inodes decides. */
 export function roomIn(
-  whose: string,
+  check: string,
   { freeBytes, totalBytes, freeFiles, totalFiles }: DiskRoom,
   mend: string,
 ): Finding {
-  const check = `disk of ${whose}`;
   const share = freeBytes / totalBytes;
   // Some file systems do not count them.
   const fileShare = totalFiles === 0 ? 1 : freeFiles / totalFiles;

@@ -35,7 +35,7 @@ export function createDoctor(deps: Omit<CheckDeps, 'engine'>, withinMs = checkWi
 }
 
 async function withinLimit(
-  { name, run }: Check,
+  { name, run, needsRedis = false }: Check,
   deps: CheckDeps,
   withinMs: number,
   signal: AbortSignal,
@@ -47,13 +47,25 @@ async function withinLimit(
   try {
     return await Promise.race([run(deps, AbortSignal.any([signal, limit])), late]);
   } catch (error) {
-    if (error instanceof NotChecked) return [warning(name, `not checked: ${error.message}`, 'mend that first')];
+    if (error instanceof NotChecked) return [notChecked(name, error.message)];
     if (limit.aborted) {
       const seconds = Math.round(withinMs / 1_000);
       return [failure(name, `the check did not end within ${seconds} s`, 'look at the load of this machine')];
     }
+    if (needsRedis && !(await answers(deps.readRedis()))) return [notChecked(name, 'Redis does not answer')];
     const message = error instanceof Error ? error.message : String(error);
     const isTold = error instanceof EngineError || error instanceof StartError;
     return [failure(name, message, isTold ? "look at the engine's log" : "look at the controller's log")];
   }
+}
+
+function notChecked(name: string, why: string): Finding {
+  return warning(name, `not checked: ${why}`, 'mend that first');
+}
+
+async function answers(asked: Promise<unknown>): Promise<boolean> {
+  return await asked.then(
+    () => true,
+    () => false,
+  );
 }

@@ -7,6 +7,7 @@ const check = 'gateways';
 export const gatewaysCheck: Check = {
   name: check,
   looksAt: 'At least one gateway is registered in Redis, and all are of the version of this controller.',
+  needsRedis: true,
   async run({ store }) {
     const { now, gateways } = await store.gateways();
     const live = gateways.filter(({ expiresAt }) => expiresAt > now);

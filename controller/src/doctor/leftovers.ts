@@ -5,11 +5,11 @@ import { findLeftovers } from '../leftovers/list.ts';
 import type { Check } from './check.ts';
 
 const check = 'left-overs';
-const words: Readonly<Record<LeftoverKind, string>> = {
-  'terminal-container': 'terminal containers',
-  'unlabelled-box': 'boxes that no installation made',
-  'job-directory': 'directories of jobs',
-  'dead-checkout': 'dead checkouts',
+const words: Readonly<Record<LeftoverKind, readonly [one: string, several: string]>> = {
+  'terminal-container': ['terminal container', 'terminal containers'],
+  'unlabelled-box': ['box that no installation made', 'boxes that no installation made'],
+  'job-directory': ['directory of a job', 'directories of jobs'],
+  'dead-checkout': ['dead checkout', 'dead checkouts'],
 };
 
 export const leftoversCheck: Check = {
@@ -22,7 +22,7 @@ export const leftoversCheck: Check = {
     const { items } = await findLeftovers({ ...at, workdir, hostWorkdir }, signal);
     if (items.length === 0) return [ok(check, 'none')];
     const counts = Map.groupBy(items, ({ leftover }) => leftover.kind);
-    const told = [...counts].map(([kind, some]) => `${some.length} ${words[kind]}`);
+    const told = [...counts].map(([kind, some]) => `${some.length} ${words[kind][some.length === 1 ? 0 : 1]}`);
     return [warning(check, told.join(', '), '`spoonbox cleanup --legacy` lists them, and changes nothing')];
   },
 };

@@ -6,18 +6,24 @@ const shortestLength = 16;
 const fewestCharacters = 8;
 /** What stands in examples, and is never changed. */
 const ofAnExample =
-  /change[-_ ]?me|replace[-_ ]?me|example|placeholder|your[-_ ]|insert[-_ ]|xxxxxx|<.*>|^(secret|password|token|test|dev|admin)[-_ 0-9]*$|^(0123456789|1234567890|abcdef)/i;
+  /change[-_ ]?me|replace[-_ ]?me|example|placeholder|your[-_ ]|insert[-_ ]|xxxxxx|^<.*>$|^(secret|password|token|test|dev|admin)[-_ 0-9]*$|^(0123456789|1234567890|abcdef)/i;
 const howToMake = 'make a new one: `openssl rand -hex 32`';
 
 export const secretsCheck: Check = {
   name: 'secrets',
   looksAt:
-    'The internal token, the terminal secret and the encryption key are there, are long, are no examples; the encryption key is not one of the others; the leading controller and every gateway have the same terminal secret. No secret is shown.',
-  async run(deps) {
-    const weak = weakSecrets(deps.config);
-    const found = weak.length > 0 ? weak : [ok('secrets', 'all are there, long, and no examples')];
-    return [...found, ...(await sameEverywhere(deps))];
+    'The internal token, the terminal secret and the encryption key are there, are long, are no examples; the encryption key is not one of the others. No secret is shown.',
+  async run({ config }) {
+    const weak = weakSecrets(config);
+    return weak.length > 0 ? weak : [ok('secrets', 'all are there, long, and no examples')];
   },
+};
+
+export const terminalSecretCheck: Check = {
+  name: 'terminal secret',
+  looksAt: 'The leading controller and every gateway have the terminal secret of this controller.',
+  needsRedis: true,
+  run: sameEverywhere,
 };
 
 /** None where nothing speaks against any of them. */
@@ -59,7 +65,7 @@ function encryption({ encryptionKey, internalToken, terminalSecret }: DoctorConf
 
 /** Two that differ refuse each other's terminals, each for good reason. */
 async function sameEverywhere({ config, leaderStore, store }: CheckDeps): Promise<Finding[]> {
-  const check = 'terminal secret';
+  const check = terminalSecretCheck.name;
   const mend = 'give all processes the same SPOON_AGENT_TERMINAL_SECRET (else SPOON_AGENT_WORKER_INTERNAL_TOKEN)';
   const own = secretFingerprint(config.terminalSecret);
   const ofLeader = await leaderStore.secretOfLeader();
@@ -71,5 +77,6 @@ async function sameEverywhere({ config, leaderStore, store }: CheckDeps): Promis
       .map(({ address }) => `the gateway ${address}`),
   ];
   if (others.length === 0) return [ok(check, 'the same in all processes that are known')];
-  return [failure(check, `${others.join(', ')} has another one: terminals are refused`, mend)];
+  const have = others.length === 1 ? 'has' : 'have';
+  return [failure(check, `${others.join(', ')} ${have} another one: terminals are refused`, mend)];
 }

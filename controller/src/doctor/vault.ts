@@ -4,6 +4,7 @@ import type { Check } from './check.ts';
 
 export const vaultCheck: Check = {
   name: 'vault',
+  needsRedis: true,
   looksAt:
     'The keys that this controller has are those under which the vaults of all users are encrypted. Each entry names its key; none is opened. What keys a gateway has is not looked at.',
   async run(deps, signal) {

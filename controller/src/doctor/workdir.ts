@@ -20,8 +20,7 @@ export const workdirCheck: Check = {
       await engine.verifyWorkdir(image, signal);
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
-      const mend = 'users would get empty homes: set SPOON_AGENT_HOST_WORKDIR to the path on the Docker host';
-      return [failure(name, error.message, mend)];
+      return [failure(name, error.message, 'mend what it says: until then users would get empty homes, or none')];
     }
     return [ok(name, workdir === hostWorkdir ? workdir : `${workdir}, which is ${hostWorkdir} on the host`)];
   },

@@ -49,20 +49,22 @@ export async function measureHourly(options: HourlyOptions, signal: AbortSignal)
 
 async function round(options: HourlyOptions, signal: AbortSignal): Promise<void> {
   const { runtime, store, homes, meter, installation, log, onKnown } = options;
+  // Who does not lead any more tells nothing: nobody would take it back.
+  const tell = async (): Promise<void> => {
+    const known = await homes.all();
+    if (!signal.aborted) onKnown(known);
+  };
   if ((await store.mode()).mode.mode !== 'pause') {
     const views = containersByUser(await runtime.list(signal), new Set(), installation);
     const boxes = [...views].flatMap(([user, containers]): MeteredBox[] => {
       const { box } = ownershipOf(user, installation, containers);
       return box !== null && isLive(box) ? [{ user, container: box }] : [];
     });
-    const tellAgain = async (): Promise<void> => {
-      if (!signal.aborted) onKnown(await homes.all());
-    };
     // Nobody waits for it: a term ends at once, and a look that is under way is as good for the next leader.
     void meter
       .look(boxes, hourMs)
-      .then(tellAgain)
+      .then(tell)
       .catch((error: unknown) => log.warn({ error }, notTold));
   }
-  onKnown(await homes.all());
+  await tell();
 }

@@ -104,7 +104,8 @@ async function adopted(
   const execs = atOnce ? 0 : await engine.countExecs(id, signal);
   const reply = await store.wish(user, { wish: 'adopt', containerId: id, atOnce }, by);
   if (!reply.ok) throw new ProblemError('wish-refused', `the adoption was refused (${reply.refused}): ${reply.detail}`);
-  const when = execs === 0 ? 'now' : `once the ${execs} commands in it have ended`;
+  const running = execs === 1 ? 'command in it has' : `${execs} commands in it have`;
+  const when = execs === 0 ? 'now' : `once the ${running} ended`;
   return { done: true, message: `the reconciler replaces the box of ${user} ${when}; the home stays` };
 }
 

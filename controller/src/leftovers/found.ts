@@ -26,8 +26,13 @@ export function seenOf(facts: readonly (string | number)[]): string {
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
 }
 
+/**
+ * Of what can be cleared, and of whether that takes force. What is only ever listed is not part of it: users make that in their homes
+ * as they like, and must not keep an operator from clearing anything.
+ */
 export function digestOf(items: readonly Leftover[]): string {
-  return seenOf(items.flatMap(({ kind, name, seen }) => [kind, name, seen]));
+  const cleared = items.filter(({ action }) => action !== 'none');
+  return seenOf(cleared.flatMap(({ kind, name, seen, inUse }) => [kind, name, seen, inUse === null ? 'free' : 'used']));
 }
 
 /** Under which name a directory that was seen so is in the trash. */

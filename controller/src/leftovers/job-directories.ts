@@ -1,5 +1,5 @@
-import type { Stats } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { lstat, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recordingsFolder, trashFolder } from '#shared/workdir.ts';
 import { homesFolder } from '../runtime/home.ts';
@@ -18,24 +18,27 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
 const ours: ReadonlySet<string> = new Set([homesFolder, recordingsFolder]);
 
 /**
- * Directories with a checkout in `repo`, and nothing else: no link at any level, no folder of ours. Nothing is read but what
- * they are. `onUnreadable`: that one cannot be told.
+ * Directories with a checkout in `repo`, and nothing else: no link at any level, no folder of ours, nor one to which a link of an
+ * operator in its place leads. Nothing is read but what they are. `onUnreadable`: that one cannot be told.
  */
 export async function jobDirectories(
   workdir: string,
   onUnreadable: (name: string, why: string) => void,
 ): Promise<JobDirectory[]> {
   const names = (await readdir(workdir)).filter((name) => namePattern.test(name) && !ours.has(name)).toSorted();
+  const kept = await Promise.all([...ours].map((name) => whereIs(join(workdir, name))));
+  const root = await realpath(workdir);
   const found: JobDirectory[] = [];
   for (const name of names) {
+    if (kept.some((path) => `${path}/`.startsWith(`${join(root, name)}/`))) continue;
     try {
-      const directory = await lstat(join(workdir, name));
-      if (!directory.isDirectory()) continue;
+      const directory = await looked(join(workdir, name));
+      if (directory === null || !directory.isDirectory()) continue;
       const repo = await looked(join(workdir, name, 'repo'));
       if (repo === null || !repo.isDirectory()) continue;
       const git = await looked(join(workdir, name, 'repo', '.git'));
       if (git === null || git.isSymbolicLink()) continue;
-      const changedAtMs = Math.max(directory.mtimeMs, repo.mtimeMs, git.mtimeMs);
+      const changedAtMs = Math.max(...[directory, repo, git].map(({ mtimeMs }) => Number(mtimeMs)));
       found.push({ name, inode: `${directory.ino}:${repo.ino}:`, changedAtMs });
     } catch (error) {
       onUnreadable(name, error instanceof Error ? error.message : String(error));
@@ -51,10 +54,15 @@ export async function namesInTrash(workdir: string): Promise<string[]> {
   return found?.isDirectory() ? (await readdir(trash)).toSorted() : [];
 }
 
-/** null: nothing is there */
-async function looked(path: string): Promise<Stats | null> {
+/** Links followed; null: nothing is there, or what is cannot be told. */
+async function whereIs(path: string): Promise<string | null> {
+  return await realpath(path).catch(() => null);
+}
+
+/** null: nothing is there. Inodes of some file systems are larger than a number can tell exactly. */
+async function looked(path: string): Promise<BigIntStats | null> {
   try {
-    return await lstat(path);
+    return await lstat(path, { bigint: true });
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
     throw error;

@@ -88,8 +88,11 @@ async function checkoutsOf(
   signal: AbortSignal,
 ): Promise<FoundLeftover[]> {
   try {
-    const found = await engine.deadCheckouts({ image: boxClass.image, homeTarget: boxClass.user.home }, signal);
-    return found.map((path) => ({
+    const asked = { image: boxClass.image, homeTarget: boxClass.user.home };
+    const { paths, isWhole } = await engine.deadCheckouts(asked, signal);
+    if (!isWhole)
+      notLooked.push(`checkouts in the homes: there are more dead ones than the ${paths.length} that are told`);
+    return paths.map((path) => ({
       leftover: {
         kind: 'dead-checkout',
         name: `${homesFolder}/${path}`,

@@ -3,6 +3,7 @@ import { EngineError } from '#shared/faults.ts';
 import { bindMount } from './create-body.ts';
 import { helperFault, type HelperRun, runHelper } from './helper.ts';
 import { homesFolder } from './home.ts';
+import type { DeadCheckouts } from './host-port.ts';
 
 /** More than these are not told. */
 const mostTold = 200;
@@ -44,14 +45,14 @@ export async function deadCheckouts(
   hostWorkdir: string,
   { image, homeTarget }: { image: string; homeTarget: string },
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<DeadCheckouts> {
   const helper = {
     operation: 'deadCheckouts',
     image,
     command: ['timeout', String(lookForS), '/bin/sh', '-c', lookScript, 'dead-checkouts', homeTarget],
     mounts: [bindMount(join(hostWorkdir, homesFolder), '/homes', true)],
     capabilities: ['DAC_OVERRIDE'],
-    lines: mostTold,
+    lines: mostTold + 1,
   };
   const end = await runHelper(run, helper, signal);
   if (end.exitCode === outOfTime) {
@@ -60,5 +61,7 @@ export async function deadCheckouts(
   }
   if (end.exitCode !== 0) throw helperFault(helper.operation, end);
   // A name may hold anything; one with control characters is not told.
-  return end.output.split('\n').filter((line) => /^[^/]+\/Code\/\P{Cc}+$/u.test(line));
+  const lines = end.output.replace(/\n$/, '').split('\n');
+  const told = lines.slice(-mostTold).filter((line) => /^[^/]+\/Code\/\P{Cc}+$/u.test(line));
+  return { paths: told, isWhole: lines.length <= mostTold };
 }

@@ -10,21 +10,21 @@ import type { HomeUse } from './port.ts';
 const lookForS = 120;
 /** Of starting it, and of hearing its end. */
 const marginMs = 15_000;
-/** A number and a path. */
-const maxAnswerChars = 4_096;
+/** A number and a path, or a few words. Who says more floods whoever listens, and is not listened to. */
+const maxAnswerBytes = 16_384;
 /** of `timeout`, whose command was ended; busybox tells the signal instead */
 const outOfTime = new Set([124, 143]);
 
 /**
  * Counts the blocks of the home's own file system, and follows no link. Disk and processor are asked for only where nobody else
- * wants them; an image without `ionice` has `nice` alone. Words about directories that cannot be read are nobody's to hear.
+ * wants them; an image without `ionice`, or a kernel that does not let it, has `nice` alone. Words about directories that cannot be read are nobody's to hear.
  */
 const lookScript = `
 for tool in du nice timeout; do
   if ! command -v "$tool" >/dev/null; then echo "the image has no $tool" >&2; exit 69; fi
 done
 idle=
-if command -v ionice >/dev/null; then idle='ionice -c 3'; fi
+if ionice -c 3 true 2>/dev/null; then idle='ionice -c 3'; fi
 exec timeout "$2" nice -n 19 $idle du -skx -- "$1" 2>/dev/null
 `;
 
@@ -38,12 +38,17 @@ export async function homeUse(
   const operation = 'homeUse';
   const tail = createOutputTail();
   let answer = '';
+  let saidBytes = 0;
   const read = createFrameReader((part, isError) => {
-    if (!isError && answer.length < maxAnswerChars) answer += part.toString('latin1');
+    saidBytes += part.length;
+    if (!isError) answer += part.toString('latin1');
   });
   const onOutput = (chunk: Buffer): void => {
     tail.push(chunk);
     read(chunk);
+    if (saidBytes <= maxAnswerBytes) return;
+    const message = 'what counts in the home says more than a number';
+    throw new EngineError({ operation, kind: 'failed', status: null, message });
   };
   const command = ['/bin/sh', '-c', lookScript, 'home-use', target, String(lookForS)];
   const run = (limit: AbortSignal): Promise<number> =>

@@ -17,7 +17,12 @@ const ensureHomeScript = `
 set -eu
 home="/homes/$1"
 owner="$2"
-mkdir -m 0700 -- "$home" 2>/dev/null || true
+if ! why=$(mkdir -m 0700 -- "$home" 2>&1); then
+  if [ ! -e "$home" ] && [ ! -L "$home" ]; then
+    echo "homes/$1 cannot be made: $why" >&2
+    exit 73
+  fi
+fi
 if [ -L "$home" ] || [ ! -d "$home" ]; then
   echo "homes/$1 is there, but it is not a directory: move it away" >&2
   exit 65

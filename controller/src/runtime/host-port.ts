@@ -38,6 +38,13 @@ export interface HostContainer {
   readonly mounts: readonly { readonly source: string; readonly target: string }[];
 }
 
+export interface DeadCheckouts {
+  /** below `homes`; in no order */
+  readonly paths: readonly string[];
+  /** false: there are more */
+  readonly isWhole: boolean;
+}
+
 /** What is thrown away: a directory below the work directory, as it was seen. */
 export interface ThrownAway {
   /** one path segment */
@@ -68,8 +75,8 @@ export interface HostEngine {
   /** null: there is none with this id any more */
   container(id: string, signal: AbortSignal): Promise<HostContainer | null>;
   countExecs(id: string, signal: AbortSignal): Promise<number>;
-  /** Checkouts below `homes/{user}/Code` whose git directory is gone, by their path below `homes`. Links are not followed. */
-  deadCheckouts(asked: { image: string; homeTarget: string }, signal: AbortSignal): Promise<string[]>;
+  /** Checkouts below `homes/{user}/Code` whose git directory is gone. Links are not followed. */
+  deadCheckouts(asked: { image: string; homeTarget: string }, signal: AbortSignal): Promise<DeadCheckouts>;
 
   /** TERM, the engine's own grace, then KILL. */
   stop(id: string, signal: AbortSignal): Promise<void>;

@@ -28,7 +28,12 @@ from="/workdir/$1"
 trash="/workdir/${trashFolder}"
 to="$trash/$3"
 inodes() { stat -c %i -- "$1" "$1/repo" 2>/dev/null | tr "\\n" ":"; }
-mkdir -m 0755 -- "$trash" 2>/dev/null || true
+if ! why=$(mkdir -m 0755 -- "$trash" 2>&1); then
+  if [ ! -e "$trash" ] && [ ! -L "$trash" ]; then
+    echo "${trashFolder} cannot be made: $why" >&2
+    exit 73
+  fi
+fi
 if [ -L "$trash" ] || [ ! -d "$trash" ]; then
   echo "${trashFolder} is there, but it is not a directory: move it away" >&2
   exit 65
