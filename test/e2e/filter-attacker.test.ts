@@ -1,6 +1,7 @@
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { label } from '#shared/identity.ts';
 import { createDockerWorld, type DockerWorld, handsOf } from '../support/docker.ts';
 import { startFilter, type TestFilter } from '../support/filter.ts';
@@ -432,6 +433,21 @@ describe('a request that two readers could read in two ways', () => {
     const late = requestText('POST', `${api}/exec/${await newExec()}/start`, { headers });
     expect((await comesToNothing(`${late}{"Detach"`, 5_000)).status).toBe(408);
   });
+});
+
+it('so many large bodies at once as there is memory for are read, and small ones beside them', async () => {
+  await using own = await startFilter(world.installation, { limits: { largeBodiesAtOnce: 2, smallBodyBytes: 1_000 } });
+  const path = `${api}/containers/${box.id}/exec`;
+  const large = requestText('POST', path, { body: { ...create, Env: [`X=${'x'.repeat(2_000)}`] } });
+  const held = [1, 2].map(() => {
+    const socket = connect(own.socket);
+    socket.write(large.slice(0, -1));
+    return socket;
+  });
+  await vi.waitFor(async () => expect((await rawRequest(own.socket, large)).status).toBe(503), 10_000);
+  expect((await rawRequest(own.socket, requestText('POST', path, { body: create }))).status).toBe(201);
+  for (const socket of held) socket.destroy();
+  await vi.waitFor(async () => expect((await rawRequest(own.socket, large)).status).toBe(201), 10_000);
 });
 
 it('each refusal is logged with what was asked and why', async () => {

@@ -122,4 +122,10 @@ describe('a body', () => {
     fc.assert(fc.property(body, passes), { numRuns: 300 });
     expect(() => readBody(ExecStartBody, Buffer.from('{"Detach":true,"Tty":true}'))).toThrow('never detached');
   });
+
+  it('is read up to the first word that does not pass: a problem of each of millions would fill the memory', () => {
+    const wrong = Array.from({ length: 10_000 }, () => 1);
+    const read = ExecCreateBody.safeParse({ Cmd: wrong, Env: wrong, ConsoleSize: wrong });
+    expect(read.error?.issues.map(({ path }) => path[0])).toEqual(['Cmd', 'Env', 'ConsoleSize']);
+  });
 });

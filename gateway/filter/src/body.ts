@@ -13,18 +13,23 @@ const detachKeysLength = 200;
 const Cells = z.int().min(1).max(1_000);
 const ConsoleSize = z.tuple([Cells, Cells]);
 /** A NUL would end the word for the kernel, and not for whoever reads it here. */
-const Word = z.string().refine((word) => !word.includes('\0'), { error: 'must not contain NUL' });
+const isWord = (word: unknown): word is string => typeof word === 'string' && !word.includes('\0');
+
+/** Looked at only up to the first that does not pass: a body has place for millions, and a problem of each would be kept. */
+function words(passes: (word: string) => boolean, error: string): z.ZodType<string[]> {
+  return z.custom<string[]>((list) => Array.isArray(list) && list.every((word) => isWord(word) && passes(word)), error);
+}
 
 export const ExecCreateBody = z.strictObject({
-  Cmd: z.array(Word).min(1),
-  Env: z.array(Word.regex(/^[^=]+=/, { error: 'is NAME=value' })).optional(),
+  Cmd: words(() => true, 'is words without NUL').refine(({ length }) => length > 0, { error: 'is one word at least' }),
+  Env: words((word) => /^[^=]+=/.test(word), 'is NAME=value, without NUL').optional(),
   AttachStdin: z.boolean().optional(),
   AttachStdout: z.boolean().optional(),
   AttachStderr: z.boolean().optional(),
   Tty: z.boolean().optional(),
   DetachKeys: z.string().max(detachKeysLength).optional(),
   ConsoleSize: ConsoleSize.optional(),
-  WorkingDir: Word.startsWith('/').max(pathLength).optional(),
+  WorkingDir: z.string().startsWith('/').max(pathLength).refine(isWord, { error: 'must not contain NUL' }).optional(),
   /** only as what it is anyway: see `mustBeOwnUser` */
   User: z.string().optional(),
   Privileged: z.literal(false, { error: 'an exec here is never privileged' }).optional(),
