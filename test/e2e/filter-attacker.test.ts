@@ -286,18 +286,23 @@ describe('the body of an exec', () => {
   it('is refused where it asks for more than a command of the box’s own user', async () => {
     const bodies: unknown[] = [
       { ...create, Privileged: true },
+      { ...create, Privileged: false },
       { ...create, privileged: true },
       { ...create, PRIVILEGED: true },
       { ...create, User: 'root' },
-      { ...create, User: '0' },
+      { ...create, User: '1000' },
       { ...create, User: '1000:0' },
       { ...create, user: 'root' },
+      // Go folds these to `User` and `Tty`, too.
+      `{"Cmd":["true"],"U\u017fer":"root"}`,
+      `{"Cmd":["true"],"U\\u017fer":"root"}`,
+      { ...create, TTY: true },
       { ...create, Container: others.foreign.id },
       { ...create, Cmd: [] },
       { ...create, Cmd: 'true' },
       { ...create, Cmd: ['true\0'] },
       { ...create, Env: ['no-value'] },
-      { ...create, WorkingDir: 'relative' },
+      { ...create, WorkingDir: '/proc/self/fd/8' },
       { ...create, ConsoleSize: [0, 80] },
       { ...create, DetachKeys: 'x'.repeat(300) },
       `{"Cmd":["true"],"__proto__":{"Privileged":true}}`,
@@ -317,10 +322,10 @@ describe('the body of an exec', () => {
   });
 
   it('reaches the engine as it was checked: of a field that is there twice, the one that was looked at', async () => {
-    const body = `{"Cmd":["true"],"Privileged":true,"Privileged":false}`;
+    const body = `{"Cmd":["true"],"Tty":true,"Tty":false}`;
     const made = await rawRequest(filter.socket, requestText('POST', `${api}/containers/${box.id}/exec`, { body }));
     const id = /"Id":"([0-9a-f]{64})"/.exec(made.text)?.[1] ?? '';
-    expect(JSON.stringify(await world.docker.getExec(id).inspect())).toContain('"privileged":false');
+    expect(JSON.stringify(await world.docker.getExec(id).inspect())).toContain('"tty":false');
   });
 
   it('of a start is refused where it is detached, or says anything else', async () => {
