@@ -9,6 +9,7 @@ import type Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { connectDocker, engineErrorOf } from '#shared/docker.ts';
 import { label } from '#shared/identity.ts';
+import { readInstallation } from '#shared/installation.ts';
 import { listenAt } from '../../gateway/filter/src/socket-file.ts';
 import { readFilterSettings } from '../../gateway/filter/src/settings.ts';
 import { openExecStream } from '../../gateway/src/exec/exec-stream.ts';
@@ -178,6 +179,8 @@ describe('the process', () => {
     await writeFile(join(world.workdir, '.spoonbox-installation'), 'of-the-file\n');
     const ofFile = { ...settings('x.sock'), SPOON_INSTALLATION_ID: '', SPOON_AGENT_WORKDIR: world.workdir };
     expect(readFilterSettings(ofFile).installation).toBe('of-the-file');
+    // Where nobody may write: a gateway whose work directory is not its own.
+    expect(() => readInstallation('/sys', null)).toThrow(/cannot be made \(E\w+\): start the controller once/);
   });
 
   it('that is told to stop lets a started exec end, and another may listen there meanwhile', async () => {

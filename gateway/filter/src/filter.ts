@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES }
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, sleep } from '#shared/clock.ts';
+import { codeOf } from '#shared/faults.ts';
 import type { InstallationId } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { ExecStartBody, readBody } from './body.ts';
@@ -82,7 +83,7 @@ export function createFilter({ engine, installation, clock, log, limits }: Filte
   });
   http.on('connect', (request, socket) => turnAway(socket, request, refused('CONNECT', 'this is no proxy')));
   http.on('clientError', (error, socket) => {
-    const code = 'code' in error ? String(error.code) : error.message;
+    const code = codeOf(error) ?? error.message;
     if (code === 'ECONNRESET' || code === 'EPIPE') {
       socket.destroy();
       return;
