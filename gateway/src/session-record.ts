@@ -42,9 +42,13 @@ export class SessionRecord {
     }
     const { before } = claimed;
     // As the script has it: what outlives its gateway is not forgotten until it is resumed.
-    const { persist, containerId, execId, startedAt, tickets } = before ?? record;
-    this.#record =
-      before?.persist === 'tmux' ? { ...record, persist, containerId, execId, startedAt, tickets } : record;
+    if (before?.persist !== 'tmux') {
+      this.#record = record;
+      return before;
+    }
+    const { persist, containerId, execId, startedAt, tickets, directory, checkout } = before;
+    const shell = { persist, containerId, execId, startedAt, tickets };
+    this.#record = { ...record, ...shell, ...(directory && { directory }), ...(checkout && { checkout }) };
     return before;
   }
 

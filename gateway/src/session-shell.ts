@@ -1,4 +1,4 @@
-import { directoryIn, pathOf } from '#shared/checkout.ts';
+import { type Checkout, directoryIn, pathOf } from '#shared/checkout.ts';
 import type { Persist } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
 import type { Audience } from './audience.ts';
@@ -11,6 +11,14 @@ import { Pump } from './pump.ts';
 import type { SessionOf } from './session.ts';
 import { pauseAfter, type StartDeps, startShell } from './start-shell.ts';
 import { type WaitDeps, waitReady } from './wait-ready.ts';
+
+/** Where shells begin. */
+export interface Place {
+  /** below the checkout, or else below the home */
+  readonly directory: string | null;
+  /** made before a shell starts in it */
+  readonly checkout: Checkout | null;
+}
 
 /** What a session does for its shell. */
 export interface ShellHost {
@@ -36,6 +44,7 @@ export class SessionShell {
   persist: Persist = 'none';
   /** one that another gateway has left is to be gone on with; until then it is not this session's to end */
   resumes = false;
+  place: Place;
   readonly #deps: WaitDeps & StartDeps;
   readonly #of: SessionOf;
   readonly #host: ShellHost;
@@ -50,6 +59,7 @@ export class SessionShell {
     this.#deps = deps;
     this.#of = of;
     this.#host = host;
+    this.place = of.place;
   }
 
   get containerId(): string {
@@ -178,7 +188,8 @@ export class SessionShell {
 
   /** null: it was told why, and is to be tried again. */
   async #start(containerId: string, signal: AbortSignal): Promise<Terminal | null> {
-    const { user, id, checkout, directory } = this.#of;
+    const { user, id } = this.#of;
+    const { checkout, directory } = this.place;
     const { audience } = this.#host;
     const start = {
       containerId,

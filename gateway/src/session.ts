@@ -1,4 +1,3 @@
-import type { Checkout } from '#shared/checkout.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Session } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
@@ -20,7 +19,7 @@ import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { RingBudget } from './ring-budget.ts';
 import { SessionRecord } from './session-record.ts';
 import { SessionRecording } from './session-recording.ts';
-import { SessionShell, type ShellHost } from './session-shell.ts';
+import { type Place, SessionShell, type ShellHost } from './session-shell.ts';
 import type { StartDeps } from './start-shell.ts';
 import type { TerminalSettings } from './terminal-settings.ts';
 import type { Guest } from './tickets.ts';
@@ -47,10 +46,7 @@ export interface SessionOf {
   readonly id: string;
   /** of who opens it */
   readonly mode: TerminalMode;
-  /** below the checkout, or else below the home */
-  readonly directory: string | null;
-  /** made before its shell starts in it */
-  readonly checkout: Checkout | null;
+  readonly place: Place;
   /** asked for beside what the class asks for */
   readonly record: 'output' | 'input' | null;
   /** the client has seen output of it: where it is not there any more, that is told */
@@ -231,6 +227,9 @@ export class TerminalSession {
       this.#hold.first(this.of.attach.traceparent),
     ]);
     const before = claimed.status === 'fulfilled' ? claimed.value : null;
+    const { directory = null, checkout = null } = before ?? {};
+    // A ticket names no place.
+    if (this.of.takeOver) this.#shell.place = { directory, checkout };
     if (before?.persist === 'tmux') {
       this.#shell.resumes = true;
       this.#audience.knows(before.tickets);
@@ -376,6 +375,7 @@ export class TerminalSession {
 
   #asRecord(): Session {
     const { user, id, mode } = this.of;
+    const { directory, checkout } = this.#shell.place;
     const isEmpty = this.emptySinceMs !== null;
     return {
       id,
@@ -388,6 +388,8 @@ export class TerminalSession {
       persist: this.#shell.persist,
       detachedAt: isEmpty ? this.#hold.redisNow() : 0,
       record: this.#recording.asked,
+      ...(directory !== null && { directory }),
+      ...(checkout !== null && { checkout }),
       tickets: this.#shell.persist === 'tmux' ? this.#audience.tickets() : [],
     };
   }

@@ -60,7 +60,7 @@ export class Sessions {
       }
       this.mustHavePlace(claims);
       const place = { directory: directory ?? null, checkout: checkoutIn(claims) };
-      const of = { user, id, mode, ...place, record: claims.record ?? null, isKnown, takeOver: false, attach };
+      const of = { user, id, mode, place, record: claims.record ?? null, isKnown, takeOver: false, attach };
       const made = this.#make(of, client.size);
       attachFirst(made, client, guest);
     });
@@ -103,7 +103,7 @@ export class Sessions {
       }
       this.mustHavePlace(parts);
       const made = this.#make(
-        { user, id, mode, directory: null, checkout: null, record: null, isKnown: true, takeOver: true, attach },
+        { user, id, mode, place: noPlace, record: null, isKnown: true, takeOver: true, attach },
         client.size,
       );
       attachFirst(made, client, { mode, name, received: null }, hash);
@@ -197,6 +197,9 @@ export class Sessions {
     return session;
   }
 }
+
+/** The record of the session has it. */
+const noPlace = { directory: null, checkout: null };
 
 /** A session that its first client does not get into has nobody. */
 function attachFirst(

@@ -43,20 +43,12 @@ export async function startShell(
   const { notice, progress } = tell;
   const environment = await environmentOf(deps, user, (message) => notice('vault-unreadable', message));
   const start = { ...of.start, environment };
-  const open = async (): Promise<Started> => {
-    if (of.resumes) {
-      const terminal = await exec.resume(start, signal);
-      if (terminal) return { terminal, isResumed: true };
-      notice('session-lost', 'the shell of this terminal is no more; this is a new one');
-    }
-    return { terminal: await exec.open(start, signal), isResumed: false };
-  };
-  const timed = async (): Promise<Started> => {
+  const timed = async <Result extends Terminal | null>(begin: () => Promise<Result>): Promise<Result> => {
     const beganAtMs = clock.monotonicMs();
     try {
-      const started = await open();
-      meter.started('terminal', clock.monotonicMs() - beganAtMs, 'ok');
-      return started;
+      const terminal = await begin();
+      if (terminal) meter.started('terminal', clock.monotonicMs() - beganAtMs, 'ok');
+      return terminal;
     } catch (error) {
       if (error instanceof EngineError) {
         meter.started('terminal', clock.monotonicMs() - beganAtMs, error.fault.kind);
@@ -65,12 +57,17 @@ export async function startShell(
     }
   };
   try {
-    // One that goes on has its directory.
-    if (checkout !== null && !of.resumes) {
+    if (of.resumes) {
+      const terminal = await starts.run(user, () => timed(() => exec.resume(start, signal)), signal);
+      if (terminal) return { terminal, isResumed: true };
+      notice('session-lost', 'the shell of this terminal is no more; this is a new one');
+    }
+    if (checkout !== null) {
       const { containerId, session: mark } = start;
       await prepareCheckout(deps, { user, start: { containerId, mark, environment }, checkout }, progress, signal);
     }
-    return await starts.run(user, timed, signal);
+    const terminal = await starts.run(user, () => timed(() => exec.open(start, signal)), signal);
+    return { terminal, isResumed: false };
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     log.warn({ user, containerId: start.containerId, error }, 'no shell could be started; trying again');

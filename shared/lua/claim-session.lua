@@ -26,6 +26,7 @@ if outlives and before ~= '' then
   local kept = decoded(record)
   kept.persist, kept.containerId, kept.execId = stored.persist, stored.containerId, stored.execId
   kept.startedAt, kept.record = stored.startedAt, stored.record
+  kept.directory, kept.checkout = stored.directory, stored.checkout
   kept.tickets = type(stored.tickets) == 'table' and next(stored.tickets) and stored.tickets or nil
   record = cjson.encode(kept)
 end

@@ -98,8 +98,8 @@ export const DesiredView = z.object({
 
 /** Which trace took it is its holder's own affair. */
 export const LeaseView = Lease.omit({ trace: true });
-/** Without what lets sockets in again. */
-export const SessionView = Session.omit({ tickets: true });
+/** Without what lets sockets in again, and what only a next shell needs. */
+export const SessionView = Session.omit({ tickets: true, directory: true, checkout: true });
 export const EndedLease = LeaseView.extend({ endedAt: z.number(), endReason: LeaseEndReason });
 
 /** Everything that is known of one user's box at one moment. All times are Redis TIME in ms. */

@@ -44,3 +44,8 @@ export class StartError extends Error {
     this.exitCode = exitCode;
   }
 }
+
+/** Node's own name of what happened, such as `ENOENT`; null where it has none. */
+export function codeOf(error: unknown): string | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+}

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, sleep } from './clock.ts';
-import { exitConfig, StartError } from './faults.ts';
+import { codeOf, exitConfig, StartError } from './faults.ts';
 import { InstallationId, installationKey } from './identity.ts';
 import type { Logger } from './log.ts';
 import type { RedisPort } from './redis-port.ts';
@@ -22,7 +22,12 @@ export function readInstallation(workdir: string, override: string | null): Inst
     // O_EXCL: of two processes that start at once, one writes and the other reads what it wrote.
     writeFileSync(path, `${randomBytes(6).toString('hex')}\n`, { flag: 'wx' });
   } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error;
+    const code = codeOf(error);
+    if (code === 'EACCES' || code === 'EROFS') {
+      const message = `${path} is not there, and cannot be made (${code}): start the controller once, which makes it, or give this process the right to`;
+      throw new StartError(message, 1, { cause: error });
+    }
+    if (code !== 'EEXIST') throw error;
   }
   return checked(readFileSync(path, 'utf8').trim(), path);
 }

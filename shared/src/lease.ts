@@ -121,6 +121,9 @@ export const Session = z.object({
   /** when its last socket left (Redis TIME, ms); 0 = somebody is attached */
   detachedAt: z.number().default(0),
   record: z.enum(['off', 'output', 'input']).default('off'),
+  /** where its shells begin, as the token named it: also the one that follows on another gateway */
+  directory: z.string().optional().catch(undefined),
+  checkout: Checkout.optional().catch(undefined),
   /** with `persist: tmux`, so that another gateway can resume it; the newest last */
   tickets: z.array(StoredTicket).default([]),
   /** the sweep ends it; until then (Redis TIME, ms) nobody else can have it */

@@ -60,11 +60,13 @@ export function sessionContract(world: () => World): void {
       ],
     ])('of a gateway %s goes over, with what it left', async (_what, happens) => {
       const { store, user, read } = world();
-      const session = sessionOf(user, { persist: 'tmux', detachedAt: 7, tickets: [ticket] });
+      const place = { directory: 'packages/a', checkout: { spoon: 'shop', branch: 'fix/tax' } };
+      const session = sessionOf(user, { persist: 'tmux', detachedAt: 7, tickets: [ticket], ...place });
       await store.registerGateway(g1, minute);
       await store.claimSession(session, false, '');
       await happens(world());
-      const next = { ...session, gateway: 'g2', execId: 'e2', tickets: [] };
+      const { directory: _, checkout: __, ...rest } = session;
+      const next = { ...rest, gateway: 'g2', execId: 'e2', tickets: [] };
       expect(await store.claimSession(next, false, '')).toEqual({ ok: true, before: session });
       // Until the shell is resumed nothing of it is forgotten, also where the answer is lost and the claim comes again.
       expect((await read()).sessions).toEqual([{ ...session, gateway: 'g2' }]);

@@ -55,6 +55,13 @@ describeCompose('compose.yml, with nginx before it', () => {
     },
   );
 
+  test('lets the gateway write its recordings, and nothing else of the work directory', async () => {
+    const write = (path: string): Promise<{ code: number | null }> =>
+      spoonbox.run('gateway', 'sh', '-c', 'mv "$1" "$1.away" || touch "$1"', 'write', `/var/lib/spoonbox/${path}`);
+    for (const path of ['.spoonbox-installation', 'homes', 'new']) expect((await write(path)).code, path).not.toBe(0);
+    expect((await write('recordings/new')).code).toBe(0);
+  });
+
   test('keeps what Redis acknowledged, and evicts nothing', async () => {
     const settings = await spoonbox.exec('redis', 'redis-cli', 'config', 'get', '*');
     const setting = (name: string): string | undefined => new RegExp(`^${name}\n(.*)$`, 'm').exec(settings)?.[1];

@@ -1,6 +1,7 @@
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { label } from '#shared/identity.ts';
 import { createDockerWorld, type DockerWorld, handsOf } from '../support/docker.ts';
 import { startFilter, type TestFilter } from '../support/filter.ts';
@@ -285,18 +286,23 @@ describe('the body of an exec', () => {
   it('is refused where it asks for more than a command of the box’s own user', async () => {
     const bodies: unknown[] = [
       { ...create, Privileged: true },
+      { ...create, Privileged: false },
       { ...create, privileged: true },
       { ...create, PRIVILEGED: true },
       { ...create, User: 'root' },
-      { ...create, User: '0' },
+      { ...create, User: '1000' },
       { ...create, User: '1000:0' },
       { ...create, user: 'root' },
+      // Go folds these to `User` and `Tty`, too.
+      `{"Cmd":["true"],"U\u017fer":"root"}`,
+      `{"Cmd":["true"],"U\\u017fer":"root"}`,
+      { ...create, TTY: true },
       { ...create, Container: others.foreign.id },
       { ...create, Cmd: [] },
       { ...create, Cmd: 'true' },
       { ...create, Cmd: ['true\0'] },
       { ...create, Env: ['no-value'] },
-      { ...create, WorkingDir: 'relative' },
+      { ...create, WorkingDir: '/proc/self/fd/8' },
       { ...create, ConsoleSize: [0, 80] },
       { ...create, DetachKeys: 'x'.repeat(300) },
       `{"Cmd":["true"],"__proto__":{"Privileged":true}}`,
@@ -316,10 +322,10 @@ describe('the body of an exec', () => {
   });
 
   it('reaches the engine as it was checked: of a field that is there twice, the one that was looked at', async () => {
-    const body = `{"Cmd":["true"],"Privileged":true,"Privileged":false}`;
+    const body = `{"Cmd":["true"],"Tty":true,"Tty":false}`;
     const made = await rawRequest(filter.socket, requestText('POST', `${api}/containers/${box.id}/exec`, { body }));
     const id = /"Id":"([0-9a-f]{64})"/.exec(made.text)?.[1] ?? '';
-    expect(JSON.stringify(await world.docker.getExec(id).inspect())).toContain('"privileged":false');
+    expect(JSON.stringify(await world.docker.getExec(id).inspect())).toContain('"tty":false');
   });
 
   it('of a start is refused where it is detached, or says anything else', async () => {
@@ -432,6 +438,21 @@ describe('a request that two readers could read in two ways', () => {
     const late = requestText('POST', `${api}/exec/${await newExec()}/start`, { headers });
     expect((await comesToNothing(`${late}{"Detach"`, 5_000)).status).toBe(408);
   });
+});
+
+it('so many large bodies at once as there is memory for are read, and small ones beside them', async () => {
+  await using own = await startFilter(world.installation, { limits: { largeBodiesAtOnce: 2, smallBodyBytes: 1_000 } });
+  const path = `${api}/containers/${box.id}/exec`;
+  const large = requestText('POST', path, { body: { ...create, Env: [`X=${'x'.repeat(2_000)}`] } });
+  const held = [1, 2].map(() => {
+    const socket = connect(own.socket);
+    socket.write(large.slice(0, -1));
+    return socket;
+  });
+  await vi.waitFor(async () => expect((await rawRequest(own.socket, large)).status).toBe(503), 10_000);
+  expect((await rawRequest(own.socket, requestText('POST', path, { body: create }))).status).toBe(201);
+  for (const socket of held) socket.destroy();
+  await vi.waitFor(async () => expect((await rawRequest(own.socket, large)).status).toBe(201), 10_000);
 });
 
 it('each refusal is logged with what was asked and why', async () => {

@@ -159,6 +159,22 @@ describe('a checkout', () => {
     await vi.waitFor(async () => expect(await world.store.sessions(box.user)).toEqual([]));
   });
 
+  it('is also where a new shell begins that another gateway starts in the place of one that is lost', async () => {
+    const of = { persist: 'tmux', jobs: { commands: commandsOn(boxes.connect), apiToken } } as const;
+    const [first, second] = [await world.gateway(of), await world.gateway(of)];
+    const checkout = { spoon: 'shop', branch: 'of two gateways' };
+    const client = await open({ port: first.port, token: await world.token(box.user, { checkout }) });
+    const { ticket } = await client.message('hello');
+    await first.drain(2_000);
+    await inHome(`pkill -KILL -x 'tmux: server'; rmdir 'Code/shop/${checkout.branch}'`);
+    const back = await open({ port: second.port, ticket: ticket ?? '', offset: 0 });
+    expect(await back.message('notice')).toMatchObject({ code: 'session-lost' });
+    await back.message('hello');
+    back.type('echo "at=$(pwd -P)="; exit\n');
+    await back.sees(`at=${home}/Code/shop/of two gateways=`);
+    await back.closed;
+  });
+
   it('of a live lease is where its commands start; a lease that is not live runs nothing', async () => {
     const { user } = box;
     const id = LeaseId.parse('j1');

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,6 +9,7 @@ import type Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { connectDocker, engineErrorOf } from '#shared/docker.ts';
 import { label } from '#shared/identity.ts';
+import { readInstallation } from '#shared/installation.ts';
 import { listenAt } from '../../gateway/filter/src/socket-file.ts';
 import { readFilterSettings } from '../../gateway/filter/src/settings.ts';
 import { openExecStream } from '../../gateway/src/exec/exec-stream.ts';
@@ -15,6 +17,7 @@ import { createDockerWorld, type DockerWorld } from '../support/docker.ts';
 import { createEngineProxy } from '../support/engine-proxy.ts';
 import { startFilter, type TestFilter } from '../support/filter.ts';
 import { startFilterProcess } from '../support/filter-process.ts';
+import { rawRequest, requestText } from '../support/raw-http.ts';
 
 /** A gateway's calls through a filtering socket, and that socket as a process. Terminals and jobs: `SPOONBOX_TEST_THROUGH_FILTER=1`. */
 
@@ -46,6 +49,21 @@ async function run(command: string[], by = docker, tty = true): Promise<{ id: st
   const create = { Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true, Tty: tty };
   const { id } = await by.getContainer(box).exec(create);
   return { id, stream: await openExecStream(by, id, { Detach: false, Tty: tty }, never) };
+}
+
+const upgrade = { Connection: 'Upgrade', Upgrade: 'tcp' };
+
+/** Closes the connection so long after it has written; 0: at once, before anybody can have read it. */
+function writeAndGo(path: string, text: string, afterMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const client = connect(path, () => {
+      client.write(text);
+      if (afterMs === 0) client.destroy();
+      else setTimeout(() => client.destroy(), afterMs);
+    });
+    client.on('error', () => {});
+    client.once('close', () => resolve());
+  });
 }
 
 async function allOf(stream: Duplex): Promise<Buffer> {
@@ -85,6 +103,12 @@ describe('the stream of an exec', () => {
     const ended = await run(['true']);
     await allOf(ended.stream);
     await vi.waitFor(() => expect(filter.filter.streams).toBe(0), 10_000);
+  });
+
+  it('goes on for longer than the engine may take for an answer', async () => {
+    await using hasty = await startFilter(world.installation, { limits: { engineWithinMs: 500 } });
+    const { stream } = await run(['sh', '-c', 'sleep 1; echo still-here'], await connectDocker(hasty.address));
+    expect((await allOf(stream)).toString()).toContain('still-here');
   });
 
   it('has its size and follows a resize', async () => {
@@ -155,6 +179,8 @@ describe('the process', () => {
     await writeFile(join(world.workdir, '.spoonbox-installation'), 'of-the-file\n');
     const ofFile = { ...settings('x.sock'), SPOON_INSTALLATION_ID: '', SPOON_AGENT_WORKDIR: world.workdir };
     expect(readFilterSettings(ofFile).installation).toBe('of-the-file');
+    // Where nobody may write: a gateway whose work directory is not its own.
+    expect(() => readInstallation('/sys', null)).toThrow(/cannot be made \(E\w+\): start the controller once/);
   });
 
   it('that is told to stop lets a started exec end, and another may listen there meanwhile', async () => {
@@ -175,12 +201,38 @@ describe('the process', () => {
     expect(await next.stop()).toBe(0);
   });
 
+  it('goes on whenever a client closes its connection', async () => {
+    const socket = join(world.workdir, 'gone.sock');
+    const filterProcess = await startFilterProcess(settings('gone.sock'));
+    const exec = `/v1.41/exec/${'0'.repeat(64)}/start`;
+    for (const text of [
+      'CONNECT docker:2375 HTTP/1.1\r\nHost: docker\r\n\r\n',
+      '\0'.repeat(100),
+      requestText('GET', '/v1.41/_ping'),
+      requestText('GET', '/v1.41/info'),
+      requestText('GET', '/v1.41/_ping', { headers: upgrade }),
+      requestText('POST', exec, {
+        headers: { ...upgrade, 'Content-Length': '26' },
+        body: { Detach: false, Tty: true },
+      }),
+      requestText('POST', exec, { headers: { ...upgrade, 'Content-Length': '26' } }),
+      requestText('POST', `/v1.41/containers/${box}/exec`, { body: { Cmd: ['true'] } }),
+      requestText('POST', `/v1.41/containers/${box}/exec`, { headers: { 'Content-Length': '200' } }),
+    ]) {
+      for (let time = 0; time < 20; time += 1) await writeAndGo(socket, text, time % 4);
+    }
+    await expect((await connectDocker(`unix://${socket}`)).ping()).resolves.toBeDefined();
+    expect(await filterProcess.stop()).toBe(0);
+  });
+
   it('cuts what is still open when the drain is over', async () => {
     const socket = join(world.workdir, 'cut.sock');
     const filterProcess = await startFilterProcess({ ...settings('cut.sock'), SPOON_DRAIN_MS: '1500' });
-    const { stream } = await run(['cat'], await connectDocker(`unix://${socket}`));
+    const { id, stream } = await run(['cat'], await connectDocker(`unix://${socket}`));
     const closed = new Promise((resolve) => stream.once('close', resolve));
     stream.resume();
+    const half = requestText('POST', `/v1.41/exec/${id}/start`, { headers: { ...upgrade, 'Content-Length': '20' } });
+    void rawRequest(socket, `${half}{"Detach"`, 20_000);
     expect(await filterProcess.stop()).toBe(0);
     await closed;
     expect(filterProcess.lines.join('\n')).toContain('the drain is over');

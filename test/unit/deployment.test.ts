@@ -55,7 +55,9 @@ describe.each(processes)('the %s', (name) => {
 
   test('may do by its unit what it has to, and is nobody', () => {
     const once = (key: string): string | undefined => valuesOf(unit, key)[0];
-    expect(once('User')).toBe('spoonbox');
+    expect(once('User')).toBe(name === 'gateway' ? 'spoonbox-gateway' : 'spoonbox');
+    const written = { controller: ['/var/lib/spoonbox'], gateway: ['/var/lib/spoonbox/recordings'], filter: [] };
+    expect(valuesOf(unit, 'ReadWritePaths')).toEqual(written[name]);
     for (const key of ['NoNewPrivileges', 'PrivateTmp', 'PrivateDevices', 'ProtectHome']) expect(once(key)).toBe('yes');
     expect([once('ProtectSystem'), once('CapabilityBoundingSet')]).toEqual(['strict', '']);
     // systemd gives all that is below a StateDirectory to the unit's user: the homes.

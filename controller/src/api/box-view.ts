@@ -62,7 +62,7 @@ function leaseView({ trace: _, ...lease }: Lease): BoxView['leases'][number] {
   return lease;
 }
 
-function sessionView({ tickets: _, ...session }: Session): BoxView['sessions'][number] {
+function sessionView({ tickets: _, directory: __, checkout: ___, ...session }: Session): BoxView['sessions'][number] {
   return session;
 }
 

@@ -1,5 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import { bindMount } from './create-body.ts';
 import { helperFault, type HelperRun, runHelper } from './helper.ts';
@@ -66,8 +67,4 @@ export async function ensureHome(
   };
   const end = await runHelper(run, helper, signal);
   if (end.exitCode !== 0) throw helperFault(operation, end);
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

@@ -6,28 +6,31 @@ import { refused } from './refused.ts';
  * `Privileged` to it). What goes to the engine is written anew from what was read here.
  */
 
-/** POSIX path names, and Linux' bound of one. */
-const pathLength = 4_096;
 const detachKeysLength = 200;
 
 const Cells = z.int().min(1).max(1_000);
 const ConsoleSize = z.tuple([Cells, Cells]);
 /** A NUL would end the word for the kernel, and not for whoever reads it here. */
-const Word = z.string().refine((word) => !word.includes('\0'), { error: 'must not contain NUL' });
+const isWord = (word: unknown): word is string => typeof word === 'string' && !word.includes('\0');
 
+/** Looked at only up to the first that does not pass: a body has place for millions, and a problem of each would be kept. */
+function words(passes: (word: string) => boolean, error: string): z.ZodType<string[]> {
+  return z.custom<string[]>((list) => Array.isArray(list) && list.every((word) => isWord(word) && passes(word)), error);
+}
+
+/**
+ * What a gateway says. Without `User` and `Privileged` it is the container's user's, and may what that may; without `WorkingDir` no
+ * runtime is told to enter a directory that a program in the box can prepare (CVE-2024-21626).
+ */
 export const ExecCreateBody = z.strictObject({
-  Cmd: z.array(Word).min(1),
-  Env: z.array(Word.regex(/^[^=]+=/, { error: 'is NAME=value' })).optional(),
+  Cmd: words(() => true, 'is words without NUL').refine(({ length }) => length > 0, { error: 'is one word at least' }),
+  Env: words((word) => /^[^=]+=/.test(word), 'is NAME=value, without NUL').optional(),
   AttachStdin: z.boolean().optional(),
   AttachStdout: z.boolean().optional(),
   AttachStderr: z.boolean().optional(),
   Tty: z.boolean().optional(),
   DetachKeys: z.string().max(detachKeysLength).optional(),
   ConsoleSize: ConsoleSize.optional(),
-  WorkingDir: Word.startsWith('/').max(pathLength).optional(),
-  /** only as what it is anyway: see `mustBeOwnUser` */
-  User: z.string().optional(),
-  Privileged: z.literal(false, { error: 'an exec here is never privileged' }).optional(),
 });
 export type ExecCreateBody = z.infer<typeof ExecCreateBody>;
 
@@ -44,12 +47,6 @@ export function readBody<Body>(schema: z.ZodType<Body>, bytes: Buffer): Body {
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => [path.join('.'), message].filter(Boolean).join(': '));
   throw refused('this body', problems.join('; '));
-}
-
-/** An exec is the container's user's, or none. */
-export function mustBeOwnUser(body: ExecCreateBody, user: string): void {
-  if (body.User === undefined || body.User === '' || body.User === user) return;
-  throw refused('an exec as another user', `User is left out, or is the box's own`);
 }
 
 function jsonOf(bytes: Buffer): unknown {

@@ -43,7 +43,7 @@ export function createEngine(address: EngineAddress, limits: FilterLimits): Engi
     ask(call, signal) {
       return new Promise((resolve, reject) => {
         const asked = open(call, false, signal);
-        asked.once('error', (error) => reject(silent(error)));
+        asked.on('error', (error) => reject(silent(error)));
         asked.once('response', (answer) => {
           textOf(answer, limits).then((text) => {
             const status = answer.statusCode ?? 0;
@@ -56,7 +56,7 @@ export function createEngine(address: EngineAddress, limits: FilterLimits): Engi
     takeOver(call, signal) {
       return new Promise((resolve, reject) => {
         const started = open(call, true, signal);
-        started.once('error', (error) => reject(silent(error)));
+        started.on('error', (error) => reject(silent(error)));
         started.once('response', (answer) => {
           textOf(answer, limits).then((text) => reject(refusalOf(answer.statusCode ?? 0, text)), reject);
         });

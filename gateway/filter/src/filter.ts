@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES }
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, sleep } from '#shared/clock.ts';
+import { codeOf } from '#shared/faults.ts';
 import type { InstallationId } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { ExecStartBody, readBody } from './body.ts';
@@ -50,6 +51,8 @@ export function createFilter({ engine, installation, clock, log, limits }: Filte
   const streams = new Streams();
   /** connections with a request that is not answered yet, or was refused */
   const taken = new WeakSet<Duplex>();
+  const open = new Set<Socket>();
+  let largeBodies = 0;
   let draining = false;
   const http = createServer({
     maxHeaderSize: limits.headBytes,
@@ -61,6 +64,13 @@ export function createFilter({ engine, installation, clock, log, limits }: Filte
   });
   http.maxConnections = limits.connections;
   http.on('error', (error) => log.error({ error }, 'the HTTP server had an error'));
+  http.on('drop', () => log.warn({ connections: limits.connections }, 'a connection is dropped: there are too many'));
+  http.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    // Node takes its own listener away with a connection that it hands over. Without one, whoever closes theirs early ends this process.
+    socket.on('error', () => {}); // a `close` follows
+  });
   http.on('request', (request, response) => void answer(request, response));
   // Without these Node would go on with such a request, or pass it by unseen.
   for (const event of ['checkContinue', 'checkExpectation'] as const) {
@@ -73,7 +83,7 @@ export function createFilter({ engine, installation, clock, log, limits }: Filte
   });
   http.on('connect', (request, socket) => turnAway(socket, request, refused('CONNECT', 'this is no proxy')));
   http.on('clientError', (error, socket) => {
-    const code = 'code' in error ? String(error.code) : error.message;
+    const code = codeOf(error) ?? error.message;
     if (code === 'ECONNRESET' || code === 'EPIPE') {
       socket.destroy();
       return;
@@ -87,9 +97,11 @@ export function createFilter({ engine, installation, clock, log, limits }: Filte
     if (isTaken(request, socket)) return;
     const gone = new AbortController();
     response.once('close', () => gone.abort(new EngineSilent('the client has gone')));
+    let release = (): void => {};
     try {
       const route = checked(request);
       if (route.is === 'exec-start') throw refused('this start', 'it takes over its connection (Upgrade: tcp)');
+      release = holdBody(request);
       const body = await readRequest(request);
       const { status, type, body: text } = await answerCall({ engine, boxes }, route, body, gone.signal);
       taken.delete(socket);
@@ -103,11 +115,12 @@ export function createFilter({ engine, installation, clock, log, limits }: Filte
         }
         send(response, error.status, 'application/json', messageOf(error));
       } else cut(error, request, socket);
+    } finally {
+      release();
     }
   }
 
   async function start(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    socket.on('error', () => {}); // a `close` follows
     if (isTaken(request, socket)) return;
     const gone = new AbortController();
     const onGone = (): void => gone.abort(new EngineSilent('the client has gone'));
@@ -143,6 +156,18 @@ export function createFilter({ engine, installation, clock, log, limits }: Filte
     if (route instanceof Refused) throw route;
     if (problem !== null) throw problem;
     return route;
+  }
+
+  /** Counts a large body until the function that it answers is called. Throws a Refused where there are too many. */
+  function holdBody(request: IncomingMessage): () => void {
+    if ((lengthOf(request) ?? 0) <= limits.smallBodyBytes) return () => {};
+    if (largeBodies >= limits.largeBodiesAtOnce) {
+      throw new Refused(`the filtering socket refuses a large body: there are ${largeBodies} now; try again`, 503);
+    }
+    largeBodies += 1;
+    return () => {
+      largeBodies -= 1;
+    };
   }
 
   /** Also takes the connection. One that is taken already has sent two requests at once: nothing that a gateway does. */
@@ -210,8 +235,7 @@ export function createFilter({ engine, installation, clock, log, limits }: Filte
       );
       await Promise.race([closed, deadline]);
       late.abort();
-      streams.cut();
-      http.closeAllConnections();
+      for (const socket of open) socket.destroy();
       await closed;
       engine.close();
     },

@@ -8,6 +8,10 @@ export interface FilterLimits {
   readonly lookEveryMs: number;
   /** of the body of an exec: commands and environment, which Linux bounds to 2 MiB anyway */
   readonly bodyBytes: number;
+  /** above it a body is a large one */
+  readonly smallBodyBytes: number;
+  /** so many are read, checked and told to the engine at once: together they are what a client can make the filter keep */
+  readonly largeBodiesAtOnce: number;
   /** of the body of a start, which says next to nothing */
   readonly startBodyBytes: number;
   /** longer than the gateway waits, so that its own words are the ones that are read */
@@ -29,6 +33,8 @@ export const defaultFilterLimits: FilterLimits = {
   requestWithinMs: 10_000,
   lookEveryMs: 1_000,
   bodyBytes: 4 * 1_024 * 1_024,
+  smallBodyBytes: 64 * 1_024,
+  largeBodiesAtOnce: 16,
   startBodyBytes: 1_024,
   engineWithinMs: 15_000,
   engineCallsAtOnce: 64,

@@ -1,7 +1,7 @@
 import { lstat, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
-import { StartError } from '#shared/faults.ts';
+import { codeOf, StartError } from '#shared/faults.ts';
 
 /** Owner and group may connect: 0660. */
 const umask = 0o117;
@@ -23,9 +23,13 @@ export async function listenAt(server: Server, path: string): Promise<void> {
       });
     });
   } catch (error) {
-    throw new StartError(`No socket can be made at ${path} (${codeOf(error)}): see its folder and its owner.`, 1, {
-      cause: error,
-    });
+    throw new StartError(
+      `No socket can be made at ${path} (${codeOf(error) ?? String(error)}): see its folder and its owner.`,
+      1,
+      {
+        cause: error,
+      },
+    );
   } finally {
     process.umask(before);
   }
@@ -47,10 +51,6 @@ async function removeStale(path: string): Promise<void> {
   if (refusal === null)
     throw new StartError(`Another process listens at ${path}: end it, or set SPOON_FILTER_SOCKET to another path.`);
   if (codeOf(refusal) !== 'ECONNREFUSED')
-    throw new StartError(`${path} cannot be looked at (${codeOf(refusal)}).`, 1, { cause: refusal });
+    throw new StartError(`${path} cannot be looked at (${codeOf(refusal) ?? String(refusal)}).`, 1, { cause: refusal });
   await rm(path, { force: true });
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }

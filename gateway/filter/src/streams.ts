@@ -30,8 +30,4 @@ export class Streams {
       from.pipe(to);
     }
   }
-
-  cut(): void {
-    for (const socket of this.#open) socket.destroy();
-  }
 }
