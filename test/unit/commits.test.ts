@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EngineError } from '#shared/faults.ts';
+import { UserName } from '#shared/identity.ts';
 import type { BoxStatus } from '#shared/status.ts';
 import { freshContext } from '../../controller/src/box/context.ts';
 import type { LeadReply } from '../../controller/src/store/leader-store.ts';
@@ -460,5 +461,57 @@ describe('a place', () => {
     world.refuses = new Error('the connection broke');
     await expect(world.pass()).rejects.toThrow('the connection broke');
     expect(back).toEqual(['given back']);
+  });
+
+  test('is given back by a box that failed again and waits for its next try, and not by one that is tried at once', async () => {
+    const broken = new EngineError({ kind: 'failed', operation: 'create', status: 500, message: 'no space' });
+    const world = new PassWorld({ create: async () => Promise.reject(broken) });
+    const place = (): unknown => world.record.status?.context;
+    for (const attempts of [1, 2]) {
+      await world.pass();
+      await world.pass();
+      expect(world.record.status).toMatchObject({ phase: 'failed', context: { attempts } });
+      expect(place()).toMatchObject({ place: attempts === 1 ? { memoryBytes: 1024 ** 3 } : null });
+    }
+  });
+
+  test('is not asked for again and again where the class of a container that does not run is not configured', async () => {
+    const bob = UserName.parse('bob');
+    const world = new PassWorld({ remove: async () => {} }, { boxes: 1, memoryBytes: null });
+    world.capacity.listed(new Set());
+    world.capacity.see(
+      bob,
+      { ...{ boxes: 1, memoryBytes: 1024 ** 3, state: 'held', idleSince: now }, givesWayAt: null, waits: null },
+      now,
+    );
+    world.containers = [containerOf({ state: 'exited' })];
+    world.record = { ...world.record, desired: desiredOf({ class: 'gone' }) };
+    expect(await world.pass()).not.toEqual({ requeueAfterMs: 1 });
+    expect(world.log).toEqual(['observe', 'commit', 'remove']);
+  });
+
+  test('of a box that the engine does not tell of is counted by a new leader as it is stored: it keeps nobody else waiting', async () => {
+    const stuck = new EngineError({ kind: 'timeout', operation: 'observe', status: null, message: 'no answer' });
+    const before = await readyWorld();
+    const limits = { boxes: 2, memoryBytes: null };
+    const world = new PassWorld({ observe: async () => Promise.reject(stuck) }, limits);
+    world.record = before.record;
+    world.capacity.listed(new Set([alice]));
+    const wish = { order: now, memoryBytes: 1024 ** 3 };
+    const bob = UserName.parse('bob');
+    expect(world.capacity.admission(bob, wish, now)).toMatchObject({ state: 'waits', position: 0 });
+    await world.pass();
+    expect(world.capacity.admission(bob, wish, now)).toEqual({ state: 'open' });
+    world.capacity.tryTake(bob, wish.memoryBytes);
+    expect(world.capacity.admission(UserName.parse('carol'), wish, now)).toMatchObject({ state: 'waits', position: 1 });
+  });
+
+  test('of a user of whom nothing is stored and the engine does not tell is not known: nobody is let in before it is', async () => {
+    const stuck = new EngineError({ kind: 'timeout', operation: 'observe', status: null, message: 'no answer' });
+    const world = new PassWorld({ observe: async () => Promise.reject(stuck) }, { boxes: 2, memoryBytes: null });
+    world.capacity.listed(new Set([alice]));
+    await world.pass();
+    const wish = { order: now, memoryBytes: 1024 ** 3 };
+    expect(world.capacity.admission(UserName.parse('bob'), wish, now)).toMatchObject({ state: 'waits', position: 0 });
   });
 });
