@@ -3,8 +3,9 @@ import { EngineError } from '#shared/faults.ts';
 import { UserName } from '#shared/identity.ts';
 import type { BoxStatus } from '#shared/status.ts';
 import { freshContext } from '../../controller/src/box/context.ts';
+import type { Standing } from '../../controller/src/capacity/standing.ts';
 import type { LeadReply } from '../../controller/src/store/leader-store.ts';
-import { alice, boxClass, containerOf, desiredOf, foreignOf, imageId, now } from '../support/box-facts.ts';
+import { alice, boxClass, containerOf, desiredOf, foreignOf, imageId, now, spec } from '../support/box-facts.ts';
 import { jobLease, PassWorld } from '../support/pass-world.ts';
 
 /** What a pass asks Redis to write and to permit, and when it asks for nothing. */
@@ -392,6 +393,25 @@ test('an idle reap whose place was taken while it looked is looked at again at o
   expect(world.log).not.toContain('commit');
 });
 
+test('a rollout takes a place of the pacer like an idle reap, and waits where there is none', async () => {
+  const world = await readyWorld();
+  const outdated = containerOf({ spec: { ...spec, cpus: 7 } });
+  world.containers = [outdated];
+  world.record = { ...world.record, leases: [] }; // its idle time is not over
+  const free = (): number => world.pacer.stats().mostPerMinute - world.pacer.stats().lastMinute;
+  const before = free();
+  await world.pass();
+  expect(world.commits).toMatchObject([{ intent: { kind: 'drain', cause: 'rollout', containerId: outdated.id } }]);
+  expect(free()).toBe(before - 1);
+  const full = await readyWorld();
+  full.containers = [outdated];
+  full.record = { ...full.record, leases: [] };
+  takeAllPlaces(full);
+  await full.pass();
+  expect(full.log).not.toContain('stop');
+  expect(full.record.status?.message).toContain('it goes when its turn comes');
+});
+
 test("an operator's reap does not wait for a place", async () => {
   const world = await readyWorld();
   takeAllPlaces(world);
@@ -443,6 +463,10 @@ test('a term that is over drops its command in silence', async () => {
 });
 
 describe('a place', () => {
+  const held: Standing = {
+    ...{ boxes: 1, memoryBytes: 1024 ** 3, state: 'held', idleSince: now, givesWayAt: null, waits: null },
+  };
+
   test('that others took between the look and the commit is not given, and the next pass says so', async () => {
     const world = new PassWorld();
     Object.assign(world.capacity, { tryTake: () => null });
@@ -479,11 +503,7 @@ describe('a place', () => {
     const bob = UserName.parse('bob');
     const world = new PassWorld({ remove: async () => {} }, { boxes: 1, memoryBytes: null });
     world.capacity.listed(new Set());
-    world.capacity.see(
-      bob,
-      { ...{ boxes: 1, memoryBytes: 1024 ** 3, state: 'held', idleSince: now }, givesWayAt: null, waits: null },
-      now,
-    );
+    world.capacity.see(bob, held, now);
     world.containers = [containerOf({ state: 'exited' })];
     world.record = { ...world.record, desired: desiredOf({ class: 'gone' }) };
     expect(await world.pass()).not.toEqual({ requeueAfterMs: 1 });
@@ -513,5 +533,22 @@ describe('a place', () => {
     await world.pass();
     const wish = { order: now, memoryBytes: 1024 ** 3 };
     expect(world.capacity.admission(UserName.parse('bob'), wish, now)).toMatchObject({ state: 'waits', position: 0 });
+  });
+
+  test('is not waited for by a box that failed again before its next try: nobody is to give way for it', async () => {
+    const broken = new EngineError({ kind: 'failed', operation: 'create', status: 500, message: 'no space' });
+    const world = new PassWorld({ create: async () => Promise.reject(broken) }, { boxes: 1, memoryBytes: null });
+    world.capacity.listed(new Set());
+    for (let pass = 0; pass < 4; pass += 1) await world.pass();
+    expect(world.record.status).toMatchObject({ phase: 'failed', context: { attempts: 2, place: null } });
+    const bob = UserName.parse('bob');
+    const idle = { ...held, state: 'idle', idleSince: now - 600_000, givesWayAt: now - 540_000 } as const;
+    world.capacity.see(bob, idle, now);
+    await world.pass();
+    expect(world.capacity.makesRoom(bob)).toBe(false);
+    world.record = { ...world.record, now: now + 1_000 };
+    await world.pass();
+    expect(world.record.status).toMatchObject({ phase: 'absent', message: expect.stringContaining('position 1 of 1') });
+    expect(world.capacity.makesRoom(bob)).toBe(true);
   });
 });

@@ -114,18 +114,16 @@ export class Capacity {
     }
     if (this.uncounted === null || this.uncounted.size > 0) return this.wait(user, wish, 0, now);
     const free = this.free(user);
-    let isPassed = true;
+    // Also where they do not fit yet: then nothing is left for who comes after them.
     for (const waiting of this.line) {
       const entry = this.entries.get(waiting);
       const ahead = entry?.standing.waits;
       if (!ahead || waiting === user) continue;
       if (this.line.before(user, wish.order) <= this.line.before(waiting, ahead.order)) break;
-      if (entry && isAway(entry, now)) continue;
-      isPassed = fits(free, ahead.memoryBytes);
-      if (!isPassed) break;
-      take(free, ahead.memoryBytes);
+      if (!isAway(entry, now)) take(free, ahead.memoryBytes);
+      if (!fits(free, wish.memoryBytes)) break;
     }
-    if (isPassed && fits(free, wish.memoryBytes)) return { state: 'open' };
+    if (fits(free, wish.memoryBytes)) return { state: 'open' };
     return this.wait(user, wish, this.positionOf(user, wish), now);
   }
 
