@@ -63,6 +63,7 @@ local function load_desired(now)
     desired.lastActivityAt = int(now)
     redis.call('HSET', DESIRED, 'lastActivityAt', int(now))
   end
+  desired.lastActivityCause = desired.lastActivityCause or ''
   for _, field in ipairs({ 'lastInputAt', 'reapGeneration', 'recreateGeneration', 'deletedAt', 'heldUntil' }) do
     if desired[field] and not number(desired[field]) then
       desired[field] = nil

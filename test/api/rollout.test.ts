@@ -3,6 +3,7 @@ import { boxNameOf, InstallationId, networkNameOf, UserName } from '#shared/iden
 import { RolloutPause } from '#shared/operator-schemas.ts';
 import { PullsAsked, RolloutView } from '#shared/rollout.ts';
 import { specOf } from '../../controller/src/box/spec.ts';
+import { sessionOf } from '../contract/box-store-world.ts';
 import { type ApiWorld, createApiWorld, testClasses } from './api-world.ts';
 
 const installation = InstallationId.parse('test');
@@ -55,6 +56,16 @@ test('tells who holds a box of before, and that it is being replaced once it is'
   ]);
   await world.commit('cid', { phase: 'reaping', containerId: id });
   expect(await classOf('default')).toMatchObject({ waiting: [], replacing: ['cid'] });
+});
+
+test('tells of a terminal that holds a box without a lease: of one whose gateway died', async () => {
+  const id = box('eve', 'sha256:old');
+  await lease('eve');
+  const session = { ...sessionOf(UserName.parse('eve'), { containerId: id }), detachedAt: 0 };
+  await world.store.claimSession(session, false, '');
+  expect((await classOf('default'))?.waiting).toMatchObject([{ heldBy: ['job lease of agent-7'] }]);
+  await world.ask('DELETE', '/v1/boxes/eve/leases/j1');
+  expect((await classOf('default'))?.waiting).toMatchObject([{ heldBy: ['1 terminal whose user may come back'] }]);
 });
 
 test('a box is not told as of before because its image is not there any more', async () => {

@@ -1,4 +1,5 @@
 import { ofAccess } from './of-access.ts';
+import { ofCapacity } from './of-capacity.ts';
 import { ofController } from './of-controller.ts';
 import { ofFilter } from './of-filter.ts';
 import { ofGateway } from './of-gateway.ts';
@@ -31,4 +32,5 @@ export const breakages: readonly Breakage[] = [
   ...ofGateway,
   ...ofFilter,
   ...ofVault,
+  ...ofCapacity,
 ];

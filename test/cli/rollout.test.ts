@@ -97,6 +97,15 @@ describe('now', () => {
     );
   });
 
+  test('--force goes on where one box cannot be made anew, and ends with 1', async () => {
+    api.answer('GET /v1/rollout', RolloutView, { ...view, pulls: pulled() });
+    api.answer('POST /v1/boxes/bob/actions', BoxView, boxOf('bob'));
+    const { out, err, code } = await run('now', '--force', '--yes');
+    expect(code).toBe(1);
+    expect(err).toContain('the box of alice is not made anew: no POST /v1/boxes/alice/actions here');
+    expect(out).toContain('the box of bob is made anew');
+  });
+
   test('does not wait for a round that Redis has lost', async () => {
     const { code, err } = await run('now');
     expect([code, err.trim()]).toEqual([1, expect.stringContaining('Redis lost what was asked for')]);

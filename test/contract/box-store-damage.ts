@@ -198,6 +198,16 @@ export function damageContract(world: () => World, harness: () => RedisHarness):
       await isNotStuck();
     });
 
+    test('desired state without the cause of its last activity still takes another class', async () => {
+      const { command, own, take, release, read } = world();
+      await longJob();
+      await release('j1');
+      await command('HDEL', own.desired, 'lastActivityCause');
+      await take('j1', { class: 'large' });
+      expect((await read()).desired).toMatchObject({ class: 'large' });
+      await isNotStuck();
+    });
+
     test('a status body that is garbage is read as empty, with its version', async () => {
       const { command, own, read } = world();
       await longJob();

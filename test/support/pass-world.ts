@@ -1,6 +1,6 @@
 import type { BoxStore } from '#shared/box-store.ts';
 import { Lease } from '#shared/lease.ts';
-import { noLimits } from '#shared/config.ts';
+import { type Limits, noLimits } from '#shared/config.ts';
 import { createLogger } from '#shared/log.ts';
 import type { BoxRecord } from '#shared/status.ts';
 import type { ContainerView } from '../../controller/src/box/observed.ts';
@@ -43,7 +43,7 @@ export class PassWorld {
   /** what the loop told of itself */
   readonly events: LoopEvent[] = [];
   readonly pacer = new Pacer(this.clock);
-  readonly capacity = new Capacity({ limits: noLimits, onCall: () => {} });
+  readonly capacity: Capacity;
   readonly bucket = new TokenBucket({ clock: this.clock, perSecond: 1_000, burst: 1_000 });
   /** by whom each commit was asked for */
   readonly tokens: string[] = [];
@@ -77,7 +77,8 @@ export class PassWorld {
   /** called within a commit, before it answers */
   onCommit: () => Promise<void> = async () => {};
 
-  constructor(methods: Partial<BoxRuntime> = {}) {
+  constructor(methods: Partial<BoxRuntime> = {}, limits: Limits = noLimits) {
+    this.capacity = new Capacity({ limits, onCall: () => {} });
     const { clock, log, pacer } = this;
     const { signal } = this.abort;
     const onEvent = (event: LoopEvent): void => void this.events.push(event);

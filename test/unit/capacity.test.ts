@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Limits } from '#shared/config.ts';
 import { UserName } from '#shared/identity.ts';
 import { type LeaseKind, type LeasePriority, orderOf } from '#shared/lease.ts';
+import type { LoopEvent } from '../../controller/src/loop-events.ts';
 import { Capacity } from '../../controller/src/capacity/capacity.ts';
 import type { Standing, Wish } from '../../controller/src/capacity/standing.ts';
 import { now } from '../support/box-facts.ts';
@@ -23,13 +24,16 @@ function waiting(order: number, memoryBytes = gib): Standing {
 const wish = (order: number, memoryBytes = gib): Wish => ({ order, memoryBytes });
 
 let called: UserName[] = [];
+let told: LoopEvent[] = [];
 beforeEach(() => {
   called = [];
+  told = [];
 });
 
 function capacityOf(limits: Partial<Limits>, known: readonly UserName[] = []): Capacity {
   const onCall = (of: UserName): void => void called.push(of);
-  const capacity = new Capacity({ limits: { boxes: null, memoryBytes: null, ...limits }, onCall });
+  const onEvent = (event: LoopEvent): void => void told.push(event);
+  const capacity = new Capacity({ limits: { boxes: null, memoryBytes: null, ...limits }, onCall, onEvent });
   capacity.listed(new Set(known));
   return capacity;
 }
@@ -53,6 +57,15 @@ test('a place is free again when its commit was refused', () => {
   const capacity = capacityOf({ boxes: 1 });
   capacity.tryTake(bob, gib)?.giveBack();
   expect(capacity.admission(alice, wish(now), now)).toEqual({ state: 'open' });
+});
+
+test('whoever gets a place is counted at once, and does not wait any more; the same when it was not given after all', () => {
+  const capacity = capacityOf({ boxes: 1 });
+  capacity.see(alice, waiting(now), now);
+  const place = capacity.tryTake(alice, gib);
+  expect(told.at(-1)).toEqual({ type: 'capacity', boxes: 1, memoryBytes: gib, waiting: 0 });
+  place?.giveBack();
+  expect(told.at(-1)).toEqual({ type: 'capacity', boxes: 0, memoryBytes: 0, waiting: 1 });
 });
 
 test('a new leader lets nobody in before everybody who is known had a pass, and then tells who waits', () => {
@@ -102,6 +115,16 @@ describe('the line', () => {
     expect(capacity.admission(carol, wish(now + 1), later)).toEqual({ state: 'open' });
     capacity.see(bob, waiting(now), later);
     expect(capacity.admission(carol, wish(now + 1), later)).toMatchObject({ state: 'waits' });
+  });
+
+  test('finds room for the next where the first was called and does not come', () => {
+    const capacity = capacityOf({ boxes: 1 });
+    capacity.see(bob, waiting(now), now);
+    capacity.see(alice, idleSince(now - minute, now + 60_000), now);
+    capacity.see(carol, waiting(now + 1), now);
+    expect(capacity.makesRoom(alice)).toBe(false);
+    capacity.see(carol, waiting(now + 1), now + 60_000);
+    expect(capacity.makesRoom(alice)).toBe(true);
   });
 
   test('looks the more seldom the longer it is', () => {
@@ -158,11 +181,16 @@ describe('idle boxes', () => {
     expect(capacity.makesRoom(alice)).toBe(true);
   });
 
-  test('go as far as there are any where more are there than may be', () => {
-    const capacity = capacityOf({ boxes: 1 });
+  test('where more are there than may be, go only for people who wait, and not in vain', () => {
+    const capacity = capacityOf({ boxes: 2 });
+    for (const each of [alice, bob, carol]) capacity.see(each, idleSince(now - 9 * minute), now);
+    const going = (): UserName[] => [alice, bob, carol].filter((each) => capacity.makesRoom(each));
+    expect(going()).toEqual([]);
     capacity.see(alice, held(), now);
     capacity.see(bob, held(), now);
-    capacity.see(carol, idleSince(now - 9 * minute), now);
-    expect(capacity.makesRoom(carol)).toBe(true);
+    capacity.see(dave, waiting(now), now);
+    expect(going()).toEqual([]);
+    capacity.see(bob, idleSince(now - 9 * minute), now);
+    expect(going()).toEqual([bob, carol]);
   });
 });

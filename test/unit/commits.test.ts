@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { EngineError } from '#shared/faults.ts';
+import { UserName } from '#shared/identity.ts';
 import type { BoxStatus } from '#shared/status.ts';
 import { freshContext } from '../../controller/src/box/context.ts';
+import type { Standing } from '../../controller/src/capacity/standing.ts';
 import type { LeadReply } from '../../controller/src/store/leader-store.ts';
-import { alice, boxClass, containerOf, desiredOf, foreignOf, imageId, now } from '../support/box-facts.ts';
+import { alice, boxClass, containerOf, desiredOf, foreignOf, imageId, now, spec } from '../support/box-facts.ts';
 import { jobLease, PassWorld } from '../support/pass-world.ts';
 
 /** What a pass asks Redis to write and to permit, and when it asks for nothing. */
@@ -391,6 +393,25 @@ test('an idle reap whose place was taken while it looked is looked at again at o
   expect(world.log).not.toContain('commit');
 });
 
+test('a rollout takes a place of the pacer like an idle reap, and waits where there is none', async () => {
+  const world = await readyWorld();
+  const outdated = containerOf({ spec: { ...spec, cpus: 7 } });
+  world.containers = [outdated];
+  world.record = { ...world.record, leases: [] }; // its idle time is not over
+  const free = (): number => world.pacer.stats().mostPerMinute - world.pacer.stats().lastMinute;
+  const before = free();
+  await world.pass();
+  expect(world.commits).toMatchObject([{ intent: { kind: 'drain', cause: 'rollout', containerId: outdated.id } }]);
+  expect(free()).toBe(before - 1);
+  const full = await readyWorld();
+  full.containers = [outdated];
+  full.record = { ...full.record, leases: [] };
+  takeAllPlaces(full);
+  await full.pass();
+  expect(full.log).not.toContain('stop');
+  expect(full.record.status?.message).toContain('it goes when its turn comes');
+});
+
 test("an operator's reap does not wait for a place", async () => {
   const world = await readyWorld();
   takeAllPlaces(world);
@@ -442,6 +463,10 @@ test('a term that is over drops its command in silence', async () => {
 });
 
 describe('a place', () => {
+  const held: Standing = {
+    ...{ boxes: 1, memoryBytes: 1024 ** 3, state: 'held', idleSince: now, givesWayAt: null, waits: null },
+  };
+
   test('that others took between the look and the commit is not given, and the next pass says so', async () => {
     const world = new PassWorld();
     Object.assign(world.capacity, { tryTake: () => null });
@@ -460,5 +485,70 @@ describe('a place', () => {
     world.refuses = new Error('the connection broke');
     await expect(world.pass()).rejects.toThrow('the connection broke');
     expect(back).toEqual(['given back']);
+  });
+
+  test('is given back by a box that failed again and waits for its next try, and not by one that is tried at once', async () => {
+    const broken = new EngineError({ kind: 'failed', operation: 'create', status: 500, message: 'no space' });
+    const world = new PassWorld({ create: async () => Promise.reject(broken) });
+    const place = (): unknown => world.record.status?.context;
+    for (const attempts of [1, 2]) {
+      await world.pass();
+      await world.pass();
+      expect(world.record.status).toMatchObject({ phase: 'failed', context: { attempts } });
+      expect(place()).toMatchObject({ place: attempts === 1 ? { memoryBytes: 1024 ** 3 } : null });
+    }
+  });
+
+  test('is not asked for again and again where the class of a container that does not run is not configured', async () => {
+    const bob = UserName.parse('bob');
+    const world = new PassWorld({ remove: async () => {} }, { boxes: 1, memoryBytes: null });
+    world.capacity.listed(new Set());
+    world.capacity.see(bob, held, now);
+    world.containers = [containerOf({ state: 'exited' })];
+    world.record = { ...world.record, desired: desiredOf({ class: 'gone' }) };
+    expect(await world.pass()).not.toEqual({ requeueAfterMs: 1 });
+    expect(world.log).toEqual(['observe', 'commit', 'remove']);
+  });
+
+  test('of a box that the engine does not tell of is counted by a new leader as it is stored: it keeps nobody else waiting', async () => {
+    const stuck = new EngineError({ kind: 'timeout', operation: 'observe', status: null, message: 'no answer' });
+    const before = await readyWorld();
+    const limits = { boxes: 2, memoryBytes: null };
+    const world = new PassWorld({ observe: async () => Promise.reject(stuck) }, limits);
+    world.record = before.record;
+    world.capacity.listed(new Set([alice]));
+    const wish = { order: now, memoryBytes: 1024 ** 3 };
+    const bob = UserName.parse('bob');
+    expect(world.capacity.admission(bob, wish, now)).toMatchObject({ state: 'waits', position: 0 });
+    await world.pass();
+    expect(world.capacity.admission(bob, wish, now)).toEqual({ state: 'open' });
+    world.capacity.tryTake(bob, wish.memoryBytes);
+    expect(world.capacity.admission(UserName.parse('carol'), wish, now)).toMatchObject({ state: 'waits', position: 1 });
+  });
+
+  test('of a user of whom nothing is stored and the engine does not tell is not known: nobody is let in before it is', async () => {
+    const stuck = new EngineError({ kind: 'timeout', operation: 'observe', status: null, message: 'no answer' });
+    const world = new PassWorld({ observe: async () => Promise.reject(stuck) }, { boxes: 2, memoryBytes: null });
+    world.capacity.listed(new Set([alice]));
+    await world.pass();
+    const wish = { order: now, memoryBytes: 1024 ** 3 };
+    expect(world.capacity.admission(UserName.parse('bob'), wish, now)).toMatchObject({ state: 'waits', position: 0 });
+  });
+
+  test('is not waited for by a box that failed again before its next try: nobody is to give way for it', async () => {
+    const broken = new EngineError({ kind: 'failed', operation: 'create', status: 500, message: 'no space' });
+    const world = new PassWorld({ create: async () => Promise.reject(broken) }, { boxes: 1, memoryBytes: null });
+    world.capacity.listed(new Set());
+    for (let pass = 0; pass < 4; pass += 1) await world.pass();
+    expect(world.record.status).toMatchObject({ phase: 'failed', context: { attempts: 2, place: null } });
+    const bob = UserName.parse('bob');
+    const idle = { ...held, state: 'idle', idleSince: now - 600_000, givesWayAt: now - 540_000 } as const;
+    world.capacity.see(bob, idle, now);
+    await world.pass();
+    expect(world.capacity.makesRoom(bob)).toBe(false);
+    world.record = { ...world.record, now: now + 1_000 };
+    await world.pass();
+    expect(world.record.status).toMatchObject({ phase: 'absent', message: expect.stringContaining('position 1 of 1') });
+    expect(world.capacity.makesRoom(bob)).toBe(true);
   });
 });

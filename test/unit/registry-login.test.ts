@@ -94,6 +94,7 @@ describe('a credential helper', () => {
   });
   test.each([
     ['fails', 'echo my-secret; exit 3', 'ended with 3 when asked for r.example'],
+    ['dies', 'kill -SEGV $$', 'was ended by SIGSEGV when asked for r.example'],
     ['babbles', 'echo my-secret', 'does not answer as a credential helper does'],
   ])('that %s is a fault with its name, and nothing of what it said', async (name, script, words) => {
     await write({ credsStore: name });

@@ -113,6 +113,16 @@ test('what another leader has proved of this image and this list is not proved a
   expect(other.tried.length).toBe(2);
 });
 
+test('what was missing is tried again by the next leader: a busy machine may have been the cause', async () => {
+  const missing = { name: 'eza', isThere: false, version: '', message: 'it is timeout' };
+  const { proofs, reports } = worldOf({ codex: { exitCode: 0, output: 'codex-cli 1' } }, [
+    { class: 'default', imageId, wanted: wantedOf(tools), tools: [missing] },
+  ]);
+  proofs.look(promising, box);
+  await settled();
+  expect(reports[0]?.tools.map(({ isThere }) => isThere)).toEqual([true, true]);
+});
+
 test('a class that promises nothing is not looked at, and one that promises something odd is refused', () => {
   const { proofs, tried } = worldOf({});
   proofs.look(boxClass, box);

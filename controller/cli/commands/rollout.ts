@@ -5,6 +5,7 @@ import {
   CliError,
   type Command,
   commonOptions,
+  exitCodeOf,
   exitCodes,
   oneOf,
   parsed,
@@ -115,9 +116,11 @@ async function rollOutNow(
 ): Promise<number> {
   const view = await pullAgain(client, signal);
   for (const pull of view.pulls?.images ?? []) print(pullLine(pull));
-  const failed = view.pulls?.images.some(({ state }) => state === 'failed') ?? false;
-  if (force) await recreateAll(client, { view: await client.rollout(signal), yes }, signal);
-  else {
+  let failed = view.pulls?.images.some(({ state }) => state === 'failed') ?? false;
+  if (force) {
+    const isDone = await recreateAll(client, yes, signal);
+    failed ||= !isDone;
+  } else {
     const { length } = waitingOf(await client.rollout(signal));
     if (length > 0)
       print(
@@ -146,21 +149,31 @@ async function pullAgain(client: ApiClient, signal: AbortSignal): Promise<Rollou
   }
 }
 
-/** Everybody's box that is of before, held or not. */
-async function recreateAll(
-  client: ApiClient,
-  { view, yes }: { view: RolloutView; yes: boolean },
-  signal: AbortSignal,
-): Promise<void> {
-  const waiting = waitingOf(view);
-  if (waiting.length === 0) return print('every box is as it would be made now');
+/** Everybody's box that is of before, held or not. False where one could not be made anew. */
+async function recreateAll(client: ApiClient, yes: boolean, signal: AbortSignal): Promise<boolean> {
+  const waiting = waitingOf(await client.rollout(signal));
+  if (waiting.length === 0) {
+    print('every box is as it would be made now');
+    return true;
+  }
   for (const { user, heldBy } of waiting) {
     hint(`  ${user}: ${heldBy.length === 0 ? 'nobody holds it' : `held by ${heldBy.map(printable).join(', ')}`}`);
   }
   const what = `${waiting.length === 1 ? 'this box is' : `these ${waiting.length} boxes are`} made anew: what runs there is ended, and only the home survives`;
   if (!(await mayGoOn(what, yes, signal))) throw new CliError('nothing is replaced by force; the images were pulled');
+  // While it was asked, some may have been replaced: whoever works in a new one is left alone.
+  const still = new Set(waitingOf(await client.rollout(signal)).map(({ user }) => user));
+  let isDone = true;
   for (const { user } of waiting) {
-    await client.act(user, { action: 'recreate' }, signal);
-    print(`the box of ${user} is made anew`);
+    if (!still.has(user)) continue;
+    try {
+      await client.act(user, { action: 'recreate' }, signal);
+      print(`the box of ${user} is made anew`);
+    } catch (error) {
+      if (exitCodeOf(error) !== exitCodes.failed || !(error instanceof Error)) throw error;
+      hint(`the box of ${user} is not made anew: ${printable(error.message)}`);
+      isDone = false;
+    }
   }
+  return isDone;
 }

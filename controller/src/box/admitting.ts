@@ -48,6 +48,11 @@ export function placeOf({ place }: BoxContext, facts: Facts): Place | null {
   return place?.memoryBytes === memoryBytes ? place : { at: place?.at ?? facts.now, memoryBytes };
 }
 
+/** One that has to wait for its next try gives its place back: others may be let in meanwhile. */
+export function placeOfFailed({ place, retryAt }: BoxContext, { now, ownership: { box } }: Facts): Place | null {
+  return now < retryAt && (box === null || !isLive(box)) ? null : place;
+}
+
 /** Before the rules that make a box where there is none. */
 export const admissions: readonly Rule[] = [
   {

@@ -50,7 +50,7 @@ export function isIdleDue(context: BoxContext, facts: Facts): boolean {
 
 /**
  * It is idle, and may go before its time for others who wait: nobody holds it, nobody may come back to a terminal in it, and
- * only activity of some time ago keeps it. No pacer: there are never more of these than people who wait.
+ * only activity of some time ago keeps it. No pacer: there are never more of these than it takes for those who wait.
  */
 function givesWay(context: BoxContext, facts: Facts): boolean {
   const { givesWayAt, hasLease, now } = facts;

@@ -1,5 +1,5 @@
 import { assign, setup } from 'xstate';
-import { placeOf } from './admitting.ts';
+import { placeOf, placeOfFailed } from './admitting.ts';
 import { adoptable } from './adopting.ts';
 import { type Command, noCommand } from './command.ts';
 import { type BoxContext, freshContext } from './context.ts';
@@ -83,8 +83,7 @@ export const boxMachine = setup({
       {
         name: 'it is not time to try again',
         when: isWaiting,
-        // Others may be let in meanwhile.
-        context: (context, facts) => ({ place: isLiveContainer(facts.ownership.box) ? placeOf(context, facts) : null }),
+        context: (_context, facts) => (isLiveContainer(facts.ownership.box) ? {} : { place: null }),
       },
       ...convergeAsked,
     ]),
@@ -134,12 +133,16 @@ function observed(rules: readonly Rule[]) {
           },
           {
             type: 'remember' as const,
-            params: ({ context, event }: Given) => ({
-              ...keepOf(context, event.facts),
-              vault: vaultOf(context, event.facts),
-              place: placeOf(context, event.facts),
-              ...rule.context?.(context, event.facts),
-            }),
+            params: ({ context, event: { facts } }: Given) => {
+              const after = {
+                ...context,
+                ...keepOf(context, facts),
+                vault: vaultOf(context, facts),
+                place: placeOf(context, facts),
+                ...rule.context?.(context, facts),
+              };
+              return rule.to === 'failed' ? { ...after, place: placeOfFailed(after, facts) } : after;
+            },
           },
         ],
       })),

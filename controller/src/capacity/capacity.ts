@@ -87,16 +87,22 @@ export class Capacity {
     if (isChanged) {
       if (before !== null) this.drop(user, before);
       if (standing !== null) this.put(user, standing);
-      this.tellThoseBehind(before, standing, user);
-      this.onEvent({ type: 'capacity', ...this.taken, waiting: this.line.size });
+      this.tell(before, standing, user);
     }
     const entry = this.entries.get(user);
     // It has come, and is called again in its turn.
-    if (!isChanged && entry && isAway(entry, now)) this.entries.set(user, { standing: entry.standing, calledAt: null });
-    const isFirst = standing?.waits !== null && this.line.at(0) === user;
-    if (isChanged || wasLast || isFirst) this.settle(now);
+    if (!isChanged && entry && isAway(entry, now)) entry.calledAt = null;
+    if (isChanged || wasLast || this.isFirst(user, now)) this.settle(now);
     // They were told that it is being counted.
     if (wasLast) for (const waiting of this.line) this.onCall(waiting);
+  }
+
+  /**
+   * The engine told a pass nothing of this user: what is stored counts, until it does. So one container that an engine cannot
+   * tell of does not keep everybody waiting. Where nothing is stored, or was seen before, nothing is concluded.
+   */
+  presume(user: UserName, stored: Standing | null, now: number): void {
+    if (stored !== null && this.uncounted?.has(user)) this.see(user, stored, now);
   }
 
   /** Whether this user may have one box more, `now`. Asking changes nothing. */
@@ -108,18 +114,16 @@ export class Capacity {
     }
     if (this.uncounted === null || this.uncounted.size > 0) return this.wait(user, wish, 0, now);
     const free = this.free(user);
-    let isPassed = true;
+    // Also where they do not fit yet: then nothing is left for who comes after them.
     for (const waiting of this.line) {
       const entry = this.entries.get(waiting);
       const ahead = entry?.standing.waits;
       if (!ahead || waiting === user) continue;
       if (this.line.before(user, wish.order) <= this.line.before(waiting, ahead.order)) break;
-      if (entry && isAway(entry, now)) continue;
-      isPassed = fits(free, ahead.memoryBytes);
-      if (!isPassed) break;
-      take(free, ahead.memoryBytes);
+      if (!isAway(entry, now)) take(free, ahead.memoryBytes);
+      if (!fits(free, wish.memoryBytes)) break;
     }
-    if (isPassed && fits(free, wish.memoryBytes)) return { state: 'open' };
+    if (fits(free, wish.memoryBytes)) return { state: 'open' };
     return this.wait(user, wish, this.positionOf(user, wish), now);
   }
 
@@ -136,12 +140,13 @@ export class Capacity {
     const idleSince = before?.idleSince ?? 0;
     const placed: Standing = { boxes: 1, memoryBytes, state: 'held', idleSince, givesWayAt: null, waits: null };
     this.put(user, placed);
-    this.tellThoseBehind(before, placed, user);
+    this.tell(before, placed, user);
     return {
       giveBack: () => {
-        const now = this.entries.get(user)?.standing;
-        if (now !== undefined) this.drop(user, now);
+        const now = this.entries.get(user)?.standing ?? null;
+        if (now !== null) this.drop(user, now);
         if (before !== null) this.put(user, before);
+        this.tell(now, before, user);
       },
     };
   }
@@ -154,13 +159,6 @@ export class Capacity {
     const coming = { boxes: free.boxes + this.leaving.boxes, memoryBytes: free.memoryBytes + this.leaving.memoryBytes };
     const idle = this.idleNow(now);
     const makingRoom = new Set<UserName>();
-    // A limit that was lowered, or boxes that were made by hand: as far as idle ones go.
-    while (coming.boxes < 0 || coming.memoryBytes < 0) {
-      const next = idle.next();
-      if (next.done) break;
-      makingRoom.add(next.value[0]);
-      add(coming, next.value[1]);
-    }
     /** Lets idle boxes go until so much fits; where there are not enough of them, none: they would go in vain. */
     const makeRoomFor = (memoryBytes: number): boolean => {
       const chosen: UserName[] = [];
@@ -269,8 +267,19 @@ export class Capacity {
     if (isIdle(standing)) this.idle.remove(user, standing.idleSince);
   }
 
-  /** Positions have changed from where somebody came or went. */
-  private tellThoseBehind(before: Standing | null, standing: Standing | null, user: UserName): void {
+  /** Of those who come when they are called. */
+  private isFirst(user: UserName, now: number): boolean {
+    for (const waiting of this.line) {
+      const entry = this.entries.get(waiting);
+      if (waiting === user) return true;
+      if (entry && !isAway(entry, now)) return false;
+    }
+    return false;
+  }
+
+  /** Something has changed; where somebody came into the line or left it, positions behind have, too. */
+  private tell(before: Standing | null, standing: Standing | null, user: UserName): void {
+    this.onEvent({ type: 'capacity', ...this.taken, waiting: this.line.size });
     const [from, to] = [before?.waits ?? null, standing?.waits ?? null];
     if (from?.order === to?.order) return;
     const ranks = [from, to].flatMap((wish) => (wish === null ? [] : [this.line.before(user, wish.order)]));

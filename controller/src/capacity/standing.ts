@@ -34,7 +34,9 @@ export function standingOf(record: BoxRecord, { plan, facts }: { plan: Plan; fac
   const { box, extras } = facts.ownership;
   const running = [...(box === null ? [] : [box]), ...extras].filter(isLive);
   const { place, keepUntil } = plan.context;
-  const waits = waitOfPlace(plan.context, facts) === null ? null : wishOf(record.leases, memoryOfClass(facts));
+  // One that failed waits for its time first, and is shown as failed: nobody is to give way for it before.
+  const isInLine = plan.phase === 'absent' && waitOfPlace(plan.context, facts) !== null;
+  const waits = isInLine ? wishOf(record.leases, memoryOfClass(facts)) : null;
   const boxes = Math.max(running.length, place === null ? 0 : 1);
   if (boxes === 0 && waits === null) return null;
   const ofRunning = running.reduce((sum, container) => sum + memoryOf(container, facts), 0);

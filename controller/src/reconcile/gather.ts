@@ -65,8 +65,9 @@ export async function gatherFacts(
           })
         : null;
     const { box, foreign } = ownership;
-    const asks = boxClass !== null && foreign === null && (box === null || !isLive(box));
-    const wish = !asks ? null : wishOf(record.leases, boxClass.limits.memory);
+    // Where there is a container that does not run, its start takes a place, whatever else is wrong.
+    const asks = box === null ? boxClass !== null && foreign === null : !isLive(box);
+    const wish = asks ? wishOf(record.leases, boxClass?.limits.memory ?? 0) : null;
     const admission = state.capacity.admission(record.user, wish, record.now);
     const facts: Facts = { ...known, ownership, image, home, spec, admission };
     const asked = consentedForeign(facts);

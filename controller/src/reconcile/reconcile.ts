@@ -7,7 +7,7 @@ import type { BoxRecord, StatusBody } from '#shared/status.ts';
 import type { Place } from '../box/context.ts';
 import type { Facts } from '../box/facts.ts';
 import type { Capacity } from '../capacity/capacity.ts';
-import { standingOf, storedPlaceOf } from '../capacity/standing.ts';
+import { standingOf, storedPlaceOf, storedStandingOf } from '../capacity/standing.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { isLive } from '../box/ownership.ts';
 import type { Plan } from '../box/plan.ts';
@@ -168,7 +168,7 @@ export class Reconciler {
     if (command.type !== 'none') await this.bucket.take(this.signal);
     const committedAtMs = this.clock.monotonicMs();
     const result = await this.statusStore.commit(this.token, commitOf(record, decision)).catch((error: unknown) => {
-      // Whether a place was given nobody knows: it stays taken until the next pass has read it.
+      // Whether `room` was given nobody knows: it stays taken until the next pass has read it.
       place?.giveBack();
       throw error;
     });
@@ -201,8 +201,9 @@ export class Reconciler {
 
   /** For the limits: what is there, and who waits. An engine that did not answer has told nothing of it. */
   private weigh(record: BoxRecord, decision: Decision): void {
-    if (decision.facts.engineDown !== null) return;
-    this.capacity.see(record.user, standingOf(record, decision), record.now);
+    const { user, now } = record;
+    if (decision.facts.engineDown === null) this.capacity.see(user, standingOf(record, decision), now);
+    else this.capacity.presume(user, storedStandingOf(record, this.sources.classes), now);
   }
 
   /** What a committed pass has changed, for metrics and traces. */

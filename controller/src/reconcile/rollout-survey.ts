@@ -73,7 +73,9 @@ function driftFrom(
 
 /** Those for whom a rollout waits, as the commit script has it. */
 function holdersOf({ leases, sessions, holds, now }: BoxRecord, box: ContainerView): string[] {
-  const away = sessions.filter(({ containerId, detachedAt }) => containerId === box.id && detachedAt > 0).length;
+  // Of who is there a lease tells, unless it was lost with its gateway.
+  const isAway = (detachedAt: number): boolean => detachedAt > 0 || leases.length === 0;
+  const away = sessions.filter(({ containerId, detachedAt }) => containerId === box.id && isAway(detachedAt)).length;
   return [
     ...leases.map(({ kind, holder }) => `${kind} lease of ${holder}`),
     ...(away > 0 ? [`${away} ${away === 1 ? 'terminal' : 'terminals'} whose user may come back`] : []),

@@ -63,7 +63,9 @@ export class ToolProofs {
     const { id, imageId } = box;
     const wanted = wantedOf(tools);
     const known = (await this.store.read()).find((report) => report.class === name);
-    if (known?.imageId === imageId && known.wanted === wanted) return;
+    const isKnown = known?.imageId === imageId && known.wanted === wanted;
+    // What is missing may only have been too slow, on a busy machine.
+    if (isKnown && known.tools.every(({ isThere }) => isThere)) return;
     const proofs: ToolProof[] = [];
     for (const tool of tools) proofs.push(await this.tried(tool, id));
     this.signal.throwIfAborted();

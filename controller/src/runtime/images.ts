@@ -24,7 +24,7 @@ export interface Images {
 export function createImages(engine: Engine): Images {
   const ids = new Map<string, string>();
   /** one question at a time for each reference: after a resync many passes ask at once */
-  const asked = new Map<string, Promise<string | null>>();
+  const asked = new Map<string, { readonly id: Promise<string | null>; readonly signal: AbortSignal }>();
   let followed = false;
   let changes = 0;
 
@@ -32,6 +32,20 @@ export function createImages(engine: Engine): Images {
     changes += 1;
     ids.clear();
     asked.clear();
+  }
+
+  /** A question ends with whoever asked it first: the others ask anew. */
+  async function idOf(reference: string, signal: AbortSignal): Promise<string | null> {
+    const question = asked.get(reference) ?? { id: askId(engine, reference, signal), signal };
+    asked.set(reference, question);
+    try {
+      return await question.id;
+    } catch (error) {
+      if (!question.signal.aborted || signal.aborted) throw error;
+    } finally {
+      if (asked.get(reference) === question) asked.delete(reference);
+    }
+    return await idOf(reference, signal);
   }
 
   return {
@@ -44,11 +58,7 @@ export function createImages(engine: Engine): Images {
       const known = ids.get(reference);
       if (known !== undefined) return { state: 'present', id: known };
       const changesBefore = changes;
-      const question = asked.get(reference) ?? askId(engine, reference, signal);
-      asked.set(reference, question);
-      const id = await question.finally(() => {
-        if (asked.get(reference) === question) asked.delete(reference);
-      });
+      const id = await idOf(reference, signal);
       if (id === null) return { state: 'absent' };
       if (followed && changes === changesBefore && ids.size < maxRemembered) ids.set(reference, id);
       return { state: 'present', id };

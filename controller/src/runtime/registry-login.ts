@@ -112,12 +112,10 @@ async function fromHelper(
   // A name with a slash would be a path: Docker never writes one.
   if (!/^[\w.-]+$/.test(helper))
     throw unusable(`${file} names ${JSON.stringify(helper)}, which is no credential helper`);
-  const { code, output } = await ask(program, key, signal);
-  if (code !== 0) {
+  const { failed, output } = await ask(program, key, signal);
+  if (failed !== null) {
     if (output.trim() === noneKnown) return null;
-    throw unusable(
-      `${program} of ${file} ${code === null ? `gave no answer within ${helperMs / 1_000} s` : `ended with ${code}`} when asked for ${hostOf(key)}`,
-    );
+    throw unusable(`${program} of ${file} ${failed} when asked for ${hostOf(key)}`);
   }
   const reply = HelperReply.safeParse(jsonOf(output));
   if (!reply.success) throw unusable(`${program} of ${file} does not answer as a credential helper does`);
@@ -125,12 +123,12 @@ async function fromHelper(
   return username === tokenUser ? { identitytoken: secret } : { username, password: secret };
 }
 
-/** Runs `program get`. Its errors may hold what it was asked for, and are not passed on. */
+/** Runs `program get`; `failed`: how it ended, null = well. Its errors may hold what it was asked for, and are not passed on. */
 async function ask(
   program: string,
   key: string,
   signal: AbortSignal,
-): Promise<{ code: number | null; output: string }> {
+): Promise<{ failed: string | null; output: string }> {
   return await new Promise((resolve, reject) => {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(helperMs)]);
     const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], signal: limit, killSignal: 'SIGKILL' });
@@ -140,7 +138,7 @@ async function ask(
     });
     child.once('error', (error) => {
       if (signal.aborted) reject(signal.reason);
-      else if (limit.aborted) resolve({ code: null, output: '' });
+      else if (limit.aborted) resolve({ failed: `gave no answer within ${helperMs / 1_000} s`, output: '' });
       else
         reject(
           unusable(
@@ -148,7 +146,12 @@ async function ask(
           ),
         );
     });
-    child.once('close', (code) => resolve({ code, output }));
+    child.once('close', (code, killedBy) => {
+      resolve({
+        failed: code === 0 ? null : code === null ? `was ended by ${killedBy}` : `ended with ${code}`,
+        output,
+      });
+    });
     // One that ends without reading what it is asked is told by its exit code.
     child.stdin.on('error', () => {});
     child.stdin.end(key);
