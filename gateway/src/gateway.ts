@@ -39,6 +39,8 @@ export interface GatewayOptions {
   readonly environment: ReadEnvironment;
   readonly recordings: SessionDeps['recordings'];
   readonly secret: string;
+  /** of the keys that open vaults */
+  readonly vaultKeyIds: readonly string[];
   /** what Spoon's own worker took passes, too: `spoon-names.ts` */
   readonly legacyTokens?: boolean;
   /** how commands are run, and the tokens that run them in every box; null: only terminals */
@@ -154,6 +156,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       address: options.publicUrl ?? `ws://${ownAddress(options.bind, port)}`,
       fingerprint: secretFingerprint(options.secret),
       version,
+      vaultKeyIds: options.vaultKeyIds.join(','),
     },
   });
   await registration.start();

@@ -62,6 +62,7 @@ await runProcess('gateway', async (signal) => {
     environment: (user) => vaults.environment(user),
     recordings,
     secret: config.terminalSecret,
+    vaultKeyIds: vaults.keyIds,
     legacyTokens: config.legacyTokens,
     jobs: {
       commands: createDockerCommands({ connect, clock, log }),

@@ -101,6 +101,8 @@ export interface GatewayRecord {
   readonly fingerprint: string;
   /** of Spoonbox; none: one that is older than this field */
   readonly version?: string | undefined;
+  /** ids of the keys that open vaults there, with commas between; '' = none is configured */
+  readonly vaultKeyIds?: string | undefined;
 }
 
 export type SessionClaim =
@@ -357,6 +359,7 @@ const Gateway = z.object({
   address: z.string(),
   fingerprint: z.string(),
   version: z.string().optional(),
+  vaultKeyIds: z.string().optional(),
   expiresAt: z.number(),
 });
 const RegisterReply = z.object({ fingerprint: z.string() });

@@ -75,13 +75,26 @@ describe('homes', () => {
 });
 
 test('a vault that no configured key opens is a failure that names the key', async () => {
-  expect(await world.run(vaultCheck)).toEqual(['ok vault: the configured keys are those of all that is in it']);
+  const well = 'ok vault: the configured keys are those of all that is in it, here and at the gateways';
+  expect(await world.run(vaultCheck)).toEqual([well]);
   const other = world.vaultWith('another key, which is not configured');
   const alice = UserName.parse('alice');
   await other.putVariable(alice, 'EDITOR', 'vim', { by: 'test' });
   const found = `failure vault: 1 entry in the vaults of 1 user cannot be opened: ${other.keyId}`;
   expect(await world.run(vaultCheck)).toEqual([found]);
   await other.removeVariable(alice, 'EDITOR', { by: 'test' });
+});
+
+test('a gateway that cannot open what this controller seals is a failure', async () => {
+  await world.gateway({ vaultKeyIds: ['00000000'] });
+  const { keyIds } = world.deps.vault;
+  expect(await world.run(vaultCheck)).toEqual([
+    `failure vault: the gateway ws://127.0.0.1:3921 has no key ${keyIds.join(', ')}: its terminals start without the environment of vaults`,
+  ]);
+  await world.gateway({ vaultKeyIds: ['00000000', ...keyIds] });
+  expect(await world.run(vaultCheck)).toHaveLength(1);
+  expect((await world.run(vaultCheck))[0]).toMatch(/^ok/);
+  await world.gateway({ ttlMs: 0 });
 });
 
 describe('Redis', () => {

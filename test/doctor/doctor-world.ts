@@ -33,7 +33,7 @@ export interface DoctorWorld extends AsyncDisposable {
   /** A command to Redis itself. */
   tell(...command: [string, ...string[]]): Promise<void>;
   /** One gateway that lives, with this secret's fingerprint. */
-  gateway(of?: { secret?: string; version?: string; ttlMs?: number }): Promise<void>;
+  gateway(of?: { secret?: string; version?: string; ttlMs?: number; vaultKeyIds?: readonly string[] }): Promise<void>;
   /** What one check finds, as `verdict check: found`. */
   run(check: Check, changes?: Partial<Omit<CheckDeps, 'engine'>>): Promise<string[]>;
 }
@@ -76,9 +76,14 @@ export async function createDoctorWorld(): Promise<DoctorWorld> {
       await connection.call(...command);
       connection.disconnect();
     },
-    async gateway({ secret = config.terminalSecret, version: its = version, ttlMs = 60_000 } = {}) {
+    async gateway({
+      secret = config.terminalSecret,
+      version: its = version,
+      ttlMs = 60_000,
+      vaultKeyIds = deps.vault.keyIds,
+    } = {}) {
       const record = { id: 'g1', address: 'ws://127.0.0.1:3921', fingerprint: secretFingerprint(secret) };
-      await store.registerGateway({ ...record, version: its }, ttlMs);
+      await store.registerGateway({ ...record, version: its, vaultKeyIds: vaultKeyIds.join(',') }, ttlMs);
     },
     async run(check, changes = {}) {
       const all = { ...deps, ...changes };

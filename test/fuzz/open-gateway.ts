@@ -69,6 +69,7 @@ export async function openGateway() {
     clock: systemClock,
     log,
     limits,
+    vaultKeyIds: [],
     secret: fuzzSecret,
     jobs: null,
     allowedOrigins: [],

@@ -103,6 +103,7 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
         environment: options.environment ?? noEnvironment,
         recordings: options.recordings ?? null,
         secret: options.secret ?? secret,
+        vaultKeyIds: [],
         legacyTokens: options.legacyTokens ?? false,
         jobs: options.jobs ? { ...options.jobs, access } : null,
         allowedOrigins: options.origins ?? [],

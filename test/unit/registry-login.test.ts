@@ -85,6 +85,12 @@ describe('a credential helper', () => {
     expect(await authOf('debian')).toMatchObject({ identitytoken: 's2' });
     expect(await readFile(join(folder, 'asked'), 'utf8')).toBe(hub);
   });
+  test('gets nothing of what only this process is told', async () => {
+    vi.stubEnv('SPOON_ENCRYPTION_KEY', 'a-secret').stubEnv('INSTANCE_SECRET', 'another');
+    await write({ credsStore: 'env' });
+    await helper('env', 'printf \'{"Username":"%s","Secret":"x"}\' "$SPOON_ENCRYPTION_KEY$INSTANCE_SECRET$HOME"');
+    expect(await authOf('r.example/x')).toMatchObject({ username: process.env.HOME });
+  });
   test('that knows of none is no fault', async () => {
     await write({ credsStore: 'none' });
     await helper('none', 'echo credentials not found in native keychain; exit 1');

@@ -131,7 +131,10 @@ async function ask(
 ): Promise<{ failed: string | null; output: string }> {
   return await new Promise((resolve, reject) => {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(helperMs)]);
-    const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], signal: limit, killSignal: 'SIGKILL' });
+    const child = spawn(program, ['get'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      ...{ signal: limit, killSignal: 'SIGKILL', env: othersEnvironment() },
+    });
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output = (output + text).slice(0, maxHelperChars);
@@ -156,6 +159,12 @@ async function ask(
     child.stdin.on('error', () => {});
     child.stdin.end(key);
   });
+}
+
+/** A helper may need the PATH, a proxy, a key of its cloud; ours are secrets of this process. */
+function othersEnvironment(): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(([name]) => !/^SPOON_|^INSTANCE_SECRET$/.test(name));
+  return Object.fromEntries(others);
 }
 
 function jsonOf(text: string): unknown {

@@ -33,6 +33,7 @@ await runProcess('gateway', async (signal) => {
     environment: () => Promise.resolve({}),
     recordings: null,
     secret: config.terminalSecret,
+    vaultKeyIds: [],
     jobs: null,
     allowedOrigins: [],
     trustedProxies: [],
