@@ -273,7 +273,9 @@ describeWhole('a deployment that is switched over', () => {
     'starts with the .env of the worker as it is',
     async () => {
       const worker = await readFile(new URL('../support/legacy.env', import.meta.url), 'utf8');
-      await using started = await createComposeInstallation(image, [], {}, worker);
+      // The worker's .env has the older name alone.
+      const settings = { SPOON_PUBLIC_WS_URL: '' };
+      await using started = await createComposeInstallation(image, [], settings, worker);
       await started.up();
       for (const service of ['controller', 'gateway']) {
         const isHealthy = async () => (await started.inspect(service)).State.Health?.Status === 'healthy';
