@@ -52,7 +52,7 @@ export interface Spoonbox {
 }
 
 /**
- * What is not given is taken from SPOONBOX_SERVER and SPOONBOX_TOKEN, else from the `.spoonbox/client.json` that `npm start`
+ * What is not given is taken from SPOONBOX_SERVER, SPOONBOX_TOKEN and SPOONBOX_GATEWAY, else from the `.spoonbox/client.json` that `npm start`
  * wrote, found upward from the working directory. Throws a NoSettings where there is none.
  */
 export function connect(given: GivenSettings = {}): Spoonbox {

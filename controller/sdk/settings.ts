@@ -32,7 +32,9 @@ export function findSettings(
 ): Settings {
   const server = given.server ?? nonEmpty(environment.SPOONBOX_SERVER);
   const token = given.token ?? nonEmpty(environment.SPOONBOX_TOKEN);
-  const gateway = given.gateway === undefined ? null : checked('gateway', /^(https?|wss?)$/, given.gateway);
+  // As with the file's: not for a server that is named beside it.
+  const named = given.gateway ?? (given.server === undefined ? nonEmpty(environment.SPOONBOX_GATEWAY) : undefined);
+  const gateway = named === undefined ? null : checked('gateway', /^(https?|wss?)$/, named);
   if (server !== undefined && token !== undefined) return { server: checkedServer(server), token, gateway };
   const file = readClientFile(folders);
   if (!file) {

@@ -264,7 +264,9 @@ describeWhole('a deployment that is switched over', () => {
     'starts with the .env of the worker as it is',
     async () => {
       const worker = await readFile(new URL('../support/legacy.env', import.meta.url), 'utf8');
-      await using started = await createComposeInstallation(image, [], {}, worker);
+      // The worker's .env has the older name alone.
+      const settings = { SPOON_PUBLIC_WS_URL: '' };
+      await using started = await createComposeInstallation(image, [], settings, worker);
       await started.up();
       for (const service of ['controller', 'gateway']) {
         const isHealthy = async () => (await started.inspect(service)).State.Health?.Status === 'healthy';
@@ -275,6 +277,8 @@ describeWhole('a deployment that is switched over', () => {
       const ask = "fetch('http://spoon-agent-worker:3921/readyz').then((answer) => console.log(String(answer.status)))";
       expect(await started.exec('controller', 'node', '--eval', ask)).toBe('200\n');
       expect((await started.run('controller', 'spoonbox', 'status')).code).toBe(0);
+      const user = started.newUser('erin');
+      expect(await started.exec('controller', 'spoonbox', 'exec', user, '--', 'echo', 'in a box')).toBe('in a box\n');
     },
     upWithinMs,
   );
@@ -293,11 +297,7 @@ function failuresOf({ out, err }: CliRun): string[] {
 
 /** Where the public name leads to the container itself, the gateway is asked by the name that it has there. */
 async function doctorIn(run: Beside['run']): Promise<CliRun> {
-  const server = 'http://127.0.0.1:3922';
-  const settings = JSON.stringify({ server, token: spoonbox.token, gateway: 'ws://gateway:3921' });
-  const script = `mkdir -p /tmp/.spoonbox && cd /tmp && printf %s "$1" > .spoonbox/client.json
-    env -u SPOONBOX_SERVER -u SPOONBOX_TOKEN spoonbox doctor -o json`;
-  return await run('sh', '-c', script, 'doctor', settings);
+  return await run('env', 'SPOONBOX_GATEWAY=ws://gateway:3921', 'spoonbox', 'doctor', '-o', 'json');
 }
 
 /** From here, with the gateway behind another port than the public one. */

@@ -11,6 +11,7 @@ import type Docker from 'dockerode';
 import { UserName } from '#shared/identity.ts';
 import { Engine } from '../../manifests/deploy/machine/docker.ts';
 import { compose, programOf } from '../../manifests/deploy/machine/optional.ts';
+import { checkoutId } from '../../manifests/deploy/machine/places.ts';
 import { composePublicImages, ensurePublicImage } from '../../manifests/deploy/machine/public-image.ts';
 import { buildServerImage } from '../../manifests/deploy/machine/server-image.ts';
 import { boxImage, createDockerWorld, type DockerWorld } from './docker.ts';
@@ -60,14 +61,12 @@ export interface ComposeInstallation extends AsyncDisposable {
   ask(method: string, path: string, body?: unknown): Promise<{ status: number; json: unknown }>;
 }
 
-/**
- * Builds the server's image of this checkout, and has the public ones on the engine; minutes, the first time. Answers the id of the
- * first: another checkout on this engine may give the name to an image of its own.
- */
+/** Builds the server's image of this checkout, and has the public ones on the engine; minutes, the first time. Answers its name. */
 export async function composeImages(): Promise<string> {
   const engine = new Engine(undefined);
   const signal = AbortSignal.timeout(buildWithinMs);
-  const image = await buildServerImage(engine, 'spoonbox/server:test', false, quiet, signal);
+  const image = `spoonbox/server:test-${checkoutId}`;
+  await buildServerImage(engine, image, false, quiet, signal);
   for (const name of composePublicImages) await ensurePublicImage(engine, name, false, quiet, signal);
   return image;
 }

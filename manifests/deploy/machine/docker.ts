@@ -55,6 +55,8 @@ const Version = z.object({
   Arch: z.string(),
 });
 const Info = z.object({ DockerRootDir: z.string().default('') });
+/** Newest layer first. */
+const History = z.array(z.object({ CreatedBy: z.string() }));
 /** What pull, build and import stream: one JSON object a line. */
 const StreamEvent = z.object({
   stream: z.string().optional(),
@@ -110,8 +112,21 @@ export class Engine {
     return (await this.#docker.getImage(name).inspect()).Config.Labels?.[label] ?? '';
   }
 
-  async imageId(name: string): Promise<string> {
-    return (await this.#docker.getImage(name).inspect()).Id;
+  /** Ids of images without a name whose last layer is this label; images that were made from such a one have the label, too. */
+  async namelessImages(label: string, value: string): Promise<string[]> {
+    const filters = JSON.stringify({ dangling: ['true'], label: [`${label}=${value}`] });
+    const found = await this.#docker.listImages({ filters });
+    const own: string[] = [];
+    for (const { Id } of found) {
+      const history = History.safeParse(await this.#docker.getImage(Id).history().catch(ignoring(404)));
+      if (history.data?.[0]?.CreatedBy.includes(`LABEL ${label}=`)) own.push(Id);
+    }
+    return own;
+  }
+
+  /** With its layers that no other image has. What a container or an image is made of stays. */
+  async removeUnused(id: string): Promise<void> {
+    await this.#docker.getImage(id).remove().catch(ignoring(404, 409));
   }
 
   async pull(name: string, onProgress: (text: string) => void, signal: AbortSignal): Promise<void> {
@@ -220,6 +235,12 @@ async function follow(
     onEvent(event);
   }
   signal.throwIfAborted();
+}
+
+function ignoring(...statuses: readonly number[]): (error: unknown) => void {
+  return (error) => {
+    if (!statuses.includes(statusOf(error) ?? 0)) throw error;
+  };
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildImage } from './build-image.ts';
 import type { Engine } from './docker.ts';
 import { places } from './places.ts';
-import { basesOf, ensurePublicImage } from './public-image.ts';
-import { Refusal, reasonOf } from './refusal.ts';
+import { Refusal } from './refusal.ts';
 import type { Settings } from './settings.ts';
 import type { Step } from './steps.ts';
 
@@ -33,26 +33,20 @@ export async function ensureBoxImage(
     step.done(image);
     return;
   }
-  let part = '';
+  const build = {
+    name: 'box',
+    dir: places.boxImage,
+    dockerfile: 'Dockerfile',
+    files,
+    tag: image,
+    labels: { [sourceLabel]: source },
+  };
   try {
-    for (const base of basesOf(join(places.boxImage, 'Dockerfile'))) {
-      await ensurePublicImage(engine, base, options.mayInstall, step, signal);
-    }
-    await engine.build(
-      { dir: places.boxImage, files, tag: image, labels: { [sourceLabel]: source } },
-      (line) => {
-        part = /^Step (\d+\/\d+)/.exec(line)?.[1] ?? part;
-        step.progress(`building, step ${part}: ${line}`);
-      },
-      signal,
-    );
+    await buildImage(engine, build, options.mayInstall, step, signal);
   } catch (error) {
-    signal.throwIfAborted();
-    if (isThere && !options.rebuild) {
-      step.done(`${image}, of an older manifests/images/box: it could not be built anew (${reasonOf(error)})`);
-      return;
-    }
-    throw new Refusal(`the box image could not be built from ${places.boxImage} (step ${part}): ${reasonOf(error)}`);
+    if (!(error instanceof Refusal) || !isThere || options.rebuild) throw error;
+    step.done(`${image}, of an older manifests/images/box: ${error.message}`);
+    return;
   }
   step.done(`${image} built`);
 }

@@ -1,8 +1,12 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 /** The checkout. */
 export const root = resolve(import.meta.dirname, '../../..');
+
+/** Tells this checkout from others whose images are on the same engine. */
+export const checkoutId = createHash('sha256').update(root).digest('hex').slice(0, 12);
 
 /** All that `npm start` keeps: secrets, Redis data, logs, and by default the homes. Readable by its owner only. */
 export const stateDir = join(root, '.spoonbox');

@@ -1,12 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
+import { buildImage } from './build-image.ts';
 import { runCommand } from './command.ts';
 import type { Engine } from './docker.ts';
 import { root } from './places.ts';
-import { basesOf, ensurePublicImage } from './public-image.ts';
-import { Refusal, reasonOf } from './refusal.ts';
 import type { Step } from './steps.ts';
 
 export const serverImage = 'spoonbox/server:latest';
@@ -27,33 +25,18 @@ const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_p
 const dockerfile = 'manifests/images/spoonbox/Dockerfile';
 const certificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-/** Builds the image of controller, gateway and filtering socket under this name, and answers its id. What has not changed is not done again. */
+/** Builds the image of controller, gateway and filtering socket under this name. */
 export async function buildServerImage(
   engine: Engine,
   tag: string,
   mayInstall: boolean,
   step: Step,
   signal: AbortSignal,
-): Promise<string> {
-  for (const base of basesOf(join(root, dockerfile))) {
-    await ensurePublicImage(engine, base, mayInstall, step, signal);
-  }
-  let part = '';
-  try {
-    await engine.build(
-      { dir: root, files: sources, tag, dockerfile, buildArgs: await buildArguments(signal) },
-      (line) => {
-        part = /^Step (\d+\/\d+)/.exec(line)?.[1] ?? part;
-        step.progress(`building, step ${part}: ${line}`);
-      },
-      signal,
-    );
-  } catch (error) {
-    signal.throwIfAborted();
-    throw new Refusal(`the image ${tag} could not be built from ${dockerfile} (step ${part}): ${reasonOf(error)}`);
-  }
+): Promise<void> {
+  const buildArgs = await buildArguments(signal);
+  const build = { name: 'server', dir: root, dockerfile, files: sources, tag, buildArgs };
+  await buildImage(engine, build, mayInstall, step, signal);
   step.done(tag);
-  return await engine.imageId(tag);
 }
 
 /** How npm reaches its registry from here: a build has none of this machine's settings. Credentials are never among them. */
