@@ -237,6 +237,7 @@ describeWhole('a deployment that is switched over', () => {
       test.each([
         ['different terminal secrets', /^terminal secret: the leading controller, the gateway \S+ have another one/],
         ['no encryption key', /^secrets: SPOON_ENCRYPTION_KEY \(or INSTANCE_SECRET\) is missing/],
+        ['a vault that nothing here opens', /^vault: \d+ entr(y|ies) in the vaults of \d+ users? cannot be opened/],
         ['an image without what its class promises', /^image of class default: codex does not run: .* ended with 12\d/],
         [
           'a Redis that throws keys away',
@@ -247,12 +248,12 @@ describeWhole('a deployment that is switched over', () => {
       });
 
       test('doctor names nothing else', () => {
-        expect(failures).toHaveLength(4);
+        expect(failures).toHaveLength(5);
       });
 
       test.each([
         'secrets: SPOON_ENCRYPTION_KEY (or INSTANCE_SECRET) is missing',
-        'the vault cannot be opened whole: set SPOON_ENCRYPTION_KEY',
+        'cannot be opened: set SPOON_ENCRYPTION_KEY (or INSTANCE_SECRET), and restart',
         'Redis eviction: allkeys-lru: keys may be thrown away',
       ])('the log of a start says: %s', (line) => {
         expect(logs).toContain(line);
