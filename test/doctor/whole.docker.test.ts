@@ -13,8 +13,9 @@ let installation: Installation;
 let controller: ControllerProcess;
 beforeAll(async () => {
   installation = await createInstallation();
-  controller = await installation.controller({ SPOON_ENCRYPTION_KEY: 'e81b37f0c95da2466c' });
-  await installation.gateway();
+  const key = { SPOON_ENCRYPTION_KEY: 'e81b37f0c95da2466c' };
+  controller = await installation.controller(key);
+  await installation.gateway(key);
 });
 afterAll(() => installation?.[Symbol.asyncDispose]());
 
