@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { nodeFlags } from '#shared/node-flags.ts';
+import { nodeFlagsOf } from '#shared/node-flags.ts';
 
 const stopWithinMs = 30_000;
 const keptLines = 200;
@@ -71,8 +71,8 @@ export function createPart(options: PartOptions): Part {
       const { main, args = [], environment: env, onMessage } = options;
       const started =
         onMessage === undefined
-          ? spawn(process.execPath, [...nodeFlags, main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-          : fork(main, args, { env, execArgv: [...nodeFlags], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+          ? spawn(process.execPath, [...nodeFlagsOf(main), main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+          : fork(main, args, { env, execArgv: [...nodeFlagsOf(main)], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
       child = started;
       lines = [];
       for (const stream of [started.stdout, started.stderr]) {

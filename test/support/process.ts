@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { nodeFlags } from '#shared/node-flags.ts';
+import { nodeFlagsOf } from '#shared/node-flags.ts';
 
 /** A process that was told to stop gets this long before it is killed. */
 const stopWithinMs = 30_000;
@@ -29,7 +29,7 @@ export interface RunningProcess {
 export function startProcess(mainFile: string, settings: Readonly<Record<string, string>>): RunningProcess {
   const startedAtMs = performance.now();
   const env = { ...withoutOurs(process.env), ...settings };
-  const child = spawn(process.execPath, [...nodeFlags, mainFile], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...nodeFlagsOf(mainFile), mainFile], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', resolve);

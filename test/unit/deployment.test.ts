@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { configTable } from '#shared/config.ts';
-import { nodeFlags } from '#shared/node-flags.ts';
+import { nodeFlags, nodeFlagsOf } from '#shared/node-flags.ts';
 import { which } from '../../manifests/deploy/machine/command.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
@@ -41,10 +41,12 @@ describe.each(processes)('the %s', (name) => {
   const unit = unitOf(name);
 
   test('is started alike by its unit, by compose and by `npm start`', () => {
-    const [script] = z.tuple([z.string()]).parse(service(name).command);
     const [start = ''] = valuesOf(unit, 'ExecStart');
-    expect(start).toMatch(/^\/usr\/bin\/env (\w+=\S+ )?node /);
-    expect(start.endsWith(` ${nodeFlags.join(' ')} ${script}`)).toBe(true);
+    const [, words = ''] = /^\/usr\/bin\/env (?:\w+=\S+ )?node (.*)$/.exec(start) ?? [];
+    const script = words.split(' ').at(-1) ?? '';
+    expect(words).toBe([...nodeFlagsOf(`${root}${script}`), script].join(' '));
+    // The image has those of all.
+    expect(words).toBe([...nodeFlags, ...z.array(z.string()).parse(service(name).command)].join(' '));
   });
 
   test('has more time to end than it takes to drain', () => {

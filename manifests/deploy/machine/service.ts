@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nodeFlags } from '#shared/node-flags.ts';
+import { nodeFlagsOf } from '#shared/node-flags.ts';
 import { LogFollower, openLog, readable } from './log-file.ts';
 import { places, root } from './places.ts';
 import { endProcess, isAlive, markOf, type ProcessMark } from './processes.ts';
@@ -122,7 +122,8 @@ export class Service {
     const log = openLog(this.#log);
     this.#lastLines.length = 0;
     this.#follower = new LogFollower(this.#log, (line) => this.#show(line));
-    const child = spawn(process.execPath, [...nodeFlags, join(root, this.spec.script)], {
+    const script = join(root, this.spec.script);
+    const child = spawn(process.execPath, [...nodeFlagsOf(script), script], {
       cwd: root,
       env: this.spec.env,
       detached: true,
