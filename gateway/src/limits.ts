@@ -102,7 +102,7 @@ export const defaultLimits: GatewayLimits = {
   statusWithinMs: 3_600_000,
   typeAheadBytes: 64 * 1024,
   joinMs: 4,
-  joinBytes: 16 * 1024,
+  joinBytes: 32 * 1024,
   startsAtOnce: 6,
   leaseTtlMs: 30_000,
   renewEveryMs: 10_000,
