@@ -9,7 +9,7 @@ import { unreachable } from './unreachable.ts';
 
 /** As many seeds as this time has room for, in two processes; fewer than the least only say that the machine is too slow. */
 const seconds = 30;
-const seedsLeast = 10;
+const seedsLeast = 5;
 const seedsMost = 10_000;
 const firstSeed = 1;
 
