@@ -29,7 +29,10 @@ export interface RunningProcess {
 export function startProcess(mainFile: string, settings: Readonly<Record<string, string>>): RunningProcess {
   const startedAtMs = performance.now();
   const env = { ...withoutOurs(process.env), ...settings };
-  const child = spawn(process.execPath, [...nodeFlagsOf(mainFile), mainFile], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...nodeFlagsOf(mainFile), mainFile], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const exited = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', resolve);
