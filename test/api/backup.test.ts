@@ -51,7 +51,8 @@ test('a backup comes in parts, each user once, and holds nothing in the clear', 
   expect(header).toMatchObject({ installation: 'test', users: users.length, formatVersion: 1 });
   expect(ofUsers(records).map(({ user }) => user)).toEqual(users);
   expect(records.map(({ kind }) => kind).slice(0, 5)).toEqual(['reconciler', 'class', 'class', 'tokens', 'homes']);
-  expect(JSON.stringify(records)).not.toContain('xxxx');
+  // Not fewer: a megabyte of what is sealed has four of them by chance, now and then.
+  expect(JSON.stringify(records)).not.toContain(content.slice(0, 100));
 });
 
 test('a restore names each record that is damaged, and restores the others', async () => {

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ApiWorld, createApiWorld, secret, token, until } from '../api/api-world.ts';
 import { type CliProcess, type CliWhere, startCli } from './cli-run.ts';
@@ -235,8 +236,9 @@ describe('in a terminal', () => {
     const { cli, terminal } = await attach({ tty: true, resizedTo: { cols: 111, rows: 33, onceThereIs } });
     terminal.hello();
     await writeFile(onceThereIs, '');
-    await until(() => terminal.messages.some(({ type }) => type === 'resize'), 'the new size');
-    expect(terminal.messages.at(-1)).toEqual({ type: 'resize', cols: 111, rows: 33 });
+    // What sets it does so in two steps, which may be told one by one.
+    const size = { type: 'resize', cols: 111, rows: 33 };
+    await until(() => terminal.messages.some((message) => isDeepStrictEqual(message, size)), 'the new size');
     terminal.exit(0);
     await cli.ended;
     await rm(dir, { recursive: true });
