@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { humanDuration } from '#shared/human-time.ts';
 import type { PlanView } from '#shared/operator-schemas.ts';
+import { humanCount } from '#shared/human-count.ts';
 import { type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { hint, print, printable, table } from '../output.ts';
@@ -54,7 +55,7 @@ Examples
       for (const line of table([['USER', 'IS', 'BECOMES', 'DOES', 'BECAUSE', 'NEXT LOOK'], ...rows])) print(line);
     }
     const quiet = plans.length - shown.length;
-    if (quiet > 0) hint(`to ${quiet} ${quiet === 1 ? 'box' : 'boxes'} nothing would be done now; --all lists them`);
+    if (quiet > 0) hint(`to ${humanCount(quiet, 'box', 'boxes')} nothing would be done now; --all lists them`);
     if (plans.length === 0) hint('no boxes: nothing would be done');
     return exitCodes.ok;
   },

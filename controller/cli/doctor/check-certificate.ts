@@ -1,5 +1,6 @@
 import { connect, type TLSSocket } from 'node:tls';
 import { failure, type Finding, ok, warning } from '#shared/finding.ts';
+import { humanCount } from '#shared/human-count.ts';
 
 const answerWithinMs = 5_000;
 const dayMs = 86_400_000;
@@ -37,7 +38,7 @@ async function checkCertificate({ host, hostname, port }: URL, nowMs: number, si
     const found = `is not trusted here (${String(authorizationError)})`;
     return failure(check, found, 'use one of a known authority for this name, or name yours with NODE_EXTRA_CA_CERTS');
   }
-  const found = `valid for ${days} more ${days === 1 ? 'day' : 'days'}`;
+  const found = `valid for ${humanCount(days, 'more day')}`;
   return days < renewBeforeDays ? warning(check, found, mend) : ok(check, found);
 }
 

@@ -1,6 +1,7 @@
 import { failure, type Finding, ok, warning } from '#shared/finding.ts';
 import { version } from '#shared/version.ts';
 import type { Check } from './check.ts';
+import { liveGateways } from './live-gateways.ts';
 
 const check = 'gateways';
 
@@ -9,8 +10,7 @@ export const gatewaysCheck: Check = {
   looksAt: 'At least one gateway is registered in Redis, and all are of the version of this controller.',
   needsRedis: true,
   async run({ store }) {
-    const { now, gateways } = await store.gateways();
-    const live = gateways.filter(({ expiresAt }) => expiresAt > now);
+    const live = await liveGateways(store);
     if (live.length === 0) {
       return [failure(check, 'none is registered: nobody can open a terminal', 'start one, on the same Redis')];
     }

@@ -1,5 +1,6 @@
 import { ok, warning } from '#shared/finding.ts';
 import type { LeftoverKind } from '#shared/leftover.ts';
+import { humanCount } from '#shared/human-count.ts';
 import { defaultClassOf } from '../leftovers/leftovers.ts';
 import { findLeftovers } from '../leftovers/list.ts';
 import type { Check } from './check.ts';
@@ -22,7 +23,7 @@ export const leftoversCheck: Check = {
     const { items } = await findLeftovers({ ...at, workdir, hostWorkdir }, signal);
     if (items.length === 0) return [ok(check, 'none')];
     const counts = Map.groupBy(items, ({ leftover }) => leftover.kind);
-    const told = [...counts].map(([kind, some]) => `${some.length} ${words[kind][some.length === 1 ? 0 : 1]}`);
+    const told = [...counts].map(([kind, some]) => humanCount(some.length, ...words[kind]));
     return [warning(check, told.join(', '), '`spoonbox cleanup --legacy` lists them, and changes nothing')];
   },
 };

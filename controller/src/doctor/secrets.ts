@@ -1,6 +1,7 @@
 import { failure, type Finding, ok, warning } from '#shared/finding.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import type { Check, CheckDeps, DoctorConfig } from './check.ts';
+import { liveGateways } from './live-gateways.ts';
 
 const shortestLength = 16;
 const fewestCharacters = 8;
@@ -69,12 +70,10 @@ async function sameEverywhere({ config, leaderStore, store }: CheckDeps): Promis
   const mend = 'give all processes the same SPOON_AGENT_TERMINAL_SECRET (else SPOON_AGENT_WORKER_INTERNAL_TOKEN)';
   const own = secretFingerprint(config.terminalSecret);
   const ofLeader = await leaderStore.secretOfLeader();
-  const { now, gateways } = await store.gateways();
+  const gateways = await liveGateways(store);
   const others = [
     ...(ofLeader === '' || ofLeader === own ? [] : ['the leading controller']),
-    ...gateways
-      .filter(({ expiresAt, fingerprint }) => expiresAt > now && fingerprint !== own)
-      .map(({ address }) => `the gateway ${address}`),
+    ...gateways.filter(({ fingerprint }) => fingerprint !== own).map(({ address }) => `the gateway ${address}`),
   ];
   if (others.length === 0) return [ok(check, 'the same in all processes that are known')];
   const have = others.length === 1 ? 'has' : 'have';

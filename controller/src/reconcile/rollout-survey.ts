@@ -4,6 +4,7 @@ import { defaultClassName } from '#shared/classes.ts';
 import { networkNameOf } from '#shared/identity.ts';
 import type { ClassRollout, WaitingBox } from '#shared/rollout.ts';
 import type { BoxRecord } from '#shared/status.ts';
+import { humanCount } from '#shared/human-count.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { ownershipOf } from '../box/ownership.ts';
 import { differingFields, specOf } from '../box/spec.ts';
@@ -78,7 +79,7 @@ function holdersOf({ leases, sessions, holds, now }: BoxRecord, box: ContainerVi
   const away = sessions.filter(({ containerId, detachedAt }) => containerId === box.id && isAway(detachedAt)).length;
   return [
     ...leases.map(({ kind, holder }) => `${kind} lease of ${holder}`),
-    ...(away > 0 ? [`${away} ${away === 1 ? 'terminal' : 'terminals'} whose user may come back`] : []),
+    ...(away > 0 ? [`${humanCount(away, 'terminal')} whose user may come back`] : []),
     ...holds.filter(({ by, untilMs }) => by === 'keep' && untilMs > now).map(({ holder }) => `kept: ${holder}`),
   ];
 }
