@@ -4,6 +4,7 @@ import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-p
 import type { Audience } from './audience.ts';
 import { lookAfterEnd } from './autopsy.ts';
 import { Ending } from './ending.ts';
+import { type Environment, environmentOf } from './environment.ts';
 import type { Terminal } from './exec/port.ts';
 import { exitOf } from './goodbye.ts';
 import type { Hold } from './hold.ts';
@@ -54,6 +55,8 @@ export class SessionShell {
   #pump: Pump | null = null;
   /** what is typed after the end of a connection without which the shell may go on; null = it does not */
   #typed: Buffer[] | null = null;
+  /** read ahead for the next start */
+  #environment: Promise<Environment> | null = null;
 
   constructor(deps: WaitDeps & StartDeps, of: SessionOf, host: ShellHost) {
     this.#deps = deps;
@@ -80,6 +83,11 @@ export class SessionShell {
     return this.#pump !== null;
   }
 
+  /** Begins to read what a shell that starts now is given. */
+  prepare(): void {
+    this.#environment = this.#readEnvironment();
+  }
+
   /** From the box as it was seen last to the shell's end. Rejects with an Ending where the session ends first. */
   async run(box: { phase: string; containerId: string }, signal: AbortSignal): Promise<Ending> {
     const { audience } = this.#host;
@@ -88,6 +96,8 @@ export class SessionShell {
       signal.throwIfAborted();
       if (phase !== 'ready' || containerId === '') {
         containerId = await waitReady(this.#deps, this.#of.user, (message) => this.#host.status(message), signal);
+        // It may have changed while the box was waited for.
+        this.#environment = null;
         if (audience.count === 0) return new Ending('ended', { message: 'nobody waited for a new shell' });
       }
       phase = 'absent'; // what the next round finds out by itself
@@ -191,12 +201,15 @@ export class SessionShell {
     const { user, id } = this.#of;
     const { checkout, directory } = this.place;
     const { audience } = this.#host;
+    const environment = this.#environment ?? this.#readEnvironment();
+    this.#environment = null;
     const start = {
       containerId,
       session: id,
       size: audience.size,
       directory: directoryIn(checkout, directory),
       persist: this.persist,
+      environment: await environment,
     };
     const notice = this.#host.notice.bind(this.#host);
     const progress = (line: string): void => {
@@ -239,6 +252,10 @@ export class SessionShell {
       this.#typed = this.persist === 'tmux' ? [] : null;
       audience.shellIsGone();
     }
+  }
+
+  #readEnvironment(): Promise<Environment> {
+    return environmentOf(this.#deps, this.#of.user, (message) => this.#host.notice('vault-unreadable', message));
   }
 
   async #hangUp(whose: 'ours' | 'anothers'): Promise<void> {

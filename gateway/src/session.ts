@@ -221,7 +221,8 @@ export class TerminalSession {
   async #begin(): Promise<{ phase: string; containerId: string }> {
     const { user, takeOver } = this.of;
     this.#stopWatching = this.#deps.feed.watch(user, () => void this.#hold.check());
-    // At once, because each is a way to Redis and back. Whatever one of them got is given back by `#close`.
+    // All at once, because each is a way to Redis and back. Whatever one of them got is given back by `#close`.
+    this.#shell.prepare();
     const [claimed, taken] = await Promise.allSettled([
       this.#claim(takeOver),
       this.#hold.first(this.of.attach.traceparent),

@@ -5,7 +5,7 @@ import type { UserName } from '#shared/identity.ts';
 import type { NoticeCode } from '#shared/terminal-protocol.ts';
 import { type CheckoutDeps, prepareCheckout } from './checkout/prepare.ts';
 import type { BoxExec, StartTerminal, Terminal } from './exec/port.ts';
-import { environmentOf, type ReadEnvironment } from './environment.ts';
+import type { ReadEnvironment } from './environment.ts';
 import type { StartQueue } from './exec/start-queue.ts';
 import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { WaitDeps } from './wait-ready.ts';
@@ -31,7 +31,7 @@ export async function startShell(
   deps: StartDeps,
   of: {
     user: UserName;
-    start: Omit<StartTerminal, 'environment'>;
+    start: StartTerminal;
     checkout: Checkout | null;
     resumes: boolean;
   },
@@ -39,10 +39,8 @@ export async function startShell(
   signal: AbortSignal,
 ): Promise<Started | null> {
   const { exec, starts, log, meter, clock } = deps;
-  const { user, checkout } = of;
+  const { user, start, checkout } = of;
   const { notice, progress } = tell;
-  const environment = await environmentOf(deps, user, (message) => notice('vault-unreadable', message));
-  const start = { ...of.start, environment };
   const timed = async <Result extends Terminal | null>(begin: () => Promise<Result>): Promise<Result> => {
     const beganAtMs = clock.monotonicMs();
     try {
@@ -63,7 +61,7 @@ export async function startShell(
       notice('session-lost', 'the shell of this terminal is no more; this is a new one');
     }
     if (checkout !== null) {
-      const { containerId, session: mark } = start;
+      const { containerId, session: mark, environment } = start;
       await prepareCheckout(deps, { user, start: { containerId, mark, environment }, checkout }, progress, signal);
     }
     const terminal = await starts.run(user, () => timed(() => exec.open(start, signal)), signal);

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { openExecStream } from '../../gateway/src/exec/exec-stream.ts';
+import { createExec, openExecStream } from '../../gateway/src/exec/exec-calls.ts';
 import { never, newUser, plainSpec } from './box-runtime-harness.ts';
 import { type DockerHarness, makeDockerHarness } from './docker-harness.ts';
 
@@ -114,7 +114,16 @@ describe('an exec of the engine', () => {
     expect((await refusal(none.inspect())).status).toBe(404);
     expect((await refusal(none.resize({ h: 1, w: 1 }))).status).toBe(404);
     const opened = openExecStream(docker, none.id, { Detach: false, Tty: true }, never);
-    await expect(opened).rejects.toMatchObject({ fault: { kind: 'not-found', status: 404 } });
+    // In the engine's words, without the JSON around them: people read them in their terminals.
+    const words = expect.stringMatching(/^No such exec/i);
+    await expect(opened).rejects.toMatchObject({ fault: { kind: 'not-found', status: 404, message: words } });
+  });
+
+  test('is not made in a container that is not there', async () => {
+    const made = createExec(docker, 'f'.repeat(64), { Cmd: ['true'] }, never);
+    const message = expect.stringMatching(/^No such container/i);
+    const fault = { operation: 'exec-create', kind: 'not-found', status: 404, message };
+    await expect(made).rejects.toMatchObject({ fault });
   });
 
   test('of a box that was paused in between does not start, and does after it goes on', async () => {

@@ -12,7 +12,7 @@ import { label } from '#shared/identity.ts';
 import { readInstallation } from '#shared/installation.ts';
 import { listenAt } from '../../gateway/filter/src/socket-file.ts';
 import { readFilterSettings } from '../../gateway/filter/src/settings.ts';
-import { openExecStream } from '../../gateway/src/exec/exec-stream.ts';
+import { openExecStream } from '../../gateway/src/exec/exec-calls.ts';
 import { createDockerWorld, type DockerWorld } from '../support/docker.ts';
 import { createEngineProxy } from '../support/engine-proxy.ts';
 import { startFilter, type TestFilter } from '../support/filter.ts';

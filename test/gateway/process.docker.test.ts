@@ -62,7 +62,7 @@ async function readyz(port: number): Promise<number> {
 
 it('serves terminals, and drains on SIGTERM: clients told, shells gone, exit code 0', async () => {
   const gateway = await start();
-  await vi.waitFor(async () => expect(await readyz(gateway.port)).toBe(200), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await readyz(gateway.port)).toBe(200), { timeout: 30_000 });
   const user = world.newUser();
   const containerId = await boxes.start(user);
   await world.commit(user, { phase: 'ready', containerId });
@@ -89,7 +89,7 @@ it('ends what a killed one has left of a session, before it opens a new shell in
   await before.message('hello');
   // Of one that writes to its terminal, the engine may end all by itself.
   before.type('yes >/dev/null\n');
-  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toContain('yes'), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toContain('yes'), { timeout: 30_000 });
   const [old] = await world.store.sessions(user);
   killed.process.kill('SIGKILL');
   await before.closed;
@@ -102,13 +102,13 @@ it('ends what a killed one has left of a session, before it opens a new shell in
   await back.sees('lives-42');
   expect(await boxes.processes(containerId)).toHaveLength(1);
   back.socket.close(1000);
-  await vi.waitFor(async () => expect(await world.store.sessions(user)).toEqual([]), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await world.store.sessions(user)).toEqual([]), { timeout: 30_000 });
   expect(await boxes.processes(containerId)).toEqual([]);
 }, 90_000);
 
 it('waits for its engine and its Redis, and says in /readyz what is missing', async () => {
   const gateway = await start({ DOCKER_HOST: 'unix:///nowhere/docker.sock', SPOON_REDIS_URL: 'redis://127.0.0.1:1' });
-  await vi.waitFor(async () => expect(await readyz(gateway.port)).toBe(503), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await readyz(gateway.port)).toBe(503), { timeout: 30_000 });
   const answer = await fetch(`http://127.0.0.1:${gateway.port}/readyz`);
   expect(await answer.text()).toMatch(/Redis does not answer.*No Docker engine answers at unix:\/\/\/nowhere/);
   gateway.process.kill('SIGTERM');
@@ -117,7 +117,7 @@ it('waits for its engine and its Redis, and says in /readyz what is missing', as
 
 it('ends with one clear line where its port is taken, its settings are wrong, or Redis is another installation’s', async () => {
   const first = await start();
-  await vi.waitFor(async () => expect(await readyz(first.port)).toBe(200), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await readyz(first.port)).toBe(200), { timeout: 30_000 });
   const second = await start({ SPOON_GATEWAY_PORT: String(first.port) });
   expect(await second.exit).toBe(1);
   expect(second.output()).toContain(`Port ${first.port} on 127.0.0.1 is in use`);

@@ -16,8 +16,8 @@ export interface ExecState {
 /** The engine answers a start before the process exists; so long it is waited for. */
 const processWithinMs = 10_000;
 const lookEveryMs = { first: 5, most: 200 };
-/** So long it takes at least (50 ms here): looking earlier only takes processor time from the engine that makes it. */
-export const processTakesMs = 40;
+/** So long it takes about: looking earlier takes processor time from the engine that makes it, and from the shell's first bytes. */
+export const processTakesMs = 100;
 
 /** A process must be looked at, to end it, whatever else was given up. */
 const never = new AbortController().signal;

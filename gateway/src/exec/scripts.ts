@@ -3,9 +3,10 @@
 /**
  * $1 rows, $2 columns (0 = the engine has set the size), $3 directory below the home ('' = home).
  * The shell is `$SHELL` where the image or the class sets it, else bash, else sh; a login shell, so that the user's profile
- * is read. It replaces this one, so that the exec's exit code and signals are the shell's.
+ * is read. It replaces this one, so that the exec's exit code and signals are the shell's. The size is set beside it: it is there
+ * long before a profile asks, and the first prompt need not wait.
  */
-export const loginScript = `[ "$1" = 0 ] || stty rows "$1" cols "$2" 2>/dev/null
+export const loginScript = `[ "$1" = 0 ] || { stty rows "$1" cols "$2" <&1 2>/dev/null & }
 cd 2>/dev/null
 [ -z "$3" ] || cd -- "./$3" 2>/dev/null || printf '\\033[2m%s is not there; this is the home\\033[0m\\r\\n' "$3"
 for s in "$SHELL" /bin/bash /bin/sh; do [ -x "$s" ] && exec "$s" -l; done

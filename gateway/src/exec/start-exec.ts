@@ -3,7 +3,7 @@ import type Docker from 'dockerode';
 import { engineCall, engineErrorOf } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
-import { openExecStream } from './exec-stream.ts';
+import { createExec, openExecStream } from './exec-calls.ts';
 import { callTimeoutMs } from './limits.ts';
 
 export interface ExecStart {
@@ -22,12 +22,8 @@ export async function startExec(
   { containerId, create, start, endStarted }: ExecStart,
   signal: AbortSignal,
 ): Promise<{ execId: string; stream: Duplex }> {
-  const { id: execId } = await engineCall(
-    'exec-create',
-    callTimeoutMs,
-    (abortSignal) => docker.getContainer(containerId).exec({ ...create, abortSignal }),
-    signal,
-  );
+  const make = (within: AbortSignal): Promise<string> => createExec(docker, containerId, create, within);
+  const execId = await engineCall('exec-create', callTimeoutMs, make, signal);
   try {
     return { execId, stream: await openExecStream(docker, execId, start, AbortSignal.timeout(callTimeoutMs)) };
   } catch (error) {

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import type Docker from 'dockerode';
 import fc from 'fast-check';
 import { systemClock } from '#shared/clock.ts';
-import { connectDocker } from '#shared/docker.ts';
+import { connectDocker, engineCall } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
 import { createLogger } from '#shared/log.ts';
 import { createDockerRuntime } from '../../../controller/src/runtime/docker-runtime.ts';
-import { openExecStream } from '../../../gateway/src/exec/exec-stream.ts';
+import { createExec, openExecStream } from '../../../gateway/src/exec/exec-calls.ts';
 import { alice, installation, spec } from '../../support/box-facts.ts';
 import { portOf } from '../../support/registry.ts';
 import { noneLeft, openSockets } from '../sockets.ts';
@@ -112,6 +112,7 @@ export const answers = target(
       ensureHome: () => runtime.ensureHome(alice, owner, signal),
       ensureNetwork: () => runtime.ensureNetwork(signal),
       removeLeftHelpers: () => runtime.removeLeftHelpers(signal),
+      makeExec: () => engineCall('exec-create', limitMs, (limit) => createExec(docker, 'e1', {}, limit), signal),
       terminal: async () => {
         const limit = AbortSignal.timeout(limitMs);
         const stream = await openExecStream(docker, 'e1', {}, limit).catch((error: unknown) => {
