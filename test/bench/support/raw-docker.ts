@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 
@@ -49,6 +50,7 @@ export function createRawDocker(dockerHost: string | undefined): RawDocker {
       const call = request({ ...where, agent: false, method: 'POST', path: api + path, headers });
       call.on('upgrade', (_, stream, head) => {
         if (head.length > 0) stream.unshift(head);
+        if (stream instanceof Socket) stream.setNoDelay(true);
         resolve(stream);
       });
       call.on('response', (answer) => reject(new Error(`the engine answered ${path} with ${answer.statusCode}`)));

@@ -20,7 +20,7 @@ const user = 'echo';
 /** A key and its echo by the terminal itself, under a program that reads and says nothing: no shell's own time is in it. */
 export async function measureEcho(bench: Bench, place: Place): Promise<Row[]> {
   const rounds = bench.number('rounds', usualRounds);
-  const wires = [await place.raw(user), await place.relayed(user), await place.ours(user)];
+  const wires = [await place.raw(user), await place.piped(user), await place.relayed(user), await place.ours(user)];
   const samples: number[][][] = wires.map(() => []);
   for (const wire of wires) {
     await settle(wire);
@@ -43,12 +43,12 @@ export async function measureEcho(bench: Bench, place: Place): Promise<Row[]> {
     if (round % 10 === 0) bench.progress(`echo: round ${round} of ${rounds}`);
   }
   for (const wire of wires) wire.drop();
-  const [raw = [], relay = [], ours = []] = samples;
+  const [raw = [], pipe = [], relay = [], ours = []] = samples;
   return goals.map(({ name, p, goal }) => {
     const ms = (of: Rounds): string => `${rounded(percentile(of.flat(), p))} ms`;
     return ratioRow({
       what: `echo of a key, ${name}`,
-      baseline: `raw exec ${ms(raw)} (relay ${ms(relay)})`,
+      baseline: `raw exec ${ms(raw)} (byte pipe ${ms(pipe)}, relay ${ms(relay)})`,
       ours: ms(ours),
       ratio: ratioInterval(ours, raw, p),
       goal,

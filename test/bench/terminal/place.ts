@@ -13,7 +13,8 @@ import { benchMark, openGateway, openRaw, openRelay, RefusedTerminal } from './o
 import { type Wire, within } from './wire.ts';
 
 const relayFile = new URL('../support/relay.ts', import.meta.url).pathname;
-const relayWithinMs = 10_000;
+const pipeFile = new URL('../support/byte-pipe.ts', import.meta.url).pathname;
+const listensWithinMs = 10_000;
 const lookEveryMs = 50;
 /** A gateway bounds how fast terminals are opened; who opens hundreds waits as it says. */
 const tryLater: readonly number[] = [
@@ -26,7 +27,7 @@ const tryLater: readonly number[] = [
 const maxPatientTries = 200;
 const patientMs = 250;
 
-/** A controller, a gateway and a bare relay, each a process, on one real engine; boxes in which terminals are opened. */
+/** A controller, a gateway, a bare relay and a byte pipe, each a process, on one real engine; boxes in which terminals are opened. */
 export interface Place {
   readonly world: ControllerWorld;
   readonly gateway: GatewayProcess;
@@ -36,6 +37,8 @@ export interface Place {
   /** The container of the box of `user`, which is made when it is first asked for. */
   box(user: string): Promise<string>;
   raw(user: string): Promise<Wire>;
+  /** The engine's own stream behind a byte pipe in Node. */
+  piped(user: string): Promise<Wire>;
   relayed(user: string): Promise<Wire>;
   ours(user: string, more?: { gateway?: GatewayProcess; session?: string; signal?: AbortSignal }): Promise<Wire>;
   /** Processes in the box that carry a session's mark, and those that were left behind by raw terminals. */
@@ -56,7 +59,14 @@ export async function createPlace(signal: AbortSignal): Promise<Place> {
   };
   try {
     const relayPort = await freePort();
-    const relay = await startRelay(relayPort, running);
+    const relay = startProcess(relayFile, { RELAY_PORT: String(relayPort) });
+    running.push(relay);
+    await listens(relay, `http://127.0.0.1:${relayPort}/`);
+    const pipePort = await freePort();
+    const pipe = startProcess(pipeFile, { PIPE_PORT: String(pipePort) });
+    running.push(pipe);
+    await listens(pipe, `http://127.0.0.1:${pipePort}/_ping`);
+    const piped = createRawDocker(`tcp://127.0.0.1:${pipePort}`);
     const controller = await world.startController();
     await controller.converged();
     const startGateway = async (environment: Readonly<Record<string, string>>): Promise<GatewayProcess> => {
@@ -81,6 +91,7 @@ export async function createPlace(signal: AbortSignal): Promise<Place> {
       startGateway,
       box,
       raw: async (user) => openRaw(docker, await box(user)),
+      piped: async (user) => openRaw(piped, await box(user)),
       relayed: async (user) => openRelay(relayPort, await box(user)),
       async ours(user, more = {}) {
         await box(user);
@@ -129,14 +140,12 @@ export async function openPatiently(open: () => Promise<Wire>, signal: AbortSign
   }
 }
 
-async function startRelay(port: number, running: RunningProcess[]): Promise<RunningProcess> {
-  const relay = startProcess(relayFile, { RELAY_PORT: String(port) });
-  running.push(relay);
-  const giveUpAt = performance.now() + relayWithinMs;
+async function listens(started: RunningProcess, url: string): Promise<void> {
+  const giveUpAt = performance.now() + listensWithinMs;
   for (;;) {
-    relay.mustRun();
-    if (await fetch(`http://127.0.0.1:${port}/`).catch(() => null)) return relay;
-    if (performance.now() > giveUpAt) throw new Error(`the relay does not listen within ${relayWithinMs} ms`);
+    started.mustRun();
+    if (await fetch(url).catch(() => null)) return;
+    if (performance.now() > giveUpAt) throw new Error(`nothing listens at ${url} within ${listensWithinMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
 }
