@@ -367,11 +367,12 @@ export class TerminalSession {
 
   /** False: no more until the shell has taken it. */
   #input(bytes: Buffer): boolean {
-    // A terminal that answers what a program asks is no sign of a person.
+    const takesMore = this.#shell.write(bytes);
+    // After it, so that no key waits for a count. A terminal that answers what a program asks is no sign of a person.
     if (withoutAnswers(bytes).length > 0) this.#hold.input();
     this.#traffic.input(bytes.length);
     this.#recording.input(bytes);
-    return this.#shell.write(bytes);
+    return takesMore;
   }
 
   #asRecord(): Session {

@@ -34,7 +34,10 @@ await runBench('terminal', async (bench, signal) => {
     signal.throwIfAborted();
     bench.progress(name);
     try {
-      rows.push(...(await part()));
+      const found = await part();
+      rows.push(...found);
+      // A whole run takes half an hour: what is known is told.
+      bench.progress(`${name}\n${rowsTable(found)}`);
     } catch (error) {
       signal.throwIfAborted();
       failures.push(`${name}: could not be measured: ${error instanceof Error ? error.stack : String(error)}`);

@@ -3,8 +3,8 @@
 /**
  * $1 rows, $2 columns (0 = the engine has set the size), $3 directory below the home ('' = home).
  * The shell is `$SHELL` where the image or the class sets it, else bash, else sh; a login shell, so that the user's profile
- * is read. It replaces this one, so that the exec's exit code and signals are the shell's. The size is set beside it: it is there
- * long before a profile asks, and the first prompt need not wait.
+ * is read. It replaces this one, so that the exec's exit code and signals are the shell's. The size is set
+ * beside it, because its first prompt need not wait for that; no profile is read so soon.
  */
 export const loginScript = `[ "$1" = 0 ] || { stty rows "$1" cols "$2" <&1 2>/dev/null & }
 cd 2>/dev/null
