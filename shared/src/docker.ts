@@ -51,13 +51,10 @@ export async function engineCall<T>(
 ): Promise<T> {
   signal.throwIfAborted();
   const limit = new AbortController();
-  const late = new EngineError({
-    operation,
-    kind: 'timeout',
-    status: null,
-    message: `no answer within ${timeoutMs} ms`,
-  });
-  const timer = setTimeout(() => limit.abort(late), timeoutMs);
+  const timer = setTimeout(() => {
+    const message = `no answer within ${timeoutMs} ms`;
+    limit.abort(new EngineError({ operation, kind: 'timeout', status: null, message }));
+  }, timeoutMs);
   const onAbort = (): void => limit.abort(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   // The race is there because docker-modem forgets some answers that break off half-way.

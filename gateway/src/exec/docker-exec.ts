@@ -152,6 +152,8 @@ function privateKeys(): string {
 }
 
 function apiMinorOf(docker: Docker): number {
-  const { version } = z.object({ version: z.string().regex(/^v1\.\d+$/) }).parse(docker.modem);
+  const { version } = ApiOf.parse(docker.modem);
   return Number.parseInt(version.slice('v1.'.length), 10);
 }
+
+const ApiOf = z.object({ version: z.string().regex(/^v1\.\d+$/) });
