@@ -169,6 +169,8 @@ export function createApi(parts: ApiParts): RunningApi {
   const watches = createWatches({ store, feed, changes, clock, limits, log });
   const routes = gatherRoutes(app);
 
+  // fastify's own reads text too.
+  app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(zodCompiler);
   app.setSerializerCompiler(jsonSerializer);
   app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, log));
@@ -254,7 +256,7 @@ function whyNotListening(bind: string, port: number, error: unknown): string {
 /** Made when it is first asked for: every route is there by then. */
 function addOpenApiRoute(app: Api['app'], openApi: () => object): void {
   let text: string | null = null;
-  app.get('/openapi.json', { config: { role: 'anyone' } }, async (_request, reply) => {
+  app.get('/openapi.json', { config: { role: 'viewer' } }, async (_request, reply) => {
     text ??= JSON.stringify(openApi());
     return reply.type('application/json').send(text);
   });
