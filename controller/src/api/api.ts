@@ -30,6 +30,7 @@ import { addCapacityRoutes } from './capacity-routes.ts';
 import { addConsoleRoutes } from './console-routes.ts';
 import { addDoctorRoutes } from './doctor-routes.ts';
 import { endRevoked } from './end-revoked.ts';
+import { refuseUnknownIfMatch } from './etag.ts';
 import type { Homes } from './homes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addLoginRoutes } from './login-routes.ts';
@@ -191,6 +192,7 @@ export function createApi(parts: ApiParts): RunningApi {
   watchForMalformed(app.server);
   app.addHook('onRequest', refuseWithoutHost);
   const access = addAccess(app, { ...parts, ...parts.config });
+  app.addHook('onRequest', async (request) => refuseUnknownIfMatch(request));
   endRevoked(app, access, clock, log);
   const openApi = () => openApiOf(routes, access.isOpen);
 
