@@ -173,6 +173,10 @@ export function createApi(parts: ApiParts): RunningApi {
   // fastify's own reads text too.
   app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(zodCompiler);
+  // A body that is left out is an empty one: every required field is then named. fastify would show it as `null`, which is none.
+  app.addHook('preValidation', async (request) => {
+    if (request.body === undefined) request.body = {};
+  });
   app.setSerializerCompiler(jsonSerializer);
   app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, log));
   app.setNotFoundHandler((request) => {
