@@ -6,18 +6,13 @@
 -- Returns JSON {now, mode: {mode, reason, by, since}, set}. Not set: another one stands by now, and that is the one returned.
 -- @include _common
 -- @include _mode
+-- @include _expected
 
 local wake_channel, everybody, mode, reason, by = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local now = clock()
-if ARGV[6] ~= '' then
-  local before = load_mode(KEYS[1], now)
-  local is_known = false
-  for _, since in ipairs(cjson.decode(ARGV[6])) do
-    is_known = is_known or since == before.since
-  end
-  if not is_known then
-    return cjson.encode({ now = now, mode = before, set = false })
-  end
+local before = load_mode(KEYS[1], now)
+if not is_expected(ARGV[6], before.since) then
+  return cjson.encode({ now = now, mode = before, set = false })
 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'mode', mode, 'reason', reason, 'by', by, 'since', int(now))

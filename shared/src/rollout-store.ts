@@ -17,7 +17,12 @@ export interface StoredRollout {
 export interface RolloutStore {
   read(): Promise<StoredRollout>;
   /** Once a pause is answered, no box is replaced any more because its image or class changed. */
-  pause(body: RolloutPauseBody, by: string): Promise<RolloutPause>;
+  /** `ifSince`: refused (`set` false, with what stands) where the pause was set at another time; null = whenever. */
+  pause(
+    body: RolloutPauseBody,
+    by: string,
+    ifSince?: readonly number[] | null,
+  ): Promise<{ now: number; pause: RolloutPause; set: boolean }>;
   /** Asks the leader to pull the images of all classes again; joins the round that is under way. Answers when that was asked for. */
   askPulls(by: string): Promise<number>;
   /** False where the token does not lead, or another round was asked for since: nothing of this one may be begun any more. */
@@ -37,9 +42,10 @@ export function createRolloutStore(redis: RedisPort, keys: Keys): RolloutStore {
 
   return {
     read,
-    async pause({ paused, reason }, by) {
-      const args = [keys.wakeChannel, everybody, paused ? 1 : 0, reason ?? '', by];
-      return RolloutPause.parse(parseJson(String(await redis.run('pause-rollout', [keys.rollout], args))));
+    async pause({ paused, reason }, by, ifSince = null) {
+      const known = ifSince === null ? '' : JSON.stringify(ifSince);
+      const args = [keys.wakeChannel, everybody, paused ? 1 : 0, reason ?? '', by, known];
+      return PauseReply.parse(parseJson(String(await redis.run('pause-rollout', [keys.rollout], args))));
     },
     async askPulls(by) {
       const { round } = await read();
@@ -54,6 +60,7 @@ export function createRolloutStore(redis: RedisPort, keys: Keys): RolloutStore {
 }
 
 const Moment = z.string().regex(/^\d+$/).transform(Number);
+const PauseReply = z.object({ now: z.number(), pause: RolloutPause, set: z.boolean() });
 const Reply = z.object({
   now: z.number(),
   pause: RolloutPause,

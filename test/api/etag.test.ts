@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BoxView } from '#shared/api-schemas.ts';
 import { Problem } from '#shared/problem.ts';
 import { type ApiWorld, createApiWorld } from './api-world.ts';
+import { pathOf, table } from './route-table.ts';
 
 let world: ApiWorld;
 beforeAll(async () => {
@@ -78,4 +79,29 @@ test('If-Match: * asks for a box that is known', async () => {
       headers: { 'if-match': '*' },
     });
   expect((await adopt('newcomer')).status).toBe(412);
+});
+
+test('nothing at all is done for a tag that is of before, or of something else', async () => {
+  await lease('alice');
+  const before = await world.dump();
+  for (const [route, entry] of Object.entries(table).filter(([name]) => !/^(GET|\S+ \/v1\/session$)/.test(name))) {
+    const [method = '', url = ''] = route.split(' ');
+    const headers = { 'if-match': '"99999999999"' };
+    const { status } = await world.ask(method, entry.path ?? pathOf(url), { body: entry.body, headers });
+    expect([route, status >= 400 && status < 500]).toEqual([route, true]);
+  }
+  expect(await world.dump()).toBe(before);
+});
+
+test('a pause of rollouts for what was read is set; what was set since refuses it, and says by whom', async () => {
+  const { headers } = await world.ask('GET', '/v1/rollout');
+  const pause = (paused: boolean, ifMatch: string) =>
+    world.ask('PUT', '/v1/rollout/pause', { body: { paused }, headers: { 'if-match': ifMatch } });
+  const set = await pause(true, headers.get('etag') ?? '');
+  expect(set.json).toMatchObject({ paused: true });
+  const late = await pause(false, headers.get('etag') ?? '');
+  expect([late.status, Problem.parse(late.json).code]).toEqual([412, 'precondition-failed']);
+  expect(Problem.parse(late.json).detail).toMatch(/rollouts are paused, internal token set it at/);
+  expect((await world.ask('GET', '/v1/rollout')).headers.get('etag')).toBe(set.headers.get('etag'));
+  expect((await pause(false, set.headers.get('etag') ?? '')).json).toMatchObject({ paused: false });
 });

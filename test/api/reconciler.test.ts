@@ -65,7 +65,7 @@ describe('the reconciler', () => {
     expect(drained.status).toBe(200);
     const refused = await put('pause', read);
     expect(codeOf(refused)).toEqual([412, 'precondition-failed']);
-    expect(Problem.parse(refused.json).detail).toContain('it is drain, internal token set it at ');
+    expect(Problem.parse(refused.json).detail).toContain('the mode is drain, internal token set it at ');
     expect(ReconcilerView.parse((await world.ask('GET', '/v1/reconciler')).json).mode.mode).toBe('drain');
     expect((await put('pause', `"1", W/${drained.headers.get('etag')}`)).status).toBe(200);
     expect((await put('run', '*')).status).toBe(200);

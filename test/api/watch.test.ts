@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
+import { Problem } from '#shared/problem.ts';
 import { type ApiWorld, createApiWorld, token, until } from './api-world.ts';
 import { boxes, watch, type Watching } from './watching.ts';
 
@@ -11,6 +12,29 @@ afterEach(async () => {
 });
 
 const job = { kind: 'job', holder: 'agent-7', ttlMs: 60_000 };
+
+/** A watch of all boxes, with one that is there, whose reader takes nothing for now. */
+async function readNothing({ ask, url }: ApiWorld) {
+  await ask('PUT', '/v1/boxes/ann/leases/j1', { body: job });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  let text = '';
+  socket.on('error', () => {});
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1');
+  });
+  socket.write(`GET /v1/boxes?watch=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+  socket.pause();
+  return {
+    socket,
+    text: () => text,
+    async rest() {
+      socket.resume();
+      await closed;
+      return text;
+    },
+  };
+}
 
 test('a watch starts with the full state, then tells changes, and what was forgotten', async () => {
   world = await createApiWorld();
@@ -128,34 +152,47 @@ test('a quiet watch is kept alive by comments', async () => {
   await reader?.cancel();
 });
 
-test('a reader that takes nothing is dropped, and holds no more than the limit meanwhile', async () => {
+test('a reader that takes nothing is dropped, and the last that it reads says why', async () => {
   world = await createApiWorld({ watchLimits: { keepAliveMs: 15_000, stalledMs: 300, maxBufferedBytes: 64 * 1024 } });
-  const { ask, commit, logged, url } = world;
-  await ask('PUT', '/v1/boxes/ann/leases/j1', { body: job });
-  const socket = connect(Number(new URL(url).port), '127.0.0.1');
-  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  socket.on('error', () => {});
-  socket.write(`GET /v1/boxes?watch=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`);
-  socket.pause();
+  const { commit, logged } = world;
+  const slow = await readNothing(world);
   const message = 'x'.repeat(40_000);
   await until(async () => {
     for (let i = 0; i < 20; i += 1) await commit('ann', { phase: 'ready', containerId: 'c1', message });
     return logged.some((line) => line.includes('a watch was dropped'));
   }, 'the slow reader is dropped');
-  socket.resume();
-  await closed;
+  const end = (await slow.rest()).split('event: end\ndata: ')[1];
+  expect(Problem.parse(JSON.parse(end?.split('\n')[0] ?? '')).code).toBe('watch-too-slow');
+});
+
+test('what waits for a reader that takes nothing is bounded: it gets the newest state, not all that was', async () => {
+  world = await createApiWorld({
+    watchLimits: { keepAliveMs: 15_000, stalledMs: 60_000, maxBufferedBytes: 64 * 1024 },
+  });
+  const here = world;
+  const slow = await readNothing(here);
+  const quick = await watch(here, '/v1/boxes/ann?watch=1');
+  const message = 'x'.repeat(100_000);
+  const sizeOf = (): number => quick.events.reduce((sum, { data }) => sum + data.length, 0);
+  // Kernels take up to ten megabytes for a socket that nobody reads.
+  for (let n = 1; sizeOf() < 24_000_000; n += 1) {
+    await here.commit('ann', { phase: 'ready', containerId: `c${n}`, message });
+    await until(() => boxes(quick.events.slice(-1)).some(({ containerId }) => containerId === `c${n}`), 'it is told');
+  }
+  const newest = boxes(quick.events.slice(-1))[0]?.containerId ?? '';
+  await quick.end();
+  slow.socket.resume();
+  await until(() => slow.text().includes(`"${newest}"`), 'the newest state comes');
+  expect(slow.text().length).toBeLessThan(sizeOf() * 0.75);
+  slow.socket.destroy();
 });
 
 test('a reader that takes nothing does not hold up the end', async () => {
   world = await createApiWorld({
     watchLimits: { keepAliveMs: 15_000, stalledMs: 60_000, maxBufferedBytes: 64 * 1024 },
   });
-  const { ask, api, commit, url } = world;
-  await ask('PUT', '/v1/boxes/ann/leases/j1', { body: job });
-  const socket = connect(Number(new URL(url).port), '127.0.0.1');
-  socket.on('error', () => {});
-  socket.write(`GET /v1/boxes?watch=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`);
-  socket.pause();
+  const { api, commit } = world;
+  const { socket } = await readNothing(world);
   const message = 'x'.repeat(40_000); // more of it than any kernel takes for a socket that nobody reads
   for (let i = 0; i < 400; i += 1) await commit('ann', { phase: 'ready', containerId: 'c1', message });
   const startedAt = performance.now();

@@ -102,4 +102,20 @@ export const ofAccess: readonly Breakage[] = [
     replacement: "if (!mayDo(role, 'viewer')) return",
     caughtBy: { file: 'test/gateway/jobs.test.ts', test: 'whose role is jobs or more' },
   },
+  {
+    name: 'access: a condition that nothing looks at is taken for met',
+    promise: 'nothing is done for an If-Match that does not hold',
+    file: 'controller/src/api/etag.ts',
+    text: "method === 'GET' || isKnown) return;",
+    replacement: "method === 'GET' || !isKnown) return;",
+    caughtBy: { file: 'test/api/etag.test.ts', test: 'nothing at all is done for a tag that is of before' },
+  },
+  {
+    name: 'watches: all that was waits for a slow reader',
+    promise: 'what waits for a reader is bounded',
+    file: 'controller/src/api/watch.ts',
+    text: 'if (!stream.hasRoom()) return;',
+    replacement: 'stream.hasRoom();',
+    caughtBy: { file: 'test/api/watch.test.ts', test: 'what waits for a reader that takes nothing is bounded' },
+  },
 ];

@@ -307,7 +307,7 @@ export function backupContract(world: () => World): void {
       const { store, keys, redis, command } = world();
       const rollouts = createRolloutStore(redis, keys);
       const { mode } = await store.setMode({ mode: 'drain', reason: 'disk' }, 'ops');
-      const rollout = await rollouts.pause({ paused: true, reason: 'a release' }, 'ann');
+      const { pause: rollout } = await rollouts.pause({ paused: true, reason: 'a release' }, 'ann');
       const record: Extract<BackupRecord, { kind: 'reconciler' }> = { kind: 'reconciler', mode, rollout };
       const taken = await how();
       await command('DEL', keys.mode, keys.rollout);

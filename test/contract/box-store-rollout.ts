@@ -75,11 +75,11 @@ export function rolloutContract(world: () => World): void {
     test('is refused while rollouts are paused, but one that has begun goes on', async () => {
       await letGo();
       const { commit, read } = world();
-      const pause = await rollouts.pause({ paused: true, reason: 'a release' }, 'ops');
+      const { pause } = await rollouts.pause({ paused: true, reason: 'a release' }, 'ops');
       expect(pause).toMatchObject({ paused: true, reason: 'a release', by: 'ops' });
       expect((await read()).rollout).toEqual(pause);
       expect(await commit(rollOut)).toMatchObject({ refused: 'still-wanted', detail: 'rollouts are paused' });
-      expect((await rollouts.pause({ paused: false }, 'ann')).paused).toBe(false);
+      expect((await rollouts.pause({ paused: false }, 'ann')).pause.paused).toBe(false);
       expect(await commit(rollOut, { phase: 'reaping' })).toEqual(ok);
       await rollouts.pause({ paused: true }, 'ops');
       expect(await commit(rollOut, { phase: 'reaping' })).toEqual(ok);

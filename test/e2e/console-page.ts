@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { z } from 'zod';
 import { LoginLinkReply, type Role } from '#shared/operator-schemas.ts';
 import { stateDir } from '../../manifests/deploy/machine/places.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
@@ -21,7 +22,20 @@ export interface ConsolePage {
   /** Waits for a line of the terminal that is shown, and answers what matched. It has to be read aloud. */
   sees(line: RegExp): Promise<RegExpExecArray>;
   screenshot(name: string): Promise<void>;
+  /** What can be used on this page and has no name, so that a screen reader has nothing to say of it. */
+  nameless(): Promise<string[]>;
 }
+
+const usable = new Set(['button', 'link', 'textbox', 'combobox', 'checkbox', 'searchbox', 'dialog', 'region', 'tab']);
+const AccessibilityTree = z.object({
+  nodes: z.array(
+    z.looseObject({
+      ignored: z.boolean(),
+      role: z.looseObject({ value: z.string() }).optional(),
+      name: z.looseObject({ value: z.string() }).optional(),
+    }),
+  ),
+});
 
 /** A link that logs in, as `spoonbox console` prints it, at the address of this controller. */
 export async function loginLink(
@@ -64,6 +78,14 @@ export async function openConsole(
         }
         return null;
       });
+    },
+    async nameless() {
+      const devtools = await context.newCDPSession(page);
+      const { nodes } = AccessibilityTree.parse(await devtools.send('Accessibility.getFullAXTree'));
+      await devtools.detach();
+      const used = nodes.filter(({ ignored, role }) => !ignored && usable.has(role?.value ?? ''));
+      if (used.length < 5) throw new Error(`of a page that is used there would be more: ${JSON.stringify(used)}`);
+      return used.filter(({ name }) => (name?.value ?? '').trim() === '').map(({ role }) => role?.value ?? '');
     },
     async screenshot(name) {
       mkdirSync(screenshots, { recursive: true });

@@ -30,6 +30,7 @@ import { addCapacityRoutes } from './capacity-routes.ts';
 import { addConsoleRoutes } from './console-routes.ts';
 import { addDoctorRoutes } from './doctor-routes.ts';
 import { endRevoked } from './end-revoked.ts';
+import { refuseUnknownIfMatch } from './etag.ts';
 import type { Homes } from './homes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import { addLoginRoutes } from './login-routes.ts';
@@ -169,7 +170,13 @@ export function createApi(parts: ApiParts): RunningApi {
   const watches = createWatches({ store, feed, changes, clock, limits, log });
   const routes = gatherRoutes(app);
 
+  // fastify's own reads text too.
+  app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(zodCompiler);
+  // A body that is left out is an empty one: every required field is then named. fastify would show it as `null`, which is none.
+  app.addHook('preValidation', async (request) => {
+    if (request.body === undefined) request.body = {};
+  });
   app.setSerializerCompiler(jsonSerializer);
   app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, log));
   app.setNotFoundHandler((request) => {
@@ -189,6 +196,7 @@ export function createApi(parts: ApiParts): RunningApi {
   watchForMalformed(app.server);
   app.addHook('onRequest', refuseWithoutHost);
   const access = addAccess(app, { ...parts, ...parts.config });
+  app.addHook('onRequest', async (request) => refuseUnknownIfMatch(request));
   endRevoked(app, access, clock, log);
   const openApi = () => openApiOf(routes, access.isOpen);
 
@@ -254,7 +262,7 @@ function whyNotListening(bind: string, port: number, error: unknown): string {
 /** Made when it is first asked for: every route is there by then. */
 function addOpenApiRoute(app: Api['app'], openApi: () => object): void {
   let text: string | null = null;
-  app.get('/openapi.json', { config: { role: 'anyone' } }, async (_request, reply) => {
+  app.get('/openapi.json', { config: { role: 'viewer' } }, async (_request, reply) => {
     text ??= JSON.stringify(openApi());
     return reply.type('application/json').send(text);
   });

@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
 import type { BoxView } from '#shared/api-schemas.ts';
 import type { IfGeneration } from '#shared/box-store.ts';
 import type { IfRevision } from '#shared/vault-store.ts';
 import type { ModeView } from '#shared/operator-schemas.ts';
+import { utcTime } from '#shared/human-time.ts';
 import { ProblemError } from '#shared/problem.ts';
 
 /** A header with more tags than this is refused. */
@@ -36,13 +38,16 @@ export function generationsOf(ifMatch: string | undefined): IfGeneration {
   });
 }
 
-/** The mode's, of all that the reconciler's view shows: it changes with every setting. */
-export function etagOfMode({ since }: ModeView): string {
+/** What an operator sets for the whole installation: the reconciler's mode, the pause of rollouts. `since`: Redis TIME in ms. */
+type Setting = Pick<ModeView, 'by' | 'since'>;
+
+/** The setting's, of all that its view shows: it changes with every time that it is set. */
+export function etagOfSetting({ since }: Setting): string {
   return `"${since}"`;
 }
 
-/** If-Match, as the times at which the mode may have been set; null = whenever. */
-export function modeTimesOf(ifMatch: string | undefined): readonly number[] | null {
+/** If-Match, as the times at which the setting may have been set; null = whenever. */
+export function settingTimesOf(ifMatch: string | undefined): readonly number[] | null {
   return ifMatch === undefined || ifMatch.trim() === '*' ? null : numbersOf(ifMatch);
 }
 
@@ -55,6 +60,22 @@ export function etagOfVault(revision: number): string {
 export function revisionsOf(ifMatch: string | undefined): IfRevision {
   if (ifMatch === undefined) return null;
   return ifMatch.trim() === '*' ? '*' : numbersOf(ifMatch);
+}
+
+/** `is`: what stands now, `the mode is drain`. */
+export function settingChanged(is: string, { by, since }: Setting, now: number): ProblemError {
+  const who = by === '' ? 'nobody has set it' : `${by} set it at ${utcTime(since, now)}`;
+  return new ProblemError(
+    'precondition-failed',
+    `the request was refused because what is set is not what If-Match names: ${is}, ${who}. Look again, and decide anew`,
+  );
+}
+
+/** A condition that would not be looked at is refused: whoever sends one counts on it. */
+export function refuseUnknownIfMatch({ headers, method, routeOptions }: FastifyRequest): void {
+  const isKnown = routeOptions.schema?.requestHeaders?.['if-match'] !== undefined;
+  if (headers['if-match'] === undefined || method === 'GET' || isKnown) return;
+  throw refused('If-Match', 'nothing that has a tag is changed by this request');
 }
 
 function numbersOf(ifMatch: string): number[] {

@@ -25,6 +25,7 @@ const ofEveryToken: readonly ProblemCode[] = [
   'too-many-requests',
 ];
 const ofEveryInput: readonly ProblemCode[] = ['request-invalid'];
+/** Also where no body is taken: one that is sent all the same is read. */
 const ofEveryBody: readonly ProblemCode[] = ['body-not-json', 'body-too-large', 'media-type-unsupported'];
 
 const description = `Boxes of users: who holds them, why they are alive and until when, and what to do about it. All times are Redis TIME in
@@ -59,7 +60,7 @@ export function openApiOf(routes: readonly DeclaredRoute[], isOpen: (route: Decl
 }
 
 /** The problem codes that a route may answer with. */
-export function problemsOf({ schema }: DeclaredRoute, isOpen: boolean): ProblemCode[] {
+export function problemsOf({ method, schema }: DeclaredRoute, isOpen: boolean): ProblemCode[] {
   const { params, querystring, body } = schema;
   const hasUser = params instanceof z.ZodObject && 'user' in params.shape;
   return [
@@ -67,7 +68,7 @@ export function problemsOf({ schema }: DeclaredRoute, isOpen: boolean): ProblemC
     ...(isOpen ? [] : ofEveryToken),
     ...(params || querystring || body ? ofEveryInput : []),
     ...(hasUser ? ['user-invalid' as const] : []),
-    ...(body ? ofEveryBody : []),
+    ...(method === 'GET' ? [] : ofEveryBody),
     ...(schema.problems ?? []),
   ];
 }

@@ -1,12 +1,11 @@
 import type { FastifyReply } from 'fastify';
 import { BoxParams, NoQuery } from '#shared/api-schemas.ts';
-import { ModeBody, type ModeView, PlanList, PlanView, ReconcilerView } from '#shared/operator-schemas.ts';
+import { ModeBody, PlanList, PlanView, ReconcilerView } from '#shared/operator-schemas.ts';
 import { ProblemError } from '#shared/problem.ts';
-import { utcTime } from '#shared/human-time.ts';
 import type { LeaderReport } from '../store/leader-store.ts';
 import { callerOf } from './access.ts';
 import type { Api } from './api.ts';
-import { etagOfMode, modeTimesOf } from './etag.ts';
+import { etagOfSetting, settingChanged, settingTimesOf } from './etag.ts';
 import { fromStore } from './problem-reply.ts';
 
 /** Who leads, as this process sees it. */
@@ -47,9 +46,9 @@ export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: 
       },
     },
     async (request, reply) => {
-      const ifSince = modeTimesOf(request.headers['if-match']);
+      const ifSince = settingTimesOf(request.headers['if-match']);
       const { set, mode, now } = await fromStore(store.setMode(request.body, callerOf(request).name, ifSince));
-      if (!set) throw modeChanged(request.body.mode, mode, now);
+      if (!set) throw settingChanged(`the mode is ${mode.mode}`, mode, now);
       return tagged(reply, await view());
     },
   );
@@ -95,14 +94,6 @@ export function addReconcilerRoutes({ app, store, planner, leader, untilGone }: 
 }
 
 function tagged(reply: FastifyReply, view: ReconcilerView): ReconcilerView {
-  reply.header('etag', etagOfMode(view.mode));
+  reply.header('etag', etagOfSetting(view.mode));
   return view;
-}
-
-function modeChanged(asked: string, { mode, by, since }: ModeView, now: number): ProblemError {
-  const who = by === '' ? 'nobody has set it' : `${by} set it at ${utcTime(since, now)}`;
-  return new ProblemError(
-    'precondition-failed',
-    `${asked} was refused because the mode is not the one of If-Match: it is ${mode}, ${who}. Look again, and decide anew`,
-  );
 }

@@ -4,6 +4,7 @@ import { PullsAsked, RolloutPauseBody, RolloutView } from '#shared/rollout.ts';
 import { createRolloutStore } from '#shared/rollout-store.ts';
 import { callerOf } from './access.ts';
 import type { Api } from './api.ts';
+import { etagOfSetting, settingChanged, settingTimesOf } from './etag.ts';
 import { fromEngine, fromStore } from './problem-reply.ts';
 
 /** How newer images and classes reach boxes. The reconciler does it; an operator may hold it up, or have images pulled again. */
@@ -24,6 +25,7 @@ export function addRolloutRoutes({ app, redis, keys, planner, untilGone }: Api):
     async (_request, reply) => {
       const classes = await fromEngine(planner.rollout(untilGone(reply)));
       const { now, pause, round } = await fromStore(store.read());
+      reply.header('etag', etagOfSetting(pause));
       return { now, pause, pulls: round, classes };
     },
   );
@@ -36,10 +38,21 @@ export function addRolloutRoutes({ app, redis, keys, planner, untilGone }: Api):
         summary: 'Pause rollouts (no box is replaced because its image or class changed), or let them go on',
         querystring: NoQuery,
         body: RolloutPauseBody,
+        requestHeaders: {
+          'if-match':
+            'the ETag of the rollout that was read: refused with 412 where rollouts were paused or let go on by now',
+        },
         response: { 200: RolloutPause },
+        problems: ['precondition-failed'],
       },
     },
-    async (request) => await fromStore(store.pause(request.body, callerOf(request).name)),
+    async (request, reply) => {
+      const ifSince = settingTimesOf(request.headers['if-match']);
+      const { set, pause, now } = await fromStore(store.pause(request.body, callerOf(request).name, ifSince));
+      if (!set) throw settingChanged(pause.paused ? 'rollouts are paused' : 'rollouts go on', pause, now);
+      reply.header('etag', etagOfSetting(pause));
+      return pause;
+    },
   );
 
   app.post(

@@ -14,8 +14,7 @@ const nameOfPart: Record<string, string> = { body: 'body', querystring: 'query',
 export const zodCompiler: FastifySchemaCompiler<unknown> = ({ schema, httpPart }) => {
   if (!(schema instanceof z.ZodType)) throw new Error(`the schema of ${httpPart ?? 'a route'} is not a zod schema`);
   return (data) => {
-    // A body that is left out is an empty one: every required field is then named.
-    const parsed = schema.safeParse(httpPart === 'body' ? (data ?? {}) : data);
+    const parsed = schema.safeParse(data);
     return parsed.success ? { value: parsed.data } : { error: refusal(httpPart ?? '', parsed.error.issues) };
   };
 };

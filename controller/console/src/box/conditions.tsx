@@ -10,7 +10,7 @@ const neutral = new Set(['Idle']);
 /** What is not well with these is so whatever the box does; the others are only on their way while it is made or not wanted. */
 const outside = new Set(['NameTaken', 'EngineReachable', 'HomeUsage']);
 
-/** Each condition with its reason; where it is ill, also what the reason means and what to do. */
+/** Each condition with its reason; where it is not well, also what the reason means and what to do, if there is something. */
 export function Conditions({ box: { conditions, phase } }: { readonly box: BoxView }) {
   const reasons = useAsked((signal) => api.reasons(signal), null, '').answer ?? [];
   return (
@@ -35,7 +35,7 @@ export function Conditions({ box: { conditions, phase } }: { readonly box: BoxVi
                   </span>
                 </p>
                 {message !== '' && <p>{message}</p>}
-                {text !== undefined && health === 'ill' && (
+                {text !== undefined && health !== 'well' && text.whatToDo !== '' && (
                   <p className="quiet">
                     {text.means} {text.whatToDo}
                   </p>

@@ -67,9 +67,6 @@ export function MachineDrawing({
       {drawing.phases.map(({ phase, x, y, width, height }) => (
         <g key={phase} className={`machine-phase phase-${phase}`}>
           <rect x={x} y={y} width={width} height={height} rx="8" />
-          <text x={x + 2} y={y - 5}>
-            {phase}
-          </text>
         </g>
       ))}
       {edges.map((edge) => (
@@ -83,6 +80,12 @@ export function MachineDrawing({
           <path d={edge.path} className="edge-line" />
           <path d={edge.path} className="edge-reach" />
         </g>
+      ))}
+      {drawing.phases.map(({ phase, x, y }) => (
+        // Over the edges, which may pass where a name stands.
+        <text key={phase} className={`phase-name phase-${phase}`} x={x + 2} y={y - 5}>
+          {phase}
+        </text>
       ))}
       {drawing.states.map(({ state, text, x, y, width, height }) => (
         <g

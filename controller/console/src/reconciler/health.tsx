@@ -1,7 +1,7 @@
-import type { ReactNode } from 'react';
 import { humanDuration } from '#shared/human-time.ts';
 import type { LoopHealth, ReconcilerView } from '#shared/operator-schemas.ts';
 import { RelativeTime } from '../ui/time.tsx';
+import { Figure } from './figure.tsx';
 
 /** Who leads, and how the leader's loop does. */
 export function Health({ view }: { readonly view: ReconcilerView }) {
@@ -77,15 +77,6 @@ function LoopCards({ loop }: { readonly loop: LoopHealth }) {
         </dl>
       </section>
     </>
-  );
-}
-
-function Figure({ label, children }: { readonly label: string; readonly children: ReactNode }) {
-  return (
-    <div>
-      <dt>{label}</dt>
-      <dd className="number">{children}</dd>
-    </div>
   );
 }
 

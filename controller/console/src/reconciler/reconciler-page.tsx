@@ -4,11 +4,13 @@ import { useAsked } from '../live/use-asked.ts';
 import { type Confirmation, ConfirmDialog } from '../ui/confirm-dialog.tsx';
 import { Health } from './health.tsx';
 import { ModeCard } from './mode-card.tsx';
+import { PlacesCard } from './places-card.tsx';
 import { PlanForAll } from './plan-for-all.tsx';
+import { RolloutCard } from './rollout-card.tsx';
 
 const lookEveryMs = 2_000;
 
-/** How the loop does, whether it may act, and what it would do next to every box. */
+/** How the loop does, whether it may act, what it would do next to every box, who waits for a place, and what rolls out. */
 export function ReconcilerPage() {
   const { answer, problem, again } = useAsked((signal) => api.reconciler(signal), lookEveryMs, '');
   const [asked, setAsked] = useState<Confirmation | null>(null);
@@ -26,9 +28,11 @@ export function ReconcilerPage() {
         <div className="reconciler-cards">
           <ModeCard view={answer} onAsk={setAsked} />
           <Health view={answer} />
+          <PlacesCard />
         </div>
       )}
       <PlanForAll />
+      <RolloutCard />
       {asked !== null && (
         <ConfirmDialog
           asked={asked}
