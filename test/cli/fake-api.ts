@@ -18,6 +18,8 @@ export interface FakeApi extends AsyncDisposable {
   answer<Schema extends z.ZodType>(route: string, schema: Schema, value: z.input<Schema>): void;
   /** A stream of server-sent events that ends after these. The next time, the next entry; after the last one, silence. */
   stream(route: string, ...times: readonly string[][]): void;
+  /** The next so many requests get no answer: their connections are cut, as where a server ends. */
+  cut(times: number): void;
 }
 
 /** An API that says what a test tells it to: for commands whose answers are not easily brought about. */
@@ -25,6 +27,7 @@ export async function startFakeApi(): Promise<FakeApi> {
   const answers = new Map<string, string>();
   const streams = new Map<string, string[][]>();
   const asked: Asked[] = [];
+  let cuts = 0;
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = request;
@@ -36,6 +39,11 @@ export async function startFakeApi(): Promise<FakeApi> {
       body: body === '' ? null : JSON.parse(body),
       lastEventId: typeof lastEventId === 'string' ? lastEventId : null,
     });
+    if (cuts > 0) {
+      cuts -= 1;
+      request.socket.destroy();
+      return;
+    }
     const route = `${method} ${url.split('?')[0]}`;
     const times = streams.get(route);
     if (times && url.includes('watch=1')) {
@@ -63,6 +71,9 @@ export async function startFakeApi(): Promise<FakeApi> {
     },
     stream(route, ...times) {
       streams.set(route, [...times]);
+    },
+    cut(times) {
+      cuts = times;
     },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();

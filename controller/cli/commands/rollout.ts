@@ -13,9 +13,9 @@ import {
   usageError,
 } from '../command.ts';
 import { mayGoOn, yesOption } from '../confirm.ts';
+import { keepLooking } from '../keep-looking.ts';
 import { openClient } from '../open-client.ts';
 import { hint, print, printable, statusLine } from '../output.ts';
-import { pause } from '../wait-gone.ts';
 import { pullLine, pullsLine, rolloutLines, waitingOf } from '../rollout-lines.ts';
 
 const againAfterMs = 2_000;
@@ -96,17 +96,18 @@ async function showStatus(
   signal: AbortSignal,
 ): Promise<number> {
   let shown = '';
-  for (;;) {
-    const view = await client.rollout(signal);
+  const looks = keepLooking(() => client.rollout(signal), { everyMs: againAfterMs }, signal);
+  for await (const view of looks) {
     const { now: _now, ...rest } = view;
     const lines = isJson ? [JSON.stringify(view, null, watch ? 0 : 2)] : rolloutLines(view);
-    const isNew = JSON.stringify(rest) !== shown;
+    if (JSON.stringify(rest) !== shown) {
+      if (!isJson && shown !== '') hint('');
+      for (const line of lines) print(line);
+    }
     shown = JSON.stringify(rest);
-    if (isNew) for (const line of lines) print(line);
-    if (!watch) return exitCodes.ok;
-    await pause(againAfterMs, signal);
-    if (!isJson && isNew) hint('');
+    if (!watch) break;
   }
+  return exitCodes.ok;
 }
 
 async function rollOutNow(
@@ -136,14 +137,18 @@ async function pullAgain(client: ApiClient, signal: AbortSignal): Promise<Rollou
   const askedAt = await client.pullImages(signal);
   const line = statusLine();
   try {
-    for (;;) {
-      const view = await client.rollout(signal);
+    const looks = keepLooking(
+      () => client.rollout(signal),
+      { everyMs: lookEveryMs, hasHeard: true, say: line.show },
+      signal,
+    );
+    for await (const view of looks) {
       const { pulls } = view;
       if (pulls === null || pulls.askedAt < askedAt) throw new CliError('Redis lost what was asked for: ask again');
       if (pulls.ended) return view;
       line.show(pullsLine(pulls));
-      await pause(lookEveryMs, signal);
     }
+    throw new Error('looks never end by themselves');
   } finally {
     line.clear();
   }
