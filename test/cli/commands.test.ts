@@ -185,11 +185,19 @@ describe('tokens of the API', () => {
   });
 
   test('a link to the console is printed alone, so that it can be piped', async () => {
-    const { code, out } = await run('console');
-    expect([code, out]).toEqual([
+    const plain = await run('console');
+    expect([plain.code, plain.out]).toEqual([
       0,
       expect.stringMatching(/^http:\/\/127\.0\.0\.1:3922\/console\/#login=[\w-]{43}\n$/),
     ]);
+    expect((await run('console', '--role', 'root')).err).toMatch(/--role root is none of viewer, jobs, admin/);
+    const asViewer = await run('console', '--role', 'viewer');
+    expect(asViewer.err).toContain('with the role viewer');
+    const code = new URLSearchParams(new URL(asViewer.out).hash.slice(1)).get('login');
+    const headers = { 'x-spoonbox-csrf': '1', origin: 'http://127.0.0.1:3922' };
+    expect((await world.ask('POST', '/v1/session', { body: { code }, headers })).json).toMatchObject({
+      role: 'viewer',
+    });
     const opened = await runCli(['console', '--open'], { server: world.url, token, path: '/nowhere' });
     expect([opened.code, opened.err]).toEqual([1, expect.stringMatching(/xdg-open cannot be run/)]);
   });

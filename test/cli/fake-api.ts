@@ -2,12 +2,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { z } from 'zod';
+import { type Problem, type ProblemCode, problemOf } from '#shared/problem.ts';
 
 export interface Asked {
   readonly method: string;
   readonly path: string;
   readonly body: unknown;
   readonly lastEventId: string | null;
+  readonly ifMatch: string | null;
 }
 
 export interface FakeApi extends AsyncDisposable {
@@ -16,6 +18,8 @@ export interface FakeApi extends AsyncDisposable {
   readonly asked: readonly Asked[];
   /** Answers that route from now on, with what its schema lets pass and nothing else. */
   answer<Schema extends z.ZodType>(route: string, schema: Schema, value: z.input<Schema>): void;
+  /** Refuses that route from now on. */
+  refuse(route: string, code: ProblemCode, detail: string): void;
   /** A stream of server-sent events that ends after these. The next time, the next entry; after the last one, silence. */
   stream(route: string, ...times: readonly string[][]): void;
   /** The next so many requests get no answer: their connections are cut, as where a server ends. */
@@ -25,6 +29,7 @@ export interface FakeApi extends AsyncDisposable {
 /** An API that says what a test tells it to: for commands whose answers are not easily brought about. */
 export async function startFakeApi(): Promise<FakeApi> {
   const answers = new Map<string, string>();
+  const refusals = new Map<string, Problem>();
   const streams = new Map<string, string[][]>();
   const asked: Asked[] = [];
   let cuts = 0;
@@ -38,6 +43,7 @@ export async function startFakeApi(): Promise<FakeApi> {
       path: url,
       body: body === '' ? null : JSON.parse(body),
       lastEventId: typeof lastEventId === 'string' ? lastEventId : null,
+      ifMatch: request.headers['if-match'] ?? null,
     });
     if (cuts > 0) {
       cuts -= 1;
@@ -53,12 +59,10 @@ export async function startFakeApi(): Promise<FakeApi> {
       if (next) response.end();
       return;
     }
-    const answer = answers.get(route);
-    response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' });
-    response.end(
-      answer ??
-        JSON.stringify({ type: 'x', code: 'route-unknown', title: 'x', status: 404, detail: `no ${route} here` }),
-    );
+    const problem = refusals.get(route) ?? problemOf('route-unknown', `no ${route} here`);
+    const answer = refusals.has(route) ? undefined : answers.get(route);
+    response.writeHead(answer === undefined ? problem.status : 200, { 'content-type': 'application/json' });
+    response.end(answer ?? JSON.stringify(problem));
   }
 
   const server = createServer((request, response) => void handle(request, response));
@@ -68,6 +72,9 @@ export async function startFakeApi(): Promise<FakeApi> {
     asked,
     answer(route, schema, value) {
       answers.set(route, JSON.stringify(schema.parse(value)));
+    },
+    refuse(route, code, detail) {
+      refusals.set(route, problemOf(code, detail));
     },
     stream(route, ...times) {
       streams.set(route, [...times]);

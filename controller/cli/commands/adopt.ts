@@ -26,7 +26,7 @@ Examples
       }),
     );
     const [user = '', containerId = ''] = positionalsOf('adopt', positionals, 'USER', 'CONTAINER-ID');
-    await openClient(values).act(user, { action: 'adopt', containerId, now: values.now }, signal);
+    await openClient(values).act(user, { action: 'adopt', containerId, now: values.now }, null, signal);
     print(`container ${containerId.slice(0, 12)} may be replaced by the box of ${user}`);
     return exitCodes.ok;
   },

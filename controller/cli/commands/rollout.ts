@@ -12,6 +12,7 @@ import {
   positionalsOf,
   usageError,
 } from '../command.ts';
+import { changedMeanwhile } from '../changed-meanwhile.ts';
 import { mayGoOn, yesOption } from '../confirm.ts';
 import { keepLooking } from '../keep-looking.ts';
 import { openClient } from '../open-client.ts';
@@ -156,7 +157,8 @@ async function pullAgain(client: ApiClient, signal: AbortSignal): Promise<Rollou
 
 /** Everybody's box that is of before, held or not. False where one could not be made anew. */
 async function recreateAll(client: ApiClient, yes: boolean, signal: AbortSignal): Promise<boolean> {
-  const waiting = waitingOf(await client.rollout(signal));
+  const seen = new Map((await client.boxes(null, signal)).map((box) => [box.user, box]));
+  const waiting = waitingOf(await client.rollout(signal)).filter(({ user }) => seen.has(user));
   if (waiting.length === 0) {
     print('every box is as it would be made now');
     return true;
@@ -172,11 +174,12 @@ async function recreateAll(client: ApiClient, yes: boolean, signal: AbortSignal)
   for (const { user } of waiting) {
     if (!still.has(user)) continue;
     try {
-      await client.act(user, { action: 'recreate' }, signal);
+      await client.act(user, { action: 'recreate' }, seen.get(user) ?? null, signal);
       print(`the box of ${user} is made anew`);
     } catch (error) {
       if (exitCodeOf(error) !== exitCodes.failed || !(error instanceof Error)) throw error;
-      hint(`the box of ${user} is not made anew: ${printable(error.message)}`);
+      const why = (await changedMeanwhile(client, user, error, signal)) ?? printable(error.message);
+      hint(`the box of ${user} is not made anew: ${why}`);
       isDone = false;
     }
   }
