@@ -264,8 +264,9 @@ test('the settings are found upward, and environment and flags win over them', a
   await writeFile(file, JSON.stringify({ server: world.url, token, gateway: 'ws://127.0.0.1:1' }));
   const cwd = join(dir, 'a/b');
   expect((await runCli(['get', 'boxes'], { cwd })).code).toBe(0);
-  expect((await runCli(['get', 'boxes'], { cwd, token: 'wrong' })).code).toBe(77);
-  expect((await runCli(['get', 'boxes', '--token', token], { cwd, token: 'wrong' })).code).toBe(0);
+  const both = { cwd, server: world.url, token: 'wrong' };
+  expect((await runCli(['get', 'boxes'], both)).code).toBe(77);
+  expect((await runCli(['get', 'boxes', '--token', token], both)).code).toBe(0);
   const other = await runCli(['get', 'boxes', '--server', 'http://127.0.0.1:1'], { cwd });
   expect([other.code, other.err]).toEqual([2, expect.stringMatching(/no token is known for http:\/\/127\.0\.0\.1:1/)]);
   expect((await runCli(['get', 'boxes', '--server', `${world.url}/`], { cwd })).code).toBe(0);
