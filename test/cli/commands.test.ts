@@ -88,7 +88,7 @@ test('describe says what a condition that is not fine means, and what to do', as
   });
   const { out } = await run('describe', 'box', 'erin');
   const [, told = ''] = /^What that means:\n(.*?)\n\n/ms.exec(out) ?? [];
-  expect(told).toMatch(/^ {2}ImageReady: +The image could not be pulled.*\n +Check the name of the image/);
+  expect(told).toMatch(/^ {2}ImageReady, PullFailed: +The image could not be pulled.*\n +Check the name of the image/);
   expect(told).not.toMatch(/NameTaken|HomeReady/);
   expect((await run('describe', 'box', 'alice')).out).not.toContain('What that means');
   expect((await run('delete', 'erin')).code).toBe(0);
@@ -211,7 +211,9 @@ describe('wrong use and faults are one line, with an exit code', () => {
     [['get', 'box'], 2, /USER is missing/],
     [['get', 'boxes', '-o', 'xml'], 2, /xml is none of/],
     [['get', 'boxes', '--color'], 2, /--color/],
-    [['describe', 'alice'], 2, /box USER/],
+    [['describe', 'alice'], 2, /say what to describe: box USER, lease USER LEASE/],
+    [['describe', 'lease', 'alice'], 2, /LEASE is missing/],
+    [['describe', 'events', 'alice'], 2, /say what to describe/],
     [['lease'], 2, /USER is missing/],
     [['lease', 'alice', '--ttl', 'soon'], 2, /soon is no duration/],
     [['lease', 'alice', '--wait', '30d'], 2, /--wait 30d is too long: 24d at most/],
