@@ -473,6 +473,12 @@ test('completion offers commands, options of each command, kinds, and users as t
     ['release', 'reap', 'recreate', 'resume', 'replay', 'restore'].toSorted((a, b) => order(a) - order(b)),
   );
   expect(await offered('get', 'le')).toEqual(['leases']);
+  expect(await offered('get', 'boxes', '-o', 'w')).toEqual(['wide']);
+  expect(await offered('get', 'boxes', '-o', 'wide', '')).toEqual(['alice']);
+  expect(await offered('describe', 'lease', 'alice', '')).toEqual(['j1']);
+  expect(await offered('rollout', 'p')).toEqual(['pause']);
+  expect(await offered('reap', 'alice', 'al')).toEqual(['alice']);
+  expect(await offered('run', 'alice', '--', '')).toEqual(['']);
   expect(await offered('reap', '--w')).toEqual(['--wait']);
   expect(await offered('why', 'al')).toEqual(['alice']);
   expect((await run('completion', 'bash')).out).toContain('spoonbox __complete');

@@ -87,6 +87,9 @@ const described: Readonly<Record<string, Described>> = {
   },
 };
 
+/** What can be described, as it is shown. */
+export const describable: readonly string[] = Object.keys(described);
+
 const usages = Object.entries(described)
   .map(([kind, { names }]) => [kind, ...names].join(' '))
   .join(', ');
