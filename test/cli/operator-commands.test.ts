@@ -187,7 +187,9 @@ describe('the home', () => {
       api.answer('GET /v1/boxes/alice', BoxView, { ...box, conditions });
       return (await run('describe', 'box', 'alice')).out;
     };
-    expect(await describing([over])).toMatch(/^ {2}HomeUsage: +The home takes up more than its class allows/m);
+    expect(await describing([over])).toMatch(
+      /^ {2}HomeUsage, HomeOverQuota: +The home takes up more than its class allows/m,
+    );
     expect(await describing([{ ...over, status: 'Unknown', reason: 'HomeNotMeasured' }])).not.toContain(
       'What that means',
     );
