@@ -52,7 +52,7 @@ export const commands: readonly Command[] = commandGroups.flatMap((group) => gro
 export function nearestCommand(typed: string): string | null {
   const [nearest] = commands
     .map(({ name }) => ({ name, distance: editDistance(typed, name) }))
-    .filter(({ distance }) => distance <= Math.min(2, typed.length / 2))
+    .filter(({ distance }) => distance <= 2)
     .toSorted((a, b) => a.distance - b.distance);
   return nearest?.name ?? null;
 }

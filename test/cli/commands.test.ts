@@ -206,7 +206,6 @@ describe('tokens of the API', () => {
 describe('wrong use and faults are one line, with an exit code', () => {
   test.each([
     [['explode'], 2, /no command explode/],
-    [['foo'], 2, /no command foo; see/],
     [['help', 'descrbe'], 2, /no command descrbe, did you mean describe/],
     [['completion', 'tcsh'], 2, /: tcsh is none of bash, zsh, fish/],
     [['adopt', 'alice', 'spoon-box-alice'], 2, /spoon-box-alice is no id of a container/],
