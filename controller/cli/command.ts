@@ -113,6 +113,16 @@ export function durationMs(command: string, option: string, text: string): numbe
   return Number(count) * factor;
 }
 
+/** What a timer of Node can wait at most; longer ones would end at once. */
+const longestWaitMs = 2 ** 31 - 1;
+
+/** The value of `--wait`, in ms. */
+export function waitOf(command: string, text: string): number {
+  const waitMs = durationMs(command, 'wait', text);
+  if (waitMs <= longestWaitMs) return waitMs;
+  throw usageError(`--wait ${text} is too long: 24d at most`, command);
+}
+
 /** One of a few words. */
 export function oneOf<const Word extends string>(
   command: string,

@@ -15,7 +15,8 @@ ${groups.join('\n\n')}
 
 Options of every command
   --server URL   where the API is      (else SPOONBOX_SERVER, else .spoonbox/client.json)
-  --token TOKEN  its bearer token      (else SPOONBOX_TOKEN, else the same file)
+  --token TOKEN  its bearer token      (else SPOONBOX_TOKEN, else the same file; one of the first two is never sent
+                 to a server that only the file names, which may be in anybody's checkout)
   -h, --help     what the command does, with examples
 
 ${exitCodesHelp}

@@ -1,4 +1,4 @@
-import { CliError, exitCodeOf, exitCodes } from './command.ts';
+import { CliError, type Command, exitCodeOf, exitCodes } from './command.ts';
 import { commands, nearestCommand } from './commands.ts';
 import { completed } from './complete.ts';
 import { overview } from './help.ts';
@@ -11,26 +11,30 @@ const completeName = '__complete';
 async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    const about = commands.find((command) => command.name === rest[0]);
-    print(about ? about.help : overview());
+    print(
+      name === 'help' && rest[0] !== undefined && !rest[0].startsWith('-') ? commandNamed(rest[0]).help : overview(),
+    );
     return name === undefined ? exitCodes.usage : exitCodes.ok;
   }
   if (name === completeName) {
     for (const word of await completed(commands, rest.slice(rest.indexOf('--') + 1), signal)) print(word);
     return exitCodes.ok;
   }
-  const command = commands.find((known) => known.name === name);
-  if (!command) {
-    const nearest = nearestCommand(name);
-    const meant = nearest === null ? '' : `, did you mean ${nearest}?`;
-    throw new CliError(`there is no command ${name}${meant}; see \`spoonbox --help\``, exitCodes.usage);
-  }
+  const command = commandNamed(name);
   const ownPart = command.ownPart?.(rest) ?? (rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest);
   if (ownPart.includes('--help') || ownPart.includes('-h')) {
     print(command.help);
     return exitCodes.ok;
   }
   return await command.run(rest, signal);
+}
+
+function commandNamed(name: string): Command {
+  const command = commands.find((known) => known.name === name);
+  if (command !== undefined) return command;
+  const nearest = nearestCommand(name);
+  const meant = nearest === null ? '' : `, did you mean ${nearest}?`;
+  throw new CliError(`there is no command ${name}${meant}; see \`spoonbox --help\``, exitCodes.usage);
 }
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {

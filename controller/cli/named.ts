@@ -26,6 +26,13 @@ export function leasesNamed(command: string, given: readonly string[]): { user: 
   });
 }
 
+/** `box/alice`, `lease/alice/build-17` as `get -o name` tells them → the words that they stand for; others as they are. */
+export function splitName(words: readonly string[]): readonly string[] {
+  const [first = '', ...rest] = words;
+  const [, kind, name, id] = /^([a-z]+)\/([^/]+)(?:\/(.+))?$/s.exec(first) ?? [];
+  return kind === undefined || name === undefined ? words : [kind, name, ...(id === undefined ? [] : [id]), ...rest];
+}
+
 /** `the box of alice`, `the boxes of alice and bob`: for the question before what cannot be undone. */
 export function boxesOfUsers(users: readonly string[]): string {
   const last = users.at(-1) ?? '';

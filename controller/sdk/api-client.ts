@@ -26,6 +26,7 @@ import {
   PlanView,
   ReasonList,
   ReconcilerView,
+  type Role,
   RolloutPause,
   StatsList,
   WhoAmI,
@@ -70,6 +71,9 @@ export type HistoryEvent =
   /** some that came before the next one are not kept any more: what was put together of them is to be read anew */
   | { readonly type: 'missed' };
 
+/** Of a box that was looked at: what says whether something else is desired by now. */
+export type SeenBox = Pick<BoxView, 'desired'>;
+
 /** The HTTP API. What it answers is checked; what it refuses is thrown as an `ApiRefusal`. */
 export interface ApiClient extends VaultClient, BackupClient {
   /** All that match; `selector` as `phase=ready,class!=small`, null = all. */
@@ -84,8 +88,10 @@ export interface ApiClient extends VaultClient, BackupClient {
   takeLease(user: string, id: string, body: LeaseBody, waitMs: number, signal: AbortSignal): Promise<LeaseReply>;
   renewLease(user: string, id: string, signal: AbortSignal): Promise<z.infer<typeof RenewReply>>;
   releaseLease(user: string, id: string, signal: AbortSignal): Promise<boolean>;
-  act(user: string, action: ActionBody, signal: AbortSignal): Promise<BoxView>;
-  delete(user: string, signal: AbortSignal): Promise<BoxView>;
+  /** Refused with `precondition-failed` where something else is desired by now than what was `seen`; null = whatever is. */
+  act(user: string, action: ActionBody, seen: SeenBox | null, signal: AbortSignal): Promise<BoxView>;
+  /** `seen`: as of `act`. */
+  delete(user: string, seen: SeenBox | null, signal: AbortSignal): Promise<BoxView>;
   terminalToken(user: string, body: object, signal: AbortSignal): Promise<TerminalTokenReply>;
   classes(signal: AbortSignal): Promise<z.infer<typeof ClassList>['items']>;
   /** What the next pass would do; null = for every box. */
@@ -108,7 +114,8 @@ export interface ApiClient extends VaultClient, BackupClient {
   tokens(signal: AbortSignal): Promise<z.infer<typeof ApiTokenList>['items']>;
   makeToken(body: ApiTokenBody, signal: AbortSignal): Promise<ApiTokenReply>;
   revokeToken(id: string, signal: AbortSignal): Promise<void>;
-  loginLink(signal: AbortSignal): Promise<z.infer<typeof LoginLinkReply>>;
+  /** Lets one browser in, as the role that is named; null = as who asks. */
+  loginLink(role: Role | null, signal: AbortSignal): Promise<z.infer<typeof LoginLinkReply>>;
   logIn(code: string, signal: AbortSignal): Promise<WhoAmI>;
   logOut(signal: AbortSignal): Promise<void>;
   whoAmI(signal: AbortSignal): Promise<WhoAmI>;
@@ -149,11 +156,12 @@ export function createApiClient({ server, token }: ApiAddress, clock: Clock = sy
     path: string,
     body: unknown,
     signal: AbortSignal,
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<z.output<Schema>> {
     const tooLate = AbortSignal.timeout(answerWithinMs);
     let answer: unknown;
     try {
-      const response = await send(method, path, body, AbortSignal.any([signal, tooLate]));
+      const response = await send(method, path, body, AbortSignal.any([signal, tooLate]), headers);
       answer = response.status === 204 ? undefined : await response.json();
     } catch (error) {
       signal.throwIfAborted();
@@ -252,8 +260,9 @@ export function createApiClient({ server, token }: ApiAddress, clock: Clock = sy
     async releaseLease(user, id, signal) {
       return (await ask(ReleaseReply, 'DELETE', leasePath(user, id), undefined, signal)).released;
     },
-    act: (user, action, signal) => ask(BoxView, 'POST', `${boxPath(user)}/actions`, action, signal),
-    delete: (user, signal) => ask(BoxView, 'DELETE', boxPath(user), undefined, signal),
+    act: (user, action, seen, signal) =>
+      ask(BoxView, 'POST', `${boxPath(user)}/actions`, action, signal, ifMatch(seen)),
+    delete: (user, seen, signal) => ask(BoxView, 'DELETE', boxPath(user), undefined, signal, ifMatch(seen)),
     terminalToken: (user, body, signal) =>
       ask(TerminalTokenReply, 'POST', `${boxPath(user)}/terminal-tokens`, body, signal),
     async classes(signal) {
@@ -287,7 +296,7 @@ export function createApiClient({ server, token }: ApiAddress, clock: Clock = sy
     },
     makeToken: (body, signal) => ask(ApiTokenReply, 'POST', '/v1/tokens', body, signal),
     revokeToken: (id, signal) => ask(Nothing, 'DELETE', `/v1/tokens/${part(id, 'token id')}`, undefined, signal),
-    loginLink: (signal) => ask(LoginLinkReply, 'POST', '/v1/login-links', {}, signal),
+    loginLink: (role, signal) => ask(LoginLinkReply, 'POST', '/v1/login-links', role === null ? {} : { role }, signal),
     logIn: (code, signal) => ask(WhoAmI, 'POST', '/v1/session', { code }, signal),
     logOut: (signal) => ask(Nothing, 'DELETE', '/v1/session', undefined, signal),
     whoAmI: (signal) => ask(WhoAmI, 'GET', '/v1/session', undefined, signal),
@@ -295,6 +304,11 @@ export function createApiClient({ server, token }: ApiAddress, clock: Clock = sy
 }
 
 const Nothing = z.undefined();
+
+/** The part of a box's ETag that If-Match compares: lists tell no whole ones. */
+function ifMatch(seen: SeenBox | null): Record<string, string> {
+  return seen === null ? {} : { 'if-match': `"${seen.desired?.generation ?? 0}"` };
+}
 
 /** `..` would be resolved away by the URL; the server could not refuse it by name. */
 function boxPath(user: string): string {

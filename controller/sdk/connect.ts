@@ -53,7 +53,7 @@ export interface Spoonbox {
 
 /**
  * What is not given is taken from SPOONBOX_SERVER, SPOONBOX_TOKEN and SPOONBOX_GATEWAY, else from the `.spoonbox/client.json` that `npm start`
- * wrote, found upward from the working directory. Throws a NoSettings where there is none.
+ * wrote, found upward from the working directory. A token that is given, or of the environment, is only sent to a server that is, too. Throws a NoSettings where there is none.
  */
 export function connect(given: GivenSettings = {}): Spoonbox {
   return spoonboxAt(findSettings(given, process.env, [process.cwd()]));

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { parseJson } from '#shared/json.ts';
@@ -18,25 +18,25 @@ export interface GivenSettings {
   readonly gateway?: string | undefined;
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 const ClientFile = z.object({ server: z.url(), token: z.string().min(1), gateway: z.url().optional() });
 const clientFileName = join('.spoonbox', 'client.json');
 
 /**
- * What is given, then the environment, then the file that `npm start` wrote, found upward from each of `folders`. The token of
- * the file is for its own server only.
+ * What is given, then the environment, then the file that `npm start` wrote, found upward from each of `folders`.
+ *
+ * INVARIANT: a token goes to the server that was named with it. The file may lie in somebody's checkout: its token is for its own
+ * server only, and one that is given, or of the environment, is never sent where a file says. A file of another user names nothing.
  */
-export function findSettings(
-  given: GivenSettings,
-  environment: Readonly<Record<string, string | undefined>>,
-  folders: readonly string[],
-): Settings {
+export function findSettings(given: GivenSettings, environment: Environment, folders: readonly string[]): Settings {
   const server = given.server ?? nonEmpty(environment.SPOONBOX_SERVER);
   const token = given.token ?? nonEmpty(environment.SPOONBOX_TOKEN);
   // As with the file's: not for a server that is named beside it.
   const named = given.gateway ?? (given.server === undefined ? nonEmpty(environment.SPOONBOX_GATEWAY) : undefined);
   const gateway = named === undefined ? null : checked('gateway', /^(https?|wss?)$/, named);
   if (server !== undefined && token !== undefined) return { server: checkedServer(server), token, gateway };
-  const file = readClientFile(folders);
+  const file = readClientFile(folders, environment);
   if (!file) {
     const what = server === undefined ? 'no server is known' : 'no token is known';
     throw new NoSettings(
@@ -44,35 +44,66 @@ export function findSettings(
     );
   }
   const asked = checkedServer(server ?? file.server);
+  if (token !== undefined) {
+    const what = given.token === undefined ? 'SPOONBOX_TOKEN' : '--token';
+    throw new NoSettings(
+      `the token of ${what} is not sent to ${asked}, which only ${file.path} names: say SPOONBOX_SERVER or --server too, or leave the token out`,
+    );
+  }
   // Whoever names another server must not be shown that token.
-  if (token === undefined && asked !== checkedServer(file.server)) {
+  if (asked !== checkedServer(file.server)) {
     throw new NoSettings(
       `no token is known for ${asked}: that of ${clientFileName} is for ${file.server} only; set SPOONBOX_TOKEN, or --token`,
     );
   }
   return {
     server: asked,
-    token: token ?? file.token,
+    token: file.token,
     // A server named elsewhere hands out its own gateway.
     gateway: gateway ?? (server === undefined ? (file.gateway ?? null) : null),
   };
 }
 
-function readClientFile(folders: readonly string[]): z.infer<typeof ClientFile> | null {
+function readClientFile(
+  folders: readonly string[],
+  environment: Environment,
+): (z.infer<typeof ClientFile> & { path: string }) | null {
   for (const dir of folders.flatMap(upward)) {
     const path = join(dir, clientFileName);
-    let text: string;
+    let found: { text: string; owner: number };
     try {
-      text = readFileSync(path, 'utf8');
+      found = readOwned(path);
     } catch (error) {
       if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) continue;
       throw new NoSettings(`${path} cannot be read: ${error instanceof Error ? error.message : error}`);
     }
+    const { text, owner } = found;
+    if (!isTrusted(owner, environment.SUDO_UID)) {
+      throw new NoSettings(
+        `${path} belongs to another user (uid ${owner}), and what it names is not used: set SPOONBOX_SERVER and SPOONBOX_TOKEN, or --server and --token`,
+      );
+    }
     const parsed = ClientFile.safeParse(parseJson(text));
-    if (parsed.success) return parsed.data;
+    if (parsed.success) return { ...parsed.data, path };
     throw new NoSettings(`${path} is damaged: stop and start Spoonbox again to have it written anew`);
   }
   return null;
+}
+
+/** Both of one file, whatever is put in its place meanwhile. */
+function readOwned(path: string): { text: string; owner: number } {
+  const file = openSync(path, 'r');
+  try {
+    return { owner: fstatSync(file).uid, text: readFileSync(file, 'utf8') };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** This user, root, or who became root by sudo: a folder that anybody may write to, as /tmp, could hold anybody's file. */
+function isTrusted(owner: number, sudoUid: string | undefined): boolean {
+  const own = process.geteuid?.();
+  return own === undefined || owner === own || owner === 0 || (own === 0 && String(owner) === sudoUid);
 }
 
 function upward(from: string): string[] {

@@ -13,7 +13,7 @@ import { closeTable, refusalTable, terminalLimits, terminalPath } from '#shared/
 import { execPath, execProtocols, execRefusals } from '#shared/exec-protocol.ts';
 import { grafanaDashboard } from '../deploy/grafana/dashboard.ts';
 import { trashFolder } from '#shared/workdir.ts';
-import { reasonTexts } from '#shared/reasons.ts';
+import { leaseEndTexts, type ReasonText, reasonTexts } from '#shared/reasons.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import { createVaultStore } from '#shared/vault-store.ts';
 import { createApi } from '../../controller/src/api/api.ts';
@@ -176,12 +176,22 @@ ${table(['code', 'HTTP status', 'meaning'], rows)}`,
 }
 
 function reasons(): string {
-  const rows = Object.entries(reasonTexts).map(([name, { means, whatToDo }]) => [code(name), means, whatToDo]);
+  const all = (texts: Readonly<Record<string, ReasonText>>): string =>
+    table(
+      ['reason', 'meaning', 'what to do'],
+      Object.entries(texts).map(([name, { means, whatToDo }]) => [code(name), means, whatToDo]),
+    );
   return page(
     'Reasons of conditions',
     `\`npx spoonbox describe box USER\` shows the conditions of a box: what is true of it, since when, and one of these reasons.
 
-${table(['reason', 'meaning', 'what to do'], rows)}`,
+${all(reasonTexts)}
+
+## Why leases end
+
+\`npx spoonbox describe lease USER LEASE\` says it of a lease that ended in the last 10 minutes.
+
+${all(leaseEndTexts)}`,
   );
 }
 

@@ -217,7 +217,7 @@ export const MachineView = z.object({
 });
 export type MachineView = z.infer<typeof MachineView>;
 
-/** What each reason of a condition means, and what to do. */
+/** What each reason of a condition, or of the end of a lease, means, and what to do. */
 export const ReasonList = z.object({
   items: z.array(z.object({ reason: z.string(), means: z.string(), whatToDo: z.string() })),
 });

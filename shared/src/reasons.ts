@@ -1,3 +1,4 @@
+import type { LeaseEndReason } from './lease.ts';
 import type { Reason } from './status.ts';
 
 export interface ReasonText {
@@ -163,4 +164,27 @@ export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
     means: 'The vault cannot be opened: the key that it was sealed with is not configured here, or it was changed.',
     whatToDo: `Set \`SPOON_ENCRYPTION_KEY_PREVIOUS\` to the key of before. The box is ready, without the vault. ${triedAgain}`,
   },
+};
+
+/** Why a lease ended. */
+export const leaseEndTexts: Readonly<Record<LeaseEndReason, ReasonText>> = {
+  'attached-idle': {
+    means: 'The terminal was attached, and nobody typed for as long as its class allows; the box was reaped.',
+    whatToDo:
+      'Attach again. Whoever is to keep a box while nobody types takes a lease (`spoonbox lease`, `spoonbox pin`).',
+  },
+  deleted: {
+    means: 'An operator deleted the box and what was known of its user; the home and the vault stay.',
+    whatToDo: 'Take a new lease: it gets a new box on the same home.',
+  },
+  expired: {
+    means: 'Its holder did not renew it in time: the holder ended, or could not reach a controller.',
+    whatToDo: 'Look whether the holder still runs. A job that works for long renews its lease (`spoonbox run` does).',
+  },
+  reaped: {
+    means: 'An operator reaped the box; only its home survives.',
+    whatToDo:
+      'Take a new lease: it gets a new box on the same home. `spoonbox events USER` says who asked for the reap.',
+  },
+  released: { means: 'It was given back.', whatToDo: '' },
 };

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BoxView, LeaseReply, TerminalTokenReply } from '#shared/api-schemas.ts';
+import { commands } from '../../controller/cli/commands.ts';
 import { type ApiWorld, createApiWorld, token, until } from '../api/api-world.ts';
 import { freePort } from '../support/redis.ts';
 import { type CliRun, runCli, startCli } from './cli-run.ts';
@@ -87,7 +88,7 @@ test('describe says what a condition that is not fine means, and what to do', as
   });
   const { out } = await run('describe', 'box', 'erin');
   const [, told = ''] = /^What that means:\n(.*?)\n\n/ms.exec(out) ?? [];
-  expect(told).toMatch(/^ {2}ImageReady: +The image could not be pulled.*\n +Check the name of the image/);
+  expect(told).toMatch(/^ {2}ImageReady, PullFailed: +The image could not be pulled.*\n +Check the name of the image/);
   expect(told).not.toMatch(/NameTaken|HomeReady/);
   expect((await run('describe', 'box', 'alice')).out).not.toContain('What that means');
   expect((await run('delete', 'erin')).code).toBe(0);
@@ -184,11 +185,19 @@ describe('tokens of the API', () => {
   });
 
   test('a link to the console is printed alone, so that it can be piped', async () => {
-    const { code, out } = await run('console');
-    expect([code, out]).toEqual([
+    const plain = await run('console');
+    expect([plain.code, plain.out]).toEqual([
       0,
       expect.stringMatching(/^http:\/\/127\.0\.0\.1:3922\/console\/#login=[\w-]{43}\n$/),
     ]);
+    expect((await run('console', '--role', 'root')).err).toMatch(/--role root is none of viewer, jobs, admin/);
+    const asViewer = await run('console', '--role', 'viewer');
+    expect(asViewer.err).toContain('with the role viewer');
+    const code = new URLSearchParams(new URL(asViewer.out).hash.slice(1)).get('login');
+    const headers = { 'x-spoonbox-csrf': '1', origin: 'http://127.0.0.1:3922' };
+    expect((await world.ask('POST', '/v1/session', { body: { code }, headers })).json).toMatchObject({
+      role: 'viewer',
+    });
     const opened = await runCli(['console', '--open'], { server: world.url, token, path: '/nowhere' });
     expect([opened.code, opened.err]).toEqual([1, expect.stringMatching(/xdg-open cannot be run/)]);
   });
@@ -197,14 +206,20 @@ describe('tokens of the API', () => {
 describe('wrong use and faults are one line, with an exit code', () => {
   test.each([
     [['explode'], 2, /no command explode/],
+    [['help', 'descrbe'], 2, /no command descrbe, did you mean describe/],
+    [['completion', 'tcsh'], 2, /: tcsh is none of bash, zsh, fish/],
+    [['adopt', 'alice', 'spoon-box-alice'], 2, /spoon-box-alice is no id of a container/],
     [['get'], 2, /say what to get/],
     [['get', 'pods'], 2, /pods is nothing to get/],
     [['get', 'box'], 2, /USER is missing/],
     [['get', 'boxes', '-o', 'xml'], 2, /xml is none of/],
     [['get', 'boxes', '--color'], 2, /--color/],
-    [['describe', 'alice'], 2, /box USER/],
+    [['describe', 'alice'], 2, /say what to describe: box USER, lease USER LEASE/],
+    [['describe', 'lease', 'alice'], 2, /LEASE is missing/],
+    [['describe', 'events', 'alice'], 2, /say what to describe/],
     [['lease'], 2, /USER is missing/],
     [['lease', 'alice', '--ttl', 'soon'], 2, /soon is no duration/],
+    [['lease', 'alice', '--wait', '30d'], 2, /--wait 30d is too long: 24d at most/],
     [['lease', 'alice', '--kind', 'terminal'], 2, /is none of job, pin/],
     [['release', 'alice'], 2, /LEASE is missing/],
     [['reap'], 2, /USER is missing/],
@@ -240,12 +255,10 @@ test('every command has a help with examples', async () => {
   const { out } = await run('--help');
   const [list = ''] = out.split('Options of every command');
   const names = [...list.matchAll(/^ {2}([\w-]+) {3,}\S/gm)].map(([, name = '']) => name);
-  expect(names).toEqual(expect.arrayContaining(['attach', 'get', 'describe', 'lease', 'release', 'reap', 'token']));
-  const helps = await Promise.all(names.map((name) => run(name, '--help')));
-  for (const help of helps) {
-    expect(help.code).toBe(0);
-    expect(help.out).toMatch(/Usage: spoonbox [\w-]+[\s\S]*Examples\n {2}/);
-  }
+  expect(names).toEqual(commands.map(({ name }) => name));
+  for (const { help } of commands) expect(help).toMatch(/Usage: spoonbox [\w-]+[\s\S]*Examples\n {2}/);
+  const help = commands.find(({ name }) => name === 'get')?.help;
+  expect(await run('get', 'boxes', '--help')).toEqual({ code: 0, out: `${help}\n`, err: '' });
 });
 
 test('the settings are found upward, and environment and flags win over them', async () => {
@@ -256,8 +269,9 @@ test('the settings are found upward, and environment and flags win over them', a
   await writeFile(file, JSON.stringify({ server: world.url, token, gateway: 'ws://127.0.0.1:1' }));
   const cwd = join(dir, 'a/b');
   expect((await runCli(['get', 'boxes'], { cwd })).code).toBe(0);
-  expect((await runCli(['get', 'boxes'], { cwd, token: 'wrong' })).code).toBe(77);
-  expect((await runCli(['get', 'boxes', '--token', token], { cwd, token: 'wrong' })).code).toBe(0);
+  const both = { cwd, server: world.url, token: 'wrong' };
+  expect((await runCli(['get', 'boxes'], both)).code).toBe(77);
+  expect((await runCli(['get', 'boxes', '--token', token], both)).code).toBe(0);
   const other = await runCli(['get', 'boxes', '--server', 'http://127.0.0.1:1'], { cwd });
   expect([other.code, other.err]).toEqual([2, expect.stringMatching(/no token is known for http:\/\/127\.0\.0\.1:1/)]);
   expect((await runCli(['get', 'boxes', '--server', `${world.url}/`], { cwd })).code).toBe(0);

@@ -187,7 +187,9 @@ describe('the home', () => {
       api.answer('GET /v1/boxes/alice', BoxView, { ...box, conditions });
       return (await run('describe', 'box', 'alice')).out;
     };
-    expect(await describing([over])).toMatch(/^ {2}HomeUsage: +The home takes up more than its class allows/m);
+    expect(await describing([over])).toMatch(
+      /^ {2}HomeUsage, HomeOverQuota: +The home takes up more than its class allows/m,
+    );
     expect(await describing([{ ...over, status: 'Unknown', reason: 'HomeNotMeasured' }])).not.toContain(
       'What that means',
     );
@@ -473,6 +475,12 @@ test('completion offers commands, options of each command, kinds, and users as t
     ['release', 'reap', 'recreate', 'resume', 'replay', 'restore'].toSorted((a, b) => order(a) - order(b)),
   );
   expect(await offered('get', 'le')).toEqual(['leases']);
+  expect(await offered('get', 'boxes', '-o', 'w')).toEqual(['wide']);
+  expect(await offered('get', 'boxes', '-o', 'wide', '')).toEqual(['alice']);
+  expect(await offered('describe', 'lease', 'alice', '')).toEqual(['j1']);
+  expect(await offered('rollout', 'p')).toEqual(['pause']);
+  expect(await offered('reap', 'alice', 'al')).toEqual(['alice']);
+  expect(await offered('run', 'alice', '--', '')).toEqual(['']);
   expect(await offered('reap', '--w')).toEqual(['--wait']);
   expect(await offered('why', 'al')).toEqual(['alice']);
   expect((await run('completion', 'bash')).out).toContain('spoonbox __complete');

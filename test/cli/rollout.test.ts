@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { BoxView } from '#shared/api-schemas.ts';
+import { BoxList, BoxView, EventList } from '#shared/api-schemas.ts';
 import { RolloutPause } from '#shared/operator-schemas.ts';
 import { type ClassRollout, type ImagePull, PullsAsked, RolloutView } from '#shared/rollout.ts';
 import type { z } from 'zod';
@@ -27,6 +27,7 @@ let api: FakeApi;
 beforeEach(async () => {
   api = await startFakeApi();
   api.answer('GET /v1/rollout', RolloutView, view);
+  api.answer('GET /v1/boxes', BoxList, { items: [boxOf('alice'), boxOf('bob')] });
   api.answer('POST /v1/rollout/pulls', PullsAsked, { askedAt: 7 });
 });
 afterEach(() => api[Symbol.asyncDispose]());
@@ -104,6 +105,26 @@ describe('now', () => {
     expect(code).toBe(1);
     expect(err).toContain('the box of alice is not made anew: no POST /v1/boxes/alice/actions here');
     expect(out).toContain('the box of bob is made anew');
+  });
+
+  test('--force makes anew what was shown: who was given something else meanwhile is left alone, and it says by whom', async () => {
+    api.answer('GET /v1/rollout', RolloutView, { ...view, pulls: pulled() });
+    const wanted = { class: 'default', generation: 7, lastActivityAt: 0, lastActivityCause: '', lastInputAt: 0 };
+    const of = { reapGeneration: 0, recreateGeneration: 0, adoptContainerId: '', adoptAtOnce: false, deletedAt: null };
+    const items = [{ ...boxOf('alice'), desired: { ...wanted, ...of } }, boxOf('bob')];
+    api.answer('GET /v1/boxes', BoxList, { items });
+    api.refuse('POST /v1/boxes/alice/actions', 'precondition-failed', 'it is of generation 8 now');
+    api.answer('POST /v1/boxes/bob/actions', BoxView, boxOf('bob'));
+    const event = { id: '2-0', at: now, reason: 'Wish', message: 'recreate asked for by ann', by: 'ann' };
+    api.answer('GET /v1/boxes/alice/events', EventList, { items: [{ ...event, id: '3-0', reason: 'Step' }, event] });
+    const { err, code } = await run('now', '--force', '--yes');
+    expect(api.asked.flatMap(({ ifMatch }) => ifMatch ?? [])).toEqual(['"7"', '"0"']);
+    expect([code, err]).toEqual([
+      1,
+      expect.stringMatching(
+        /alice is not made anew: it was changed meanwhile \(recreate asked for by ann\): look again/,
+      ),
+    ]);
   });
 
   test('does not wait for a round that Redis has lost', async () => {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { type Command, commonOptions, exitCodes, parsed, positionalsOf } from '../command.ts';
+import { type Command, commonOptions, exitCodes, parsed, positionalsOf, usageError } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { print } from '../output.ts';
 
@@ -26,7 +26,10 @@ Examples
       }),
     );
     const [user = '', containerId = ''] = positionalsOf('adopt', positionals, 'USER', 'CONTAINER-ID');
-    await openClient(values).act(user, { action: 'adopt', containerId, now: values.now }, signal);
+    if (!/^[0-9a-f]{12,64}$/.test(containerId)) {
+      throw usageError(`${containerId} is no id of a container: 12 to 64 hex digits`, 'adopt');
+    }
+    await openClient(values).act(user, { action: 'adopt', containerId, now: values.now }, null, signal);
     print(`container ${containerId.slice(0, 12)} may be replaced by the box of ${user}`);
     return exitCodes.ok;
   },

@@ -1,4 +1,4 @@
-import { type Command, exitCodes, oneOf, usageError } from '../command.ts';
+import { type Command, exitCodes, usageError } from '../command.ts';
 import { print } from '../output.ts';
 
 /** Each asks `spoonbox __complete -- WORD…`, whose last word is the one that is being typed. */
@@ -21,7 +21,7 @@ compdef _spoonbox spoonbox`,
 export const completion: Command = {
   name: 'completion',
   summary: 'completion of commands, options and users for bash, zsh or fish',
-  help: `Prints what makes a shell complete commands, options and the names of users (which the server is asked for).
+  help: `Prints what makes a shell complete commands, options, and users, leases, sessions and classes (which the server is asked for).
 
 Usage: spoonbox completion bash|zsh|fish
 
@@ -31,7 +31,9 @@ Examples
   async run(args) {
     const [shell] = args;
     if (shell === undefined) throw usageError('say for which shell: bash, zsh or fish', 'completion');
-    print(scripts[oneOf('completion', 'shell', shell, ['bash', 'zsh', 'fish'])]);
+    const script = Object.entries(scripts).find(([known]) => known === shell)?.[1];
+    if (script === undefined) throw usageError(`${shell} is none of bash, zsh, fish`, 'completion');
+    print(script);
     return exitCodes.ok;
   },
 };

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import { CliError, type Command, commonOptions, exitCodes, parsed, positionalsOf } from '../command.ts';
+import { Role } from '#shared/operator-schemas.ts';
+import { CliError, type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf } from '../command.ts';
 import { openClient } from '../open-client.ts';
 import { hint, print } from '../output.ts';
 
@@ -11,26 +12,29 @@ export const consoleLink: Command = {
   help: `Prints a link that logs one browser in to the console. It works once, within 5 minutes; the browser stays logged in for
 12 hours, or until the token is revoked with which the link was made.
 
-Usage: spoonbox console [--open]
+Usage: spoonbox console [--role ROLE] [--open]
 
 Options
-  --open   open it in the browser of this machine as well (by xdg-open)
+  --role ROLE   viewer, jobs or admin: what the browser may (default, and at most: what the token may)
+  --open        open it in the browser of this machine as well (by xdg-open)
 
 Examples
   spoonbox console
-  spoonbox console --open`,
+  spoonbox console --open
+  spoonbox console --role viewer`,
   async run(args, signal) {
     const { values, positionals } = parsed('console', () =>
       parseArgs({
         args: [...args],
-        options: { ...commonOptions, open: { type: 'boolean', default: false } },
+        options: { ...commonOptions, role: { type: 'string' }, open: { type: 'boolean', default: false } },
         allowPositionals: true,
       }),
     );
     positionalsOf('console', positionals);
-    const { url } = await openClient(values).loginLink(signal);
+    const role = values.role === undefined ? null : oneOf('console', 'role', values.role, Role.options);
+    const { url } = await openClient(values).loginLink(role, signal);
     print(url);
-    hint('it logs one browser in, once, within 5 minutes');
+    hint(`it logs one browser in${role === null ? '' : ` with the role ${role}`}, once, within 5 minutes`);
     if (values.open) await openInBrowser(url);
     return exitCodes.ok;
   },

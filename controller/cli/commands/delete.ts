@@ -35,7 +35,7 @@ Examples
     if (!(await mayGoOn(what, values.yes, signal))) return exitCodes.failed;
     const going: BoxView[] = [];
     for (const user of users) {
-      going.push(await client.delete(user, signal));
+      going.push(await client.delete(user, null, signal));
       if (!values.wait) print(`the box of ${user} is being deleted; the home stays`);
     }
     for (const before of values.wait ? going : []) {

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { maxWaitMs } from '#shared/api-schemas.ts';
+import type { LeaseReply } from '#shared/api-schemas.ts';
 import { relativeTime, utcTime } from '#shared/human-time.ts';
 import { checkoutHelp, checkoutIn, checkoutOptions } from '../checkout-options.ts';
 import { LeasePriority } from '#shared/lease.ts';
-import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf } from '../command.ts';
+import { type Command, commonOptions, durationMs, exitCodes, oneOf, parsed, userOf, waitOf } from '../command.ts';
+import { keepLooking } from '../keep-looking.ts';
 import { openClient } from '../open-client.ts';
 import { personHere } from '../person.ts';
 import { hint, print, printable, statusLine } from '../output.ts';
@@ -72,21 +73,29 @@ Examples
         ? {}
         : { priority: oneOf('lease', 'priority', values.priority, LeasePriority.options) }),
     };
-    const waitMs = durationMs('lease', 'wait', values.wait);
+    const waitMs = waitOf('lease', values.wait);
     const id = values.id ?? `cli-${randomBytes(4).toString('hex')}`;
     const client = openClient(values);
 
-    const endsAt = performance.now() + waitMs;
-    const status = statusLine();
     let reply = await client.takeLease(user, id, body, 0, signal);
-    try {
-      while (!reply.ready && performance.now() < endsAt) {
+    if (!reply.ready && waitMs > 0) {
+      const tooLate = AbortSignal.timeout(waitMs);
+      const stop = AbortSignal.any([signal, tooLate]);
+      const status = statusLine();
+      const show = (): void =>
         status.show(`${user}: ${waitingLine({ ...reply.box, message: reply.waitsFor ?? reply.box.message })}`);
-        const left = Math.ceil(Math.min(sliceMs, maxWaitMs, endsAt - performance.now()));
-        if (left > 0) reply = await client.takeLease(user, id, body, left, signal);
+      const take = (): Promise<LeaseReply> => client.takeLease(user, id, body, sliceMs, stop);
+      show();
+      try {
+        for await (reply of keepLooking(take, { everyMs: 0, hasHeard: true, say: status.show }, stop)) {
+          if (reply.ready) break;
+          show();
+        }
+      } catch (error) {
+        if (signal.aborted || !tooLate.aborted) throw error;
+      } finally {
+        status.clear();
       }
-    } finally {
-      status.clear();
     }
     if (format === 'json') print(JSON.stringify(reply, null, 2));
     else print(id);

@@ -37,7 +37,7 @@ Examples
     if (!(await mayGoOn(what, values.yes, signal))) return exitCodes.failed;
     const going: BoxView[] = [];
     for (const user of users) {
-      const before = await client.act(user, { action: 'reap' }, signal);
+      const before = await client.act(user, { action: 'reap' }, null, signal);
       if (before.phase === 'absent') print(`${user} has no box at present; its leases, if any, are ended`);
       else going.push(before);
       if (before.phase !== 'absent' && !values.wait)

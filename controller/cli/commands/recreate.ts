@@ -35,7 +35,7 @@ Examples
     if (!(await mayGoOn(what, values.yes, signal))) return exitCodes.failed;
     const going: BoxView[] = [];
     for (const user of users) {
-      going.push(await client.act(user, { action: 'recreate' }, signal));
+      going.push(await client.act(user, { action: 'recreate' }, null, signal));
       if (!values.wait) print(`the box of ${user} is being replaced; only the home survives`);
     }
     for (const before of values.wait ? going : []) {

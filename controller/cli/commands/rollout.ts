@@ -12,10 +12,11 @@ import {
   positionalsOf,
   usageError,
 } from '../command.ts';
+import { changedMeanwhile } from '../changed-meanwhile.ts';
 import { mayGoOn, yesOption } from '../confirm.ts';
+import { keepLooking } from '../keep-looking.ts';
 import { openClient } from '../open-client.ts';
 import { hint, print, printable, statusLine } from '../output.ts';
-import { pause } from '../wait-gone.ts';
 import { pullLine, pullsLine, rolloutLines, waitingOf } from '../rollout-lines.ts';
 
 const againAfterMs = 2_000;
@@ -96,17 +97,18 @@ async function showStatus(
   signal: AbortSignal,
 ): Promise<number> {
   let shown = '';
-  for (;;) {
-    const view = await client.rollout(signal);
+  const looks = keepLooking(() => client.rollout(signal), { everyMs: againAfterMs }, signal);
+  for await (const view of looks) {
     const { now: _now, ...rest } = view;
     const lines = isJson ? [JSON.stringify(view, null, watch ? 0 : 2)] : rolloutLines(view);
-    const isNew = JSON.stringify(rest) !== shown;
+    if (JSON.stringify(rest) !== shown) {
+      if (!isJson && shown !== '') hint('');
+      for (const line of lines) print(line);
+    }
     shown = JSON.stringify(rest);
-    if (isNew) for (const line of lines) print(line);
-    if (!watch) return exitCodes.ok;
-    await pause(againAfterMs, signal);
-    if (!isJson && isNew) hint('');
+    if (!watch) break;
   }
+  return exitCodes.ok;
 }
 
 async function rollOutNow(
@@ -136,14 +138,18 @@ async function pullAgain(client: ApiClient, signal: AbortSignal): Promise<Rollou
   const askedAt = await client.pullImages(signal);
   const line = statusLine();
   try {
-    for (;;) {
-      const view = await client.rollout(signal);
+    const looks = keepLooking(
+      () => client.rollout(signal),
+      { everyMs: lookEveryMs, hasHeard: true, say: line.show },
+      signal,
+    );
+    for await (const view of looks) {
       const { pulls } = view;
       if (pulls === null || pulls.askedAt < askedAt) throw new CliError('Redis lost what was asked for: ask again');
       if (pulls.ended) return view;
       line.show(pullsLine(pulls));
-      await pause(lookEveryMs, signal);
     }
+    throw new Error('looks never end by themselves');
   } finally {
     line.clear();
   }
@@ -151,7 +157,8 @@ async function pullAgain(client: ApiClient, signal: AbortSignal): Promise<Rollou
 
 /** Everybody's box that is of before, held or not. False where one could not be made anew. */
 async function recreateAll(client: ApiClient, yes: boolean, signal: AbortSignal): Promise<boolean> {
-  const waiting = waitingOf(await client.rollout(signal));
+  const seen = new Map((await client.boxes(null, signal)).map((box) => [box.user, box]));
+  const waiting = waitingOf(await client.rollout(signal)).filter(({ user }) => seen.has(user));
   if (waiting.length === 0) {
     print('every box is as it would be made now');
     return true;
@@ -167,11 +174,12 @@ async function recreateAll(client: ApiClient, yes: boolean, signal: AbortSignal)
   for (const { user } of waiting) {
     if (!still.has(user)) continue;
     try {
-      await client.act(user, { action: 'recreate' }, signal);
+      await client.act(user, { action: 'recreate' }, seen.get(user) ?? null, signal);
       print(`the box of ${user} is made anew`);
     } catch (error) {
       if (exitCodeOf(error) !== exitCodes.failed || !(error instanceof Error)) throw error;
-      hint(`the box of ${user} is not made anew: ${printable(error.message)}`);
+      const why = (await changedMeanwhile(client, user, error, signal)) ?? printable(error.message);
+      hint(`the box of ${user} is not made anew: ${why}`);
       isDone = false;
     }
   }

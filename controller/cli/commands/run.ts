@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { LeasePriority } from '#shared/lease.ts';
 import type { LeasedBox } from '../../sdk/leased-box.ts';
 import { checkoutHelp, checkoutIn, checkoutOptions } from '../checkout-options.ts';
-import { type Command, commonOptions, durationMs, oneOf, parsed, usageError, userOf } from '../command.ts';
+import { type Command, commonOptions, durationMs, oneOf, parsed, usageError, userOf, waitOf } from '../command.ts';
 import { openSpoonbox } from '../open-client.ts';
 import { personHere } from '../person.ts';
 import { hint, printable, statusLine } from '../output.ts';
@@ -55,7 +55,7 @@ Examples
     const user = userOf('run', positionals);
     if (command.length === 0 || command[0] === '') throw usageError('COMMAND is missing', 'run');
     const checkout = checkoutIn('run', values);
-    const timeoutMs = durationMs('run', 'wait', values.wait);
+    const timeoutMs = waitOf('run', values.wait);
     // The first signal ends the command and the lease; another one must not come between.
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => {});
     const box = await openSpoonbox(values).lease({

@@ -2,10 +2,10 @@ import { parseArgs } from 'node:util';
 import { humanBytes } from '#shared/human-bytes.ts';
 import type { BoxStats } from '#shared/operator-schemas.ts';
 import { type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf } from '../command.ts';
+import { keepLooking } from '../keep-looking.ts';
 import { openClient } from '../open-client.ts';
 import { relativeTime } from '#shared/human-time.ts';
 import { bar, hint, print, table } from '../output.ts';
-import { pause } from '../wait-gone.ts';
 
 const againAfterMs = 2_000;
 const barWidth = 10;
@@ -53,22 +53,20 @@ Examples
     const order = orders[oneOf('top', 'sort', values.sort, ['cpu', 'memory', 'home', 'user'])];
     const format = oneOf('top', 'output', values.output, ['text', 'json']);
     const client = openClient(values);
-    let stats = await client.stats(user, signal);
-    // Processors are told by two looks.
-    if (stats.some(({ cpus }) => cpus === null)) {
-      await pause(againAfterMs, signal);
-      stats = await client.stats(user, signal);
-    }
     const clears = values.watch && format === 'text' && process.stdout.isTTY === true;
-    for (;;) {
+    let isFirst = true;
+    for await (const stats of keepLooking(() => client.stats(user, signal), { everyMs: againAfterMs }, signal)) {
+      // Processors are told by two looks.
+      const isHalf = isFirst && stats.some(({ cpus }) => cpus === null);
+      isFirst = false;
+      if (isHalf) continue;
       if (clears) process.stdout.write('\u001b[H\u001b[J');
       if (format === 'json') print(JSON.stringify({ items: stats }, null, values.watch ? 0 : 2));
       else if (stats.length === 0) hint('no box runs');
       else for (const line of table([header, ...stats.toSorted(order).map(rowOf)])) print(line);
-      if (!values.watch) return exitCodes.ok;
-      await pause(againAfterMs, signal);
-      stats = await client.stats(user, signal);
+      if (!values.watch) break;
     }
+    return exitCodes.ok;
   },
 };
 

@@ -10,8 +10,9 @@ const Description = z.object({ info: z.object({ version: z.string() }) });
 
 export const version: Command = {
   name: 'version',
-  summary: 'versions of this command and of the server',
-  help: `Shows the version of this command, and of the server where it can be reached.
+  summary: 'versions of this command, and of the API of the server',
+  help: `Shows the version of this command, and which API the server has, where it can be reached. Which version the
+controller is of is told by \`spoonbox doctor\`.
 
 Usage: spoonbox version [--client]
 
@@ -42,7 +43,7 @@ async function serverVersion(flags: { server?: string; token?: string }, signal:
       headers: { authorization: `Bearer ${token}` },
       signal: AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]),
     });
-    return Description.parse(await response.json()).info.version;
+    return `API ${Description.parse(await response.json()).info.version}`;
   } catch {
     signal.throwIfAborted();
     return `unknown: ${server} does not tell it`;

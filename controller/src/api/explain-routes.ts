@@ -1,6 +1,6 @@
 import { NoQuery } from '#shared/api-schemas.ts';
 import { MachineView, ReasonList } from '#shared/operator-schemas.ts';
-import { reasonTexts } from '#shared/reasons.ts';
+import { leaseEndTexts, reasonTexts } from '#shared/reasons.ts';
 import { boxMachine } from '../box/machine.ts';
 import { machineView } from '../box/machine-view.ts';
 import type { Api } from './api.ts';
@@ -8,7 +8,7 @@ import type { Api } from './api.ts';
 /** What never changes while the process runs: the machine of boxes, and what its reasons mean. */
 export function addExplainRoutes({ app }: Pick<Api, 'app'>): void {
   const machine = machineView(boxMachine);
-  const items = Object.entries(reasonTexts).map(([reason, text]) => ({ reason, ...text }));
+  const items = Object.entries({ ...reasonTexts, ...leaseEndTexts }).map(([reason, text]) => ({ reason, ...text }));
 
   app.get(
     '/v1/machine',
@@ -29,7 +29,7 @@ export function addExplainRoutes({ app }: Pick<Api, 'app'>): void {
     {
       config: { role: 'viewer' },
       schema: {
-        summary: 'What each reason of a condition means, and what to do',
+        summary: 'What each reason of a condition, or of the end of a lease, means, and what to do',
         querystring: NoQuery,
         response: { 200: ReasonList },
       },

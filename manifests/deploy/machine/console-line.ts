@@ -6,7 +6,7 @@ import { say } from './steps.ts';
 /** What `npm start` says of the console: a link that logs in, or, where there is none, how to get one. Never rejects for that. */
 export async function consoleLine({ server, token }: ClientFile, signal: AbortSignal): Promise<string> {
   try {
-    const { url } = await createApiClient({ server, token }).loginLink(signal);
+    const { url } = await createApiClient({ server, token }).loginLink(null, signal);
     return `${url} (once, within 5 minutes; then: npx spoonbox console)`;
   } catch (error) {
     if (!(error instanceof SpoonboxError)) throw error;

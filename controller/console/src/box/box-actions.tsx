@@ -6,7 +6,7 @@ import type { Confirmation } from '../ui/confirm-dialog.tsx';
 import { Lost } from './lost.tsx';
 import { PinMenu } from './pin-menu.tsx';
 
-/** What an operator can do to a box. Whatever loses something is asked about first. */
+/** What an operator can do to a box. Whatever loses something is asked about first, and done to what was shown, or not at all. */
 export function BoxActions({ box, onAsk }: { readonly box: BoxView; readonly onAsk: (asked: Confirmation) => void }) {
   const { user, phase } = box;
   const askReap = (): void =>
@@ -16,7 +16,7 @@ export function BoxActions({ box, onAsk }: { readonly box: BoxView; readonly onA
       doIt: 'Reap the box',
       isDanger: true,
       async run(signal) {
-        await api.act(user, { action: 'reap' }, signal);
+        await api.act(user, { action: 'reap' }, box, signal);
         return `The box of ${user} is being reaped.`;
       },
     });
@@ -29,7 +29,7 @@ export function BoxActions({ box, onAsk }: { readonly box: BoxView; readonly onA
       doIt: 'Make it again',
       isDanger: true,
       async run(signal) {
-        await api.act(user, { action: 'recreate' }, signal);
+        await api.act(user, { action: 'recreate' }, box, signal);
         return `The box of ${user} is being made again.`;
       },
     });
@@ -45,7 +45,7 @@ export function BoxActions({ box, onAsk }: { readonly box: BoxView; readonly onA
       doIt: 'Delete the box',
       isDanger: true,
       async run(signal) {
-        await api.delete(user, signal);
+        await api.delete(user, box, signal);
         return `The box of ${user} is being deleted.`;
       },
     });
