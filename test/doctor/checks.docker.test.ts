@@ -2,9 +2,10 @@ import { createServer } from 'node:http';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Limits, noLimits } from '#shared/config.ts';
-import { UserName } from '#shared/identity.ts';
+import { keysOf, UserName } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 import { engineClockCheck, redisClockCheck } from '../../controller/src/doctor/clocks.ts';
 import { engineCheck } from '../../controller/src/doctor/engine.ts';
@@ -83,6 +84,20 @@ test('a vault that no configured key opens is a failure that names the key', asy
   const found = `failure vault: 1 entry in the vaults of 1 user cannot be opened: ${other.keyId}`;
   expect(await world.run(vaultCheck)).toEqual([found]);
   await other.removeVariable(alice, 'EDITOR', { by: 'test' });
+});
+
+test('an entry that was damaged is a failure that names it', async () => {
+  const alice = UserName.parse('alice');
+  const vaults = world.vaultWith(world.config.encryptionKey ?? '');
+  await vaults.putVariable(alice, 'EDITOR', 'vim', { by: 'test' });
+  await vaults.putVariable(alice, 'TOKEN', 'secret', { by: 'test' });
+  const bare = new Redis(world.redis.url);
+  const { vault } = keysOf(world.docker.installation).user(alice);
+  await bare.hset(vault, 'e:TOKEN', (await bare.hget(vault, 'e:EDITOR')) ?? '');
+  await bare.quit();
+  const found = 'failure vault: the variable TOKEN of alice is damaged: left out of homes and of what is started';
+  expect(await world.run(vaultCheck)).toEqual([found]);
+  for (const name of ['EDITOR', 'TOKEN']) await vaults.removeVariable(alice, name, { by: 'test' });
 });
 
 test('a gateway that cannot open what this controller seals is a failure', async () => {

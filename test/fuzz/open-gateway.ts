@@ -78,7 +78,7 @@ export async function openGateway() {
     port: 0,
     publicUrl: null,
     terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
-    environment: () => Promise.resolve({}),
+    environment: () => Promise.resolve({ variables: {}, unreadable: [] }),
     recordings: null,
   });
   return {

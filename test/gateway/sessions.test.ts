@@ -56,7 +56,7 @@ function sessionsOf(of: { store?: BoxStore; limits?: Partial<GatewayLimits> } = 
     rings: new RingBudget(limits.ringsBytes),
     gateway: 'g1',
     terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
-    environment: () => Promise.resolve({}),
+    environment: () => Promise.resolve({ variables: {}, unreadable: [] }),
     recordings: null,
     news: new ReapNews(),
     meter: new GatewayMeter(),
