@@ -57,6 +57,7 @@ export async function openGateway() {
     ...defaultLimits,
     connectRates: { ...defaultLimits.connectRates, user: { burst: 1_000_000, perSecond: 1_000_000 } },
     graceMs: 50,
+    placeGraceMs: 50,
     helloWithinMs: 1_000,
     autopsyMs: 100,
     restartMinMs: 5,
