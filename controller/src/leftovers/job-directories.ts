@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf } from '#shared/faults.ts';
 import { recordingsFolder, trashFolder } from '#shared/workdir.ts';
 import { homesFolder } from '../runtime/home.ts';
 
@@ -64,7 +65,7 @@ async function looked(path: string): Promise<BigIntStats | null> {
   try {
     return await lstat(path, { bigint: true });
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (codeOf(error) === 'ENOENT') return null;
     throw error;
   }
 }
