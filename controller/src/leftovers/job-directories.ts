@@ -20,13 +20,16 @@ const ours: ReadonlySet<string> = new Set([homesFolder, recordingsFolder]);
 
 /**
  * Directories with a checkout in `repo`, and nothing else: no link at any level, no folder of ours, nor one to which a link of an
- * operator in its place leads. Nothing is read but what they are. `onUnreadable`: that one cannot be told.
+ * operator in its place leads. Nothing is read but what they are. `onUnreadable`: that one cannot be told. `among`: no others
+ * are looked at.
  */
 export async function jobDirectories(
   workdir: string,
   onUnreadable: (name: string, why: string) => void,
+  among?: readonly string[],
 ): Promise<JobDirectory[]> {
-  const names = (await readdir(workdir)).filter((name) => namePattern.test(name) && !ours.has(name)).toSorted();
+  const all = among ?? (await readdir(workdir));
+  const names = all.filter((name) => namePattern.test(name) && !ours.has(name)).toSorted();
   const kept = await Promise.all([...ours].map((name) => whereIs(join(workdir, name))));
   const root = await realpath(workdir);
   const found: JobDirectory[] = [];
