@@ -293,6 +293,22 @@ describe('images', () => {
   });
 });
 
+test('an image with more tools than there is time for: those that were tried are told, and those that were not', async () => {
+  const engine = await world.deps.connect();
+  const tools = ['bash', 'hangs', 'last'].map((name) => ({ name, command: [name] }));
+  const tryOut: typeof engine.tryOut = ({ command: [name] }, signal) =>
+    name === 'hangs' ? rejectedBy(signal) : Promise.resolve({ exitCode: 0, output: '' });
+  const [boxClass] = classesWith(world.classes, { tools }).values();
+  if (boxClass === undefined) throw new Error('there is no class');
+  const classes = new Map(['default', 'other'].map((name) => [name, { ...boxClass, name }]));
+  const within = AbortSignal.timeout(300);
+  const found = await imagesCheck.run({ ...world.deps, classes, engine: async () => ({ ...engine, tryOut }) }, within);
+  expect(found.map(lineOf)).toEqual([
+    `failure image of class default: ${boxImage}, with bash; in the time of this check hangs, last could not be tried`,
+    `failure image of class other: there was no time left to look at ${boxImage}`,
+  ]);
+});
+
 test('processes with another terminal secret are found: gateways that live, and the leader', async () => {
   await world.gateway({ secret: 'another-one' });
   expect(await world.run(terminalSecretCheck)).toEqual([
@@ -387,3 +403,9 @@ test('what an earlier worker left is summed up, with the way to the list', async
   const [line] = await world.run(leftoversCheck);
   expect(line).toMatch(/^warning left-overs: .*1 directory of a job, \d+ terminal containers?/);
 });
+
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}

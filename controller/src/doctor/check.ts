@@ -49,6 +49,7 @@ export interface Check {
   readonly looksAt: string;
   /** It asks Redis through the stores: where Redis does not answer, that is told once, and not by this check. */
   readonly needsRedis?: boolean;
+  /** What it found by the time that it is aborted is told, where it answers at once; else only that its time was over. */
   run(deps: CheckDeps, signal: AbortSignal): Promise<readonly Finding[]>;
 }
 
