@@ -1,4 +1,5 @@
 import { utcTime } from '#shared/human-time.ts';
+import type { RolloutPause } from '#shared/operator-schemas.ts';
 import type { ClassRollout, ImagePull, PullRound, RolloutView, WaitingBox } from '#shared/rollout.ts';
 import { bar, printable, table } from './output.ts';
 
@@ -7,7 +8,7 @@ const barWidth = 20;
 const shortIdLength = 12;
 
 /** What `rollout status` shows. */
-export function rolloutLines({ now, pause, pulls, classes }: RolloutView): string[] {
+export function rolloutLines({ now, mode, pause, pulls, classes }: RolloutView): string[] {
   const rows = classes.map((one) => [
     one.class,
     printable(one.image),
@@ -16,23 +17,35 @@ export function rolloutLines({ now, pause, pulls, classes }: RolloutView): strin
     String(one.waiting.length),
     one.replacing.length === 0 ? '0' : `${one.replacing.length} (${one.replacing.join(', ')})`,
   ]);
-  const why = pause.reason === '' ? '' : ` (${printable(pause.reason)})`;
+  const by = (of: Pick<RolloutPause, 'by' | 'reason' | 'since'>): string => {
+    const why = of.reason === '' ? '' : ` (${printable(of.reason)})`;
+    return `by ${printable(of.by)}${why}, ${utcTime(of.since, now)}`;
+  };
+  const held = [
+    ...(mode.mode === 'run' ? [] : [`nothing is replaced: the reconciler is in mode ${mode.mode} ${by(mode)}`]),
+    ...(pause.paused ? [`paused ${by(pause)}`] : []),
+  ];
+  const waitsFor = pause.paused
+    ? 'the end of the pause'
+    : mode.mode === 'run'
+      ? 'its turn'
+      : `the end of mode ${mode.mode}`;
   return [
-    ...(pause.paused ? [`paused by ${printable(pause.by)}${why}, ${utcTime(pause.since, now)}`, ''] : []),
+    ...(held.length > 0 ? [...held, ''] : []),
     ...table([['CLASS', 'IMAGE', 'ID', 'UP TO DATE', 'WAITING', 'BEING REPLACED'], ...rows]),
-    ...waitingLines(classes, pause.paused),
+    ...waitingLines(classes, waitsFor),
     ...(pulls === null
       ? []
       : ['', `pulled again for ${printable(pulls.by)}, ${utcTime(pulls.askedAt, now)}: ${pullsLine(pulls)}`]),
   ];
 }
 
-function waitingLines(classes: readonly ClassRollout[], isPaused: boolean): string[] {
+function waitingLines(classes: readonly ClassRollout[], waitsFor: string): string[] {
   const rows = classes.flatMap(({ class: name, waiting }) =>
-    waiting.map(({ user, fields, heldBy }) => {
-      const waitsFor = isPaused ? ['the end of the pause'] : ['its turn'];
-      return [user, name, fields.join(', '), (heldBy.length > 0 ? heldBy.map(printable) : waitsFor).join(', ')];
-    }),
+    waiting.map(({ user, fields, heldBy }) => [
+      ...[user, name, fields.join(', ')],
+      heldBy.length > 0 ? heldBy.map(printable).join(', ') : waitsFor,
+    ]),
   );
   return rows.length === 0 ? [] : ['', ...table([['USER', 'CLASS', 'DIFFERS IN', 'WAITS FOR'], ...rows])];
 }

@@ -34,6 +34,7 @@ import {
 import { DoctorReport } from '#shared/finding.ts';
 import { type ClearBody, ClearReply, LeftoverList } from '#shared/leftover.ts';
 import { type Clock, systemClock } from '#shared/clock.ts';
+import { codeOf } from '#shared/faults.ts';
 import { Problem } from '#shared/problem.ts';
 import { PullsAsked, type RolloutPauseBody, RolloutView } from '#shared/rollout.ts';
 import { ApiRefusal, InvalidName, SpoonboxError, Unreachable } from './errors.ts';
@@ -354,8 +355,7 @@ async function refusalOf(response: Response, server: string): Promise<SpoonboxEr
 
 function unreachable(server: string, error: unknown): Unreachable {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
-  const why = code ?? (cause instanceof Error ? cause.message : String(cause));
+  const why = codeOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
   return new Unreachable(
     `${server} cannot be reached (${why}): is Spoonbox running? start it with \`npm start\`, or name another with --server`,
     { cause: error },

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { codeOf } from '#shared/faults.ts';
 import { parseJson } from '#shared/json.ts';
 import { Problem } from '#shared/problem.ts';
 import { ApiRefusal, SpoonboxError, Unreachable } from './errors.ts';
@@ -28,7 +29,7 @@ export function tooManyWords(url: string): SpoonboxError {
 
 export function unusable(url: string, error: unknown): Unreachable {
   const message = error instanceof Error ? error.message : String(error);
-  const why = error instanceof Error && 'code' in error && message === '' ? String(error.code) : message;
+  const why = message || codeOf(error);
   return new Unreachable(
     `the terminal gateway at ${url.replace(/\?.*$/, '')} cannot be used (${why}): is it running, and reached from here?`,
     { cause: error },

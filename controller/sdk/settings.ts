@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { codeOf } from '#shared/faults.ts';
 import { parseJson } from '#shared/json.ts';
 import { NoSettings } from './errors.ts';
 
@@ -74,7 +75,7 @@ function readClientFile(
     try {
       found = readOwned(path);
     } catch (error) {
-      if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) continue;
+      if (['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) continue;
       throw new NoSettings(`${path} cannot be read: ${error instanceof Error ? error.message : error}`);
     }
     const { text, owner } = found;
@@ -120,10 +121,6 @@ function checked(what: string, protocol: RegExp, url: string): string {
     throw new NoSettings(`the ${what} ${url} is no URL: write http://host:port`);
   }
   return url.replace(/\/+$/, '');
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

@@ -250,8 +250,7 @@ export class Audience {
       return;
     }
     const isDone = reason instanceof ClientGone && reason.isDone && viewer.guest.mode === 'rw';
-    // Before the first shell there is nothing to come back to.
-    this.#host.deserted(reason, isDone || this.#lastContainerId === '');
+    this.#host.deserted(reason, isDone);
   }
 
   #remove(viewer: Viewer, reason: Ending | ClientGone): void {

@@ -1,28 +1,35 @@
 import type { Logger } from '#shared/log.ts';
 import type { UserName } from '#shared/identity.ts';
+import { unreadableWords } from '#shared/vault-field.ts';
+import type { VaultEnvironment } from '#shared/vault-store.ts';
 
 /**
  * The variables of users' vaults. They go into the environment of every exec, which an engine keeps to itself: they are in no
  * answer of its `inspect`, and nobody here logs one.
  */
 
-/** Read at every start, so that a change is in the next one. Rejects where a vault cannot be read, or not be opened. */
-export type ReadEnvironment = (user: UserName) => Promise<Environment>;
+/** Read at every start, so that a change is in the next one. Rejects where a vault cannot be read. */
+export type ReadEnvironment = (user: UserName) => Promise<VaultEnvironment>;
 export type Environment = Readonly<Record<string, string>>;
 
 /** Linux gives a program 2 MiB for its arguments and its environment together, with the usual stack of 8 MiB. */
 const maxBytes = 1024 * 1024;
 
-/** Of a user who starts something now. One that cannot be had keeps nobody from starting: then there is none, and `tell` is told why. */
+/** Of a user who starts something now. What cannot be had keeps nobody from starting: it is left out, and `tell` is told what and why. */
 export async function environmentOf(
   deps: { readonly environment: ReadEnvironment; readonly log: Logger },
   user: UserName,
   tell: (message: string) => void,
 ): Promise<Environment> {
   try {
-    const environment = await deps.environment(user);
-    const bytes = bytesOf(environment);
-    if (bytes <= maxBytes) return environment;
+    const { variables, unreadable } = await deps.environment(user);
+    if (unreadable.length > 0) {
+      const why = unreadableWords(unreadable);
+      deps.log.warn({ user, why }, 'variables of a vault cannot be opened; starting without these');
+      tell(`${why}; started without ${unreadable.length === 1 ? 'it' : 'these'}`);
+    }
+    const bytes = bytesOf(variables);
+    if (bytes <= maxBytes) return variables;
     tell(
       `the variables of your vault are ${bytes} bytes, of which a program can be given ${maxBytes}: started without them`,
     );

@@ -3,7 +3,7 @@ import type { AccessStore } from '#shared/access-store.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import { type Clock, sleep } from '#shared/clock.ts';
 import { ownAddress } from '#shared/config.ts';
-import { StartError } from '#shared/faults.ts';
+import { codeOf, StartError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { secretFingerprint } from '#shared/terminal-token.ts';
 import { createTokenCheck } from '#shared/token-check.ts';
@@ -198,7 +198,7 @@ function listen(
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     http.once('error', (error) => {
-      const used = 'code' in error && error.code === 'EADDRINUSE';
+      const used = codeOf(error) === 'EADDRINUSE';
       const what = used
         ? 'is in use: end what listens there, or set SPOON_GATEWAY_PORT'
         : `cannot be used (${error.message})`;

@@ -1,27 +1,26 @@
 import type { Clock } from '#shared/clock.ts';
-import type { GatewayLimits } from './limits.ts';
+import { humanDuration } from '#shared/human-time.ts';
 
 /** How long a session is kept while nobody is attached. */
 export class Grace {
   /** when the last one left, on the monotonic clock; null = somebody is attached */
   emptySinceMs: number | null = null;
-  readonly #deps: { readonly clock: Clock; readonly limits: Pick<GatewayLimits, 'graceMs'> };
+  readonly #clock: Clock;
   readonly #onOver: (message: string) => void;
   /** the same of before somebody came back; null = nobody did */
   #emptyBeforeMs: number | null = null;
+  #forMs = 0;
   #cancel: () => void = () => {};
 
-  constructor(
-    deps: { readonly clock: Clock; readonly limits: Pick<GatewayLimits, 'graceMs'> },
-    onOver: (message: string) => void,
-  ) {
-    this.#deps = deps;
+  constructor(clock: Clock, onOver: (message: string) => void) {
+    this.#clock = clock;
     this.#onOver = onOver;
   }
 
-  /** The last one has left. */
-  begin(): void {
-    this.#runFrom(this.#deps.clock.monotonicMs());
+  /** The last one has left, and is waited for so long. */
+  begin(forMs: number): void {
+    this.#forMs = forMs;
+    this.#runFrom(this.#clock.monotonicMs());
   }
 
   /** Somebody is attached. */
@@ -41,16 +40,15 @@ export class Grace {
   /** Nobody is attached, nor waited for any more. */
   close(): void {
     this.#cancel();
-    this.emptySinceMs ??= this.#deps.clock.monotonicMs();
+    this.emptySinceMs ??= this.#clock.monotonicMs();
   }
 
   #runFrom(sinceMs: number): void {
-    const { clock, limits } = this.#deps;
     this.#cancel();
     this.emptySinceMs = sinceMs;
-    const leftMs = Math.max(0, sinceMs + limits.graceMs - clock.monotonicMs());
-    this.#cancel = clock.after(leftMs, () => {
-      this.#onOver(`nobody came back within ${Math.round(limits.graceMs / 60_000)} min`);
+    const leftMs = Math.max(0, sinceMs + this.#forMs - this.#clock.monotonicMs());
+    this.#cancel = this.#clock.after(leftMs, () => {
+      this.#onOver(`nobody came back within ${humanDuration(this.#forMs)}`);
     });
   }
 }

@@ -12,6 +12,8 @@ export interface GatewayLimits {
   readonly guestsPerSession: number;
   /** how long a session is kept without any socket */
   readonly graceMs: number;
+  /** the same of one whose first shell is waited for: it holds its place in the line for a box meanwhile */
+  readonly placeGraceMs: number;
   /** output of a session that is kept, so that a client can come back to it */
   readonly ringBytes: number;
   /** the same of all sessions together */
@@ -83,6 +85,7 @@ export const defaultLimits: GatewayLimits = {
   viewersPerSession: 16,
   guestsPerSession: 32,
   graceMs: 300_000,
+  placeGraceMs: 30_000,
   ringBytes: 1024 * 1024,
   ringsBytes: 512 * 1024 * 1024,
   catchUpBytes: 64 * 1024,

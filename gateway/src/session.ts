@@ -59,7 +59,8 @@ export interface SessionOf {
 
 /**
  * One terminal from its first client to its end: record and lease → shell → its end. Clients come and go; when the last one has
- * gone, the shell is kept for the grace, and the box is not held by it. So are the last words of one that exits meanwhile.
+ * gone, the shell is kept for the grace, and the box is not held by it. So are the last words of one that exits meanwhile. Before
+ * there is a shell it is the place in the line that is kept, for a shorter one.
  *
  * INVARIANTS
  * - At most one shell of it runs.
@@ -95,7 +96,7 @@ export class TerminalSession {
     this.of = of;
     this.#deps = deps;
     this.#audience = new Audience(deps, this.#audienceHost(), size);
-    this.#grace = new Grace(deps, (message) => {
+    this.#grace = new Grace(deps.clock, (message) => {
       if (this.#audience.count === 0) this.end(new Ending('ended', { message }));
     });
     this.#record = new SessionRecord(deps, () => this.end(new Ending('elsewhere')));
@@ -339,8 +340,11 @@ export class TerminalSession {
       deserted: (reason, isDone) => {
         if (this.isOver) return;
         if (isDone) this.end(new ClientGone(reason.message, true));
-        else {
-          this.#grace.begin();
+        else if (this.#startedAt === 0) {
+          // The lease stays: with it would go the place in the line for a box.
+          this.#grace.begin(this.#deps.limits.placeGraceMs);
+        } else {
+          this.#grace.begin(this.#deps.limits.graceMs);
           this.#standsEmpty();
         }
       },

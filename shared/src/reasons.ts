@@ -161,8 +161,9 @@ export const reasonTexts: Readonly<Record<Reason, ReasonText>> = {
   },
   VaultPending: { means: 'The vault changed, and is being written into the home.', whatToDo: byItself },
   VaultUnreadable: {
-    means: 'The vault cannot be opened: the key that it was sealed with is not configured here, or it was changed.',
-    whatToDo: `Set \`SPOON_ENCRYPTION_KEY_PREVIOUS\` to the key of before. The box is ready, without the vault. ${triedAgain}`,
+    means:
+      'Entries of the vault cannot be opened, and are left out: the key that they were sealed with is not configured here, or they were changed. The message names them.',
+    whatToDo: `Set \`SPOON_ENCRYPTION_KEY_PREVIOUS\` to the key of before; put again what was changed. The box is ready, without these entries. ${triedAgain}`,
   },
 };
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { UserName } from './identity.ts';
-import { oneLine, RolloutPause } from './operator-schemas.ts';
+import { ModeView, oneLine, RolloutPause } from './operator-schemas.ts';
 import { PullProgress } from './status.ts';
 
 /** How newer images and classes reach boxes: what the API tells of it, and what the reconciler stands on. Times are Redis TIME in ms. */
@@ -64,6 +64,8 @@ export type ClassRollout = z.infer<typeof ClassRollout>;
 
 export const RolloutView = z.object({
   now: z.number(),
+  /** of the reconciler: only in `run` is any box replaced */
+  mode: ModeView,
   pause: RolloutPause,
   /** null = nobody ever asked for one */
   pulls: PullRound.nullable(),

@@ -89,7 +89,7 @@ export const NoticeCode = z.enum([
   'state-unreachable', // Redis does not answer; it is tried again
   'read-only', // input is dropped: the token allows to look only
   'kept', // an idle warning is over: the box is kept
-  'vault-unreadable', // the shell has no variables of the user's vault: why
+  'vault-unreadable', // the shell is without variables of the user's vault: which, and why
   'recorded', // output, or also what is typed, goes into a file
 ]);
 export type NoticeCode = z.infer<typeof NoticeCode>;

@@ -1,3 +1,4 @@
+import { firstOf } from './human-count.ts';
 import type { UserName } from './identity.ts';
 import type { VaultFile } from './vault.ts';
 
@@ -31,6 +32,18 @@ export function nameOf(field: Field): string {
 export function wordsFor(field: Field): string {
   return `${isFile(field) ? 'the file' : 'the variable'} ${nameOf(field)}`;
 }
+
+/** For people: why the first of these cannot be read, and which others cannot; '' of none. */
+export function unreadableWords(unreadable: readonly { readonly field: Field; readonly error: Error }[]): string {
+  const [first, ...others] = unreadable;
+  if (first === undefined) return '';
+  if (others.length === 0) return first.error.message;
+  const names = others.map(({ field }) => wordsFor(field));
+  return `${first.error.message}; nor can ${firstOf(names, mostNamed)}`;
+}
+
+/** Entries that a sentence names. */
+const mostNamed = 5;
 
 /** Where a sealed text belongs: it says nothing under another name, or as another user's. */
 export function boundOf(user: UserName, field: Field): string {

@@ -67,6 +67,19 @@ export interface VaultEntry {
   /** of the value; null where it cannot be opened */
   readonly bytes: number | null;
 }
+/** An entry that cannot be opened here; the error says which, whose, and why. */
+export interface UnreadableEntry {
+  readonly field: Field;
+  readonly error: VaultSealError;
+}
+/** Of a vault what can be opened here, and what cannot. */
+export interface ReadableVault extends Vault {
+  readonly unreadable: readonly UnreadableEntry[];
+}
+export interface VaultEnvironment {
+  readonly variables: Readonly<Record<string, string>>;
+  readonly unreadable: readonly UnreadableEntry[];
+}
 export interface VaultListing {
   readonly revision: number;
   /** by path */
@@ -98,10 +111,12 @@ export interface VaultStore {
   /** of all keys that open */
   readonly keyIds: readonly string[];
   read(user: UserName): Promise<Vault>;
+  /** As `read`, for whoever can go on without one entry: what cannot be opened is left out, and told. */
+  readable(user: UserName): Promise<ReadableVault>;
   /** 0 = there is none. Needs no key. */
   revision(user: UserName): Promise<number>;
-  /** Needs no key where there are no variables; never reads files. */
-  environment(user: UserName): Promise<Record<string, string>>;
+  /** The variables alone, as `readable`; never reads files. */
+  environment(user: UserName): Promise<VaultEnvironment>;
   /** null: there is no such file. */
   file(user: UserName, path: string): Promise<{ revision: number; file: VaultFile } | null>;
   /** null: there is no such variable. */
@@ -152,23 +167,31 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
     }
   }
 
-  /** null: it cannot be opened. */
-  function opened(user: UserName, entry: readonly [Field, string]): Buffer | null {
+  /** With the error where it cannot be opened. */
+  function opened(user: UserName, entry: readonly [Field, string]): Buffer | VaultSealError {
     try {
       return open(user, entry);
     } catch (error) {
-      if (error instanceof VaultSealError) return null;
+      if (error instanceof VaultSealError) return error;
       throw error;
     }
   }
 
-  function fileOf(user: UserName, entry: readonly [Field, string]): VaultFile {
-    return fileFrom(entry[0], open(user, entry));
+  function sorted(user: UserName, { revision, entries }: Stored): ReadableVault {
+    const files: VaultFile[] = [];
+    const variables: [name: string, value: string][] = [];
+    const unreadable: UnreadableEntry[] = [];
+    for (const entry of entries) {
+      const [field] = entry;
+      const plain = opened(user, entry);
+      if (plain instanceof VaultSealError) unreadable.push({ field, error: plain });
+      else if (isFile(field)) files.push(fileFrom(field, plain));
+      else variables.push([nameOf(field), plain.toString('utf8')]);
+    }
+    return { revision, files, environment: Object.fromEntries(variables), unreadable };
   }
 
-  function variableOf(user: UserName, entry: readonly [Field, string]): [name: string, value: string] {
-    return [nameOf(entry[0]), open(user, entry).toString('utf8')];
-  }
+  const readable = async (user: UserName): Promise<ReadableVault> => sorted(user, await stored(user, 'all'));
 
   async function write(
     user: UserName,
@@ -205,7 +228,7 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
     for (const [field, plain] of puts) {
       const sealed = before.get(field);
       if (sealed === undefined) added.push(field);
-      else if (opened(user, [field, sealed])?.equals(plain)) same.push(field);
+      else if (isSame(opened(user, [field, sealed]), plain)) same.push(field);
       else changed.push(field);
     }
     const put = new Set(puts.map(([field]) => field));
@@ -217,25 +240,27 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
     keyId: seal?.keyId ?? null,
     keyIds: seal?.keyIds ?? [],
     async read(user) {
-      const { revision, entries } = await stored(user, 'all');
-      const files = entries.filter(([field]) => isFile(field)).map((entry) => fileOf(user, entry));
-      const variables = entries.filter(([field]) => !isFile(field)).map((entry) => variableOf(user, entry));
-      return { revision, files, environment: Object.fromEntries(variables) };
+      const { unreadable, ...vault } = await readable(user);
+      for (const { error } of unreadable) throw error;
+      return vault;
     },
+    readable,
     async revision(user) {
       return (await stored(user, 'none')).revision;
     },
     async environment(user) {
-      const { entries } = await stored(user, 'variables');
-      return Object.fromEntries(entries.map((entry) => variableOf(user, entry)));
+      const { environment: variables, unreadable } = sorted(user, await stored(user, 'variables'));
+      return { variables, unreadable };
     },
     async file(user, path) {
       const { revision, entries } = await stored(user, `f:${path}`);
-      return entries[0] === undefined ? null : { revision, file: fileOf(user, entries[0]) };
+      const [entry] = entries;
+      return entry === undefined ? null : { revision, file: fileFrom(entry[0], open(user, entry)) };
     },
     async variable(user, name) {
       const { revision, entries } = await stored(user, `e:${name}`);
-      return entries[0] === undefined ? null : { revision, value: variableOf(user, entries[0])[1] };
+      const [entry] = entries;
+      return entry === undefined ? null : { revision, value: open(user, entry).toString('utf8') };
     },
     async list(user) {
       const { revision, entries } = await stored(user, 'all');
@@ -243,7 +268,8 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
       const variables: VaultListing['variables'][number][] = [];
       for (const entry of entries) {
         const [field, sealed] = entry;
-        const plain = opened(user, entry);
+        const bytes = opened(user, entry);
+        const plain = bytes instanceof VaultSealError ? null : bytes;
         const name = nameOf(field);
         const known = { keyId: keyIdOf(sealed) ?? '', opens: plain !== null };
         if (isFile(field)) {
@@ -318,6 +344,10 @@ export function createVaultStore(options: { redis: RedisPort; keys: Keys; seal: 
       return { ...count, unreadable };
     },
   };
+}
+
+function isSame(opened: Buffer | VaultSealError, plain: Uint8Array): boolean {
+  return !(opened instanceof VaultSealError) && opened.equals(plain);
 }
 
 function meets(wanted: IfRevision, revision: number): boolean {

@@ -76,6 +76,13 @@ test('a box is not told as of before because its image is not there any more', a
   world.runtime.engine.images.set('spoonbox/default:latest', imageId);
 });
 
+test('tells the mode of the reconciler, which holds up rollouts too', async () => {
+  expect((await view()).mode.mode).toBe('run');
+  await world.ask('PUT', '/v1/reconciler/mode', { body: { mode: 'drain', reason: 'a new disk' } });
+  expect((await view()).mode).toMatchObject({ mode: 'drain', reason: 'a new disk' });
+  await world.ask('PUT', '/v1/reconciler/mode', { body: { mode: 'run' } });
+});
+
 test('is paused and goes on, with who and why', async () => {
   const answer = await world.ask('PUT', '/v1/rollout/pause', { body: { paused: true, reason: 'a release' } });
   expect(RolloutPause.parse(answer.json)).toMatchObject({ paused: true, reason: 'a release', by: 'internal token' });

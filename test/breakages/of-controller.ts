@@ -271,9 +271,9 @@ export const ofController: readonly Breakage[] = [
   {
     name: 'a link in the place of a home is followed',
     promise: 'never a home directory removed or emptied, by anything',
-    file: 'controller/src/runtime/home.ts',
-    text: `if [ -L "$home" ] || [ ! -d "$home" ]; then`,
-    replacement: `if [ ! -d "$home" ]; then`,
+    file: 'controller/src/runtime/make-directory.ts',
+    text: 'if [ -L "',
+    replacement: 'if false && [ -L "',
     caughtBy: { file: runtime, test: 'a link in the place of a home is refused' },
   },
   {

@@ -145,8 +145,8 @@ export const ofGateway: readonly Breakage[] = [
     name: 'a session is kept for ever',
     promise: 'a session ends when the grace is over',
     file: 'gateway/src/grace.ts',
-    text: '    this.#cancel = clock.after(leftMs, () => {',
-    replacement: '    this.#cancel = clock.after(2 ** 31 - 1, () => {',
+    text: '    this.#cancel = this.#clock.after(leftMs, () => {',
+    replacement: '    this.#cancel = this.#clock.after(2 ** 31 - 1, () => {',
     caughtBy: { file: resume, test: 'is ended after the grace, and its shell hung up' },
   },
   {

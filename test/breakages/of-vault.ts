@@ -47,12 +47,20 @@ export const ofVault: readonly Breakage[] = [
     caughtBy: { file: model, test: 'does not keep it from being ready' },
   },
   {
-    name: 'a shell is refused where its vault cannot be opened',
-    promise: 'a vault that cannot be opened: the shell starts without it, and a notice says why',
+    name: 'nothing is started where a vault cannot be had',
+    promise: 'a vault that cannot be had: what is started is without it, and is told why',
     file: 'gateway/src/environment.ts',
     text: 'const why = error instanceof Error ? error.message : String(error);',
     replacement: 'throw error;',
-    caughtBy: { file: gateway, test: 'starts without them where the vault cannot be opened' },
+    caughtBy: { file: gateway, test: 'runs without them where they cannot be had' },
+  },
+  {
+    name: 'one entry that cannot be opened closes the vault',
+    promise: 'an entry that cannot be opened is left out alone, and a notice names it',
+    file: 'shared/src/vault-store.ts',
+    text: 'if (plain instanceof VaultSealError) unreadable.push({ field, error: plain });',
+    replacement: 'if (plain instanceof VaultSealError) throw plain;',
+    caughtBy: { file: gateway, test: 'without the one variable that cannot be opened' },
   },
   {
     name: 'a vault changes what a gateway says of its terminal',

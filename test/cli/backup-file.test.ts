@@ -1,15 +1,19 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { BackupPart } from '#shared/backup.ts';
 import { InstallationId, UserName } from '#shared/identity.ts';
+import { type BackupFile, openBackup } from '../../controller/cli/backup/open-backup.ts';
 import { backupRecords, checkBackup } from '../../controller/cli/backup/read-backup.ts';
 import { writeBackup } from '../../controller/cli/backup/write-backup.ts';
 import { writeWhole } from '../../controller/cli/backup/write-file.ts';
 
+const run = promisify(execFile);
 const { signal } = new AbortController();
 let folder: string;
 beforeAll(async () => {
@@ -55,17 +59,34 @@ async function changed(change: (text: string) => string | Buffer): Promise<strin
   return await put(change(await readFile(await written(), 'utf8')));
 }
 
-const refusal = (path: string): Promise<string> => checkBackup(path, signal).then(() => 'taken', String);
+async function reading<Value>(path: string, read: (file: BackupFile) => Promise<Value>): Promise<Value> {
+  const file = await openBackup(path, signal);
+  return await read(file).finally(() => file.handle.close());
+}
+
+const refusal = (path: string): Promise<string> =>
+  reading(path, (file) => checkBackup(file, signal)).then(() => 'taken', String);
+
+async function bothTimes(path: string): Promise<unknown[]> {
+  return await reading(path, async (file) => {
+    const found: unknown[] = [await checkBackup(file, signal)];
+    for await (const record of backupRecords(file, signal)) found.push(record);
+    return found;
+  });
+}
 
 test('a backup is read as it was written, part by part, and says which keys its vaults need', async () => {
   const path = await written();
-  expect(await checkBackup(path, signal)).toEqual({
-    header,
-    summary: { kind: 'summary', records: { user: 2 }, keyIds: ['0000000a', '0000000b'] },
-  });
-  const found: unknown[] = [];
-  for await (const record of backupRecords(path, signal)) found.push(record);
-  expect(found).toEqual([userOf('alice', '0000000b'), userOf('bob', '0000000a')]);
+  const summary = { kind: 'summary', records: { user: 2 }, keyIds: ['0000000a', '0000000b'] };
+  const whole = [{ header, summary }, userOf('alice', '0000000b'), userOf('bob', '0000000a')];
+  expect(await bothTimes(path)).toEqual(whole);
+});
+
+test('a backup that comes through a pipe is read whole before anything of it is restored, too', async () => {
+  const pipe = join(folder, 'pipe');
+  await run('mkfifo', [pipe]);
+  const [found] = await Promise.all([bothTimes(pipe), writeFile(pipe, await readFile(await written()))]);
+  expect(found).toEqual(await bothTimes(await written()));
 });
 
 test('a file is refused wherever it was cut off, and whichever of its bytes was changed', async () => {

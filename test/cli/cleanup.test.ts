@@ -93,7 +93,7 @@ describe('cleanup --legacy', () => {
     api.answer('POST /v1/leftovers/clear', ClearReply, { done: false, message: 'goes on' });
     const clearing = startCli(['cleanup', '--legacy', '--apply', '--yes'], { server: api.url, token: 'token' });
     clearing.child.stdin?.end();
-    await until(() => clearing.err().match(/1 of 2: goes on/g)?.length === 2, 'the second go');
+    await until(() => (clearing.err().match(/1 of 2: goes on/g)?.length ?? 0) >= 2, 'the second go');
     api.answer('POST /v1/leftovers/clear', ClearReply, { done: true, message: 'is gone' });
     const { code, out } = await clearing.ended;
     expect([code, out]).toEqual([0, expect.stringContaining('1 of 2: is gone')]);

@@ -17,7 +17,8 @@ const boxClass: z.input<typeof RolloutView>['classes'][number] = {
   ],
   replacing: ['cid'],
 };
-const view = { now, pause, pulls: null, classes: [boxClass] };
+const mode = { mode: 'run' as const, reason: '', by: '', since: 0 };
+const view = { now, mode, pause, pulls: null, classes: [boxClass] };
 const pulled = (changes: Partial<ImagePull> = {}) => ({
   ...{ askedAt: 7, ended: true, by: 'ops' },
   images: [{ image: 'r.example/box:1', state: 'pulled' as const, progress: null, message: '', ...changes }],
@@ -53,6 +54,17 @@ describe('status', () => {
     expect(out).toMatch(/^paused by ops \(a release\), /);
     expect(out).toMatch(/^pulled again for ops, .*: r\.example\/box:1 could not be pulled: unauthorized$/m);
   });
+
+  test.each(['pause', 'drain'] as const)(
+    'says that nothing is replaced while the reconciler is in mode %s',
+    async (of) => {
+      const held = { mode: of, reason: 'disk', by: 'ops', since: now - 60_000 };
+      api.answer('GET /v1/rollout', RolloutView, { ...view, mode: held });
+      const { out } = await run('status');
+      expect(out).toMatch(new RegExp(`^nothing is replaced: the reconciler is in mode ${of} by ops \\(disk\\), `));
+      expect(out).toMatch(new RegExp(`^bob +default +imageId +the end of mode ${of}$`, 'm'));
+    },
+  );
 
   test('answers as the API does with -o json', async () => {
     expect(JSON.parse((await run('status', '-o', 'json')).out)).toEqual(view);

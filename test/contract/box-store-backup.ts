@@ -97,7 +97,7 @@ export function backupContract(world: () => World): void {
       expect(found.leases).toMatchObject([
         { id: 'p1', kind: 'pin', holder: 'ann', expiresAt: record.pins[0]?.expiresAt },
       ]);
-      expect(await vaults.environment(user)).toEqual({ EDITOR: 'vim' });
+      expect((await vaults.environment(user)).variables).toEqual({ EDITOR: 'vim' });
       expect(await vaults.revision(user)).toBeGreaterThan(record.vault?.revision ?? 0);
       expect(await store.users()).toEqual([user]);
       const before = await stored();
@@ -117,7 +117,7 @@ export function backupContract(world: () => World): void {
       expect(await restore(record, { ...taken, overwrite: true })).toEqual([...told.slice(0, 2), 'vault: restored']);
       expect((await read()).desired?.class).toBe('default');
       expect((await read()).leases.map(({ id }) => id).toSorted()).toEqual(['j2', 'p1']);
-      expect(await vaults.environment(user)).toEqual({ EDITOR: 'vim' });
+      expect((await vaults.environment(user)).variables).toEqual({ EDITOR: 'vim' });
     });
 
     test('brings a pin back beside desired state that was made anew, once', async () => {
@@ -253,7 +253,7 @@ export function backupContract(world: () => World): void {
       expect(await restore(record, taken)).toEqual(['desired: same', 'vault: same']);
       await vaults.putVariable(user, 'A', '2', { by: 'ann' });
       expect(await restore(record, taken)).toEqual(['desired: same', 'vault: kept']);
-      expect(await vaults.environment(user)).toEqual({ A: '2' });
+      expect((await vaults.environment(user)).variables).toEqual({ A: '2' });
       // What is wanted was not lost, so neither was the vault: somebody emptied it.
       // A clock that is behind the one of then must not make a revision that a box may have had already.
       await command('DEL', world().own.vault);

@@ -41,7 +41,7 @@ export function vaultContract(world: () => World): void {
       const { user } = world();
       const store = vaults();
       expect(await store.read(user)).toEqual({ revision: 0, files: [], environment: {} });
-      expect(await store.environment(user)).toEqual({});
+      expect((await store.environment(user)).variables).toEqual({});
       expect(await store.file(user, '.bashrc')).toBeNull();
       const bytes = Buffer.from([0, 255, 10, 13, 128]);
       await store.putFile(user, file('.ssh/config', bytes, 0o600), how);
@@ -53,7 +53,7 @@ export function vaultContract(world: () => World): void {
         files: [file('.bashrc'), file('.ssh/config', bytes, 0o600)],
         environment: { EDITOR: 'vim é\u{1f600}\n', constructor: '' },
       });
-      expect(await store.environment(user)).toEqual({ EDITOR: 'vim é\u{1f600}\n', constructor: '' });
+      expect((await store.environment(user)).variables).toEqual({ EDITOR: 'vim é\u{1f600}\n', constructor: '' });
       expect(await store.file(user, '.bashrc')).toEqual({ revision, file: file('.bashrc') });
       expect(await store.variable(user, 'EDITOR')).toEqual({ revision, value: 'vim é\u{1f600}\n' });
       expect(await store.variable(user, 'PAGER')).toBeNull();
@@ -147,7 +147,7 @@ export function vaultContract(world: () => World): void {
       };
       const change = { files: [], environment: { A: '2' }, replaces: true };
       expect(await vaults(seal, busy).put(user, change, how)).toMatchObject({ ok: true, removed: ['e:O0', 'e:O1'] });
-      expect(await vaults().environment(user)).toEqual({ A: '2' });
+      expect((await vaults().environment(user)).variables).toEqual({ A: '2' });
       others = 1;
       const whatever = await vaults(seal, busy).put(user, { ...change, environment: {} }, { ...how, ifRevision: '*' });
       expect(whatever).toEqual({
@@ -163,7 +163,7 @@ export function vaultContract(world: () => World): void {
       await vaults(stranger).putVariable(user, 'A', '1', how);
       const change = { files: [], environment: { A: '1' }, replaces: false };
       expect(await vaults().put(user, change, how)).toMatchObject({ ok: true, changed: ['e:A'] });
-      expect(await vaults().environment(user)).toEqual({ A: '1' });
+      expect((await vaults().environment(user)).variables).toEqual({ A: '1' });
     });
 
     test('wakes the reconciler with every change, and tells who did it, and no value', async () => {
@@ -221,7 +221,7 @@ export function vaultContract(world: () => World): void {
       await release('j1');
       await store.wish(user, { wish: 'delete' }, 'ops');
       expect(await commit({ kind: 'forget' })).toMatchObject({ ok: true });
-      expect(await vaults().environment(user)).toEqual({ A: '1' });
+      expect((await vaults().environment(user)).variables).toEqual({ A: '1' });
       expect(await commit(nothing)).toMatchObject({ ok: true });
     });
 
@@ -296,7 +296,6 @@ export function vaultContract(world: () => World): void {
         const store = vaults(keys);
         for (const reading of [
           () => store.read(user),
-          () => store.environment(user),
           () => store.file(user, '.bashrc'),
           () => store.variable(user, 'A'),
         ]) {
@@ -304,6 +303,9 @@ export function vaultContract(world: () => World): void {
           expect(error.problem).toBe(problem);
           expect(error.message).toMatch(/(the file \.bashrc|the variable A) of alice cannot be read/);
         }
+        const left = { files: [], environment: {}, unreadable: [{ field: 'e:A' }, { field: 'f:.bashrc' }] };
+        expect(await store.readable(user)).toMatchObject(left);
+        expect(await store.environment(user)).toMatchObject({ variables: {}, unreadable: [{ field: 'e:A' }] });
       }
     });
 
@@ -316,9 +318,9 @@ export function vaultContract(world: () => World): void {
 
     test('a user who has no variables has an empty environment all the same', async () => {
       const { user } = world();
-      expect(await vaults(null).environment(user)).toEqual({});
+      expect((await vaults(null).environment(user)).variables).toEqual({});
       await vaults().putFile(user, file('.bashrc'), how);
-      expect(await vaults(null).environment(user)).toEqual({});
+      expect((await vaults(null).environment(user)).variables).toEqual({});
     });
 
     test('a sealed text that was copied to another name or user is not taken', async () => {
@@ -328,8 +330,13 @@ export function vaultContract(world: () => World): void {
       const bob = UserName.parse('bob');
       await command('HSET', own.vault, 'e:B', sealed);
       await command('HSET', keys.user(bob).vault, 'e:A', sealed);
-      expect((await sealProblem(vaults().environment(user))).problem).toBe('changed');
-      expect((await sealProblem(vaults().environment(bob))).problem).toBe('changed');
+      const changed = { error: { problem: 'changed' } };
+      expect(await vaults().environment(user)).toMatchObject({
+        variables: { A: '1' },
+        unreadable: [{ field: 'e:B', ...changed }],
+      });
+      expect(await vaults().environment(bob)).toMatchObject({ variables: {}, unreadable: [changed] });
+      expect((await sealProblem(vaults().read(user))).problem).toBe('changed');
     });
   });
 
@@ -433,7 +440,7 @@ export function vaultContract(world: () => World): void {
         },
       };
       expect(await vaults(seal, slow).rotate(user)).toMatchObject({ resealed: 0, changed: 1 });
-      expect(await vaults().environment(user)).toEqual({ A: 'new' });
+      expect((await vaults().environment(user)).variables).toEqual({ A: 'new' });
     });
   });
 }

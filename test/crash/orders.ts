@@ -1,5 +1,6 @@
 import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { codeOf } from '#shared/faults.ts';
 
 /** How the test and the controller that is to die speak with each other: two files, each written by one of them. */
 
@@ -45,7 +46,7 @@ export function readOrders(file: string): Order[] {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (codeOf(error) === 'ENOENT') return [];
     throw error;
   }
   return z.array(Order).parse(JSON.parse(text));

@@ -2,9 +2,10 @@ import { createServer } from 'node:http';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Limits, noLimits } from '#shared/config.ts';
-import { UserName } from '#shared/identity.ts';
+import { keysOf, UserName } from '#shared/identity.ts';
 import { createLogger } from '#shared/log.ts';
 import { engineClockCheck, redisClockCheck } from '../../controller/src/doctor/clocks.ts';
 import { engineCheck } from '../../controller/src/doctor/engine.ts';
@@ -83,6 +84,20 @@ test('a vault that no configured key opens is a failure that names the key', asy
   const found = `failure vault: 1 entry in the vaults of 1 user cannot be opened: ${other.keyId}`;
   expect(await world.run(vaultCheck)).toEqual([found]);
   await other.removeVariable(alice, 'EDITOR', { by: 'test' });
+});
+
+test('an entry that was damaged is a failure that names it', async () => {
+  const alice = UserName.parse('alice');
+  const vaults = world.vaultWith(world.config.encryptionKey ?? '');
+  await vaults.putVariable(alice, 'EDITOR', 'vim', { by: 'test' });
+  await vaults.putVariable(alice, 'TOKEN', 'secret', { by: 'test' });
+  const bare = new Redis(world.redis.url);
+  const { vault } = keysOf(world.docker.installation).user(alice);
+  await bare.hset(vault, 'e:TOKEN', (await bare.hget(vault, 'e:EDITOR')) ?? '');
+  await bare.quit();
+  const found = 'failure vault: the variable TOKEN of alice is damaged: left out of homes and of what is started';
+  expect(await world.run(vaultCheck)).toEqual([found]);
+  for (const name of ['EDITOR', 'TOKEN']) await vaults.removeVariable(alice, name, { by: 'test' });
 });
 
 test('a gateway that cannot open what this controller seals is a failure', async () => {
@@ -278,6 +293,22 @@ describe('images', () => {
   });
 });
 
+test('an image with more tools than there is time for: those that were tried are told, and those that were not', async () => {
+  const engine = await world.deps.connect();
+  const tools = ['bash', 'hangs', 'last'].map((name) => ({ name, command: [name] }));
+  const tryOut: typeof engine.tryOut = ({ command: [name] }, signal) =>
+    name === 'hangs' ? rejectedBy(signal) : Promise.resolve({ exitCode: 0, output: '' });
+  const [boxClass] = classesWith(world.classes, { tools }).values();
+  if (boxClass === undefined) throw new Error('there is no class');
+  const classes = new Map(['default', 'other'].map((name) => [name, { ...boxClass, name }]));
+  const within = AbortSignal.timeout(300);
+  const found = await imagesCheck.run({ ...world.deps, classes, engine: async () => ({ ...engine, tryOut }) }, within);
+  expect(found.map(lineOf)).toEqual([
+    `failure image of class default: ${boxImage}, with bash; in the time of this check hangs, last could not be tried`,
+    `failure image of class other: there was no time left to look at ${boxImage}`,
+  ]);
+});
+
 test('processes with another terminal secret are found: gateways that live, and the leader', async () => {
   await world.gateway({ secret: 'another-one' });
   expect(await world.run(terminalSecretCheck)).toEqual([
@@ -372,3 +403,9 @@ test('what an earlier worker left is summed up, with the way to the list', async
   const [line] = await world.run(leftoversCheck);
   expect(line).toMatch(/^warning left-overs: .*1 directory of a job, \d+ terminal containers?/);
 });
+
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}

@@ -57,6 +57,7 @@ export async function openGateway() {
     ...defaultLimits,
     connectRates: { ...defaultLimits.connectRates, user: { burst: 1_000_000, perSecond: 1_000_000 } },
     graceMs: 50,
+    placeGraceMs: 50,
     helloWithinMs: 1_000,
     autopsyMs: 100,
     restartMinMs: 5,
@@ -78,7 +79,7 @@ export async function openGateway() {
     port: 0,
     publicUrl: null,
     terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
-    environment: () => Promise.resolve({}),
+    environment: () => Promise.resolve({ variables: {}, unreadable: [] }),
     recordings: null,
   });
   return {

@@ -36,7 +36,10 @@ async function toldOf(containerId: string): Promise<string> {
 }
 
 it.each(['none', 'tmux'] as const)('a shell has them, with persist: %s', async (persist) => {
-  const gateway = await world.gateway({ environment: async () => environment, persist });
+  const gateway = await world.gateway({
+    environment: async () => ({ variables: environment, unreadable: [] }),
+    persist,
+  });
   const { user, containerId } = await readyBox();
   const client = await open({ port: gateway.port, token: await world.token(user) });
   await client.message('hello');
@@ -48,7 +51,7 @@ it.each(['none', 'tmux'] as const)('a shell has them, with persist: %s', async (
 
 it('a command has them', async () => {
   const jobs = { commands: commandsOn(boxes.connect), apiToken };
-  const gateway = await world.gateway({ environment: async () => environment, jobs });
+  const gateway = await world.gateway({ environment: async () => ({ variables: environment, unreadable: [] }), jobs });
   const { user, containerId } = await readyBox();
   const job = await bareJob(gateway.port, user, ['sh', '-c', 'echo "<$GIT_TOKEN>"; read wait'], { stdin: '1' });
   await vi.waitFor(() => expect(job.out().toString()).toBe(`<${secret}>\n`), 10_000);

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { environmentLines, environmentOf } from '../../gateway/src/environment.ts';
 import type { UserName } from '#shared/identity.ts';
@@ -39,6 +40,13 @@ async function readyUser(): Promise<UserName> {
   const user = world.newUser();
   await world.commit(user, { phase: 'ready', containerId: 'c1' });
   return user;
+}
+
+/** A sealed text that nobody sealed for this place. */
+async function damage(user: UserName, field: string): Promise<void> {
+  const bare = new Redis(world.redis.url);
+  await bare.hset(keysOf(world.installation).user(user).vault, field, seal.seal(Buffer.from('x'), 'elsewhere'));
+  await bare.quit();
 }
 
 function serve(of: Pick<VaultStore, 'environment'>, persist: 'none' | 'tmux' = 'none') {
@@ -92,6 +100,19 @@ describe('a terminal', () => {
     expect(world.logged.join('')).not.toContain('a-secret-value');
     expect(world.logged.join('')).toContain('TOKEN');
   });
+
+  it('without the one variable that cannot be opened, which is named, and with all others', async () => {
+    const gateway = await serve(vaults);
+    const user = await readyUser();
+    await vaults.putVariable(user, 'EDITOR', 'vim', by);
+    await damage(user, 'e:TOKEN');
+    const client = await open({ port: gateway.port, token: await world.token(user) });
+    const message = `the variable TOKEN of ${user} cannot be read: it was changed or moved since it was sealed: put it again, or restore it from a backup; started without it`;
+    expect(await client.message('notice')).toMatchObject({ code: 'vault-unreadable', message });
+    await client.message('hello');
+    expect(exec.terminals.at(-1)?.start.environment).toEqual({ EDITOR: 'vim' });
+    client.socket.terminate();
+  });
 });
 
 describe('a command', () => {
@@ -144,7 +165,7 @@ describe('what reaches the engine', () => {
     const log = createLogger({ name: 'test', level: 'silent' });
     const told: string[] = [];
     const given = await environmentOf(
-      { environment: async () => environment, log },
+      { environment: async () => ({ variables: environment, unreadable: [] }), log },
       alice,
       (why) => void told.push(why),
     );

@@ -23,7 +23,7 @@ export const secret = 'a-long-random-secret-of-the-tests';
 export const boxImage = process.env.SPOON_BOX_IMAGE ?? 'spoonbox/box:latest';
 
 /** Nobody has a vault. */
-export const noEnvironment: GatewayOptions['environment'] = () => Promise.resolve({});
+export const noEnvironment: GatewayOptions['environment'] = () => Promise.resolve({ variables: {}, unreadable: [] });
 
 const unlimited = { ...defaultConnectRates, user: { burst: 1_000_000, perSecond: 1_000_000 } };
 

@@ -226,6 +226,36 @@ describe('a client that comes back', () => {
   });
 });
 
+describe('a session whose first shell is waited for', () => {
+  it('keeps its place in the line for a client whose connection breaks, and comes back with a token', async () => {
+    const user = world.newUser();
+    const of = { session: 'inLine' };
+    const client = await come({ token: await world.token(user, of) });
+    await client.message('status');
+    const [lease] = (await world.store.read(user)).leases;
+    client.socket.terminate();
+    await client.closed;
+    const back = await come({ token: await world.token(user, of) });
+    await back.message('status');
+    expect(gateway.sessions).toBe(1);
+    expect((await world.store.read(user)).leases).toMatchObject([{ id: lease?.id, takenAt: lease?.takenAt }]);
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    expect(await back.message('hello')).toMatchObject({ start: 'new', session: 'inLine' });
+  });
+
+  it('gives it up where nobody comes back in time, and at once where its client is done', async () => {
+    const brisk = await world.gateway({ limits: { placeGraceMs: 100 } });
+    const user = world.newUser();
+    for (const end of ['terminate', 'close'] as const) {
+      const client = await open({ port: (end === 'close' ? gateway : brisk).port, token: await world.token(user) });
+      await client.message('status');
+      if (end === 'close') client.socket.close(1000);
+      else client.socket.terminate();
+      await vi.waitFor(async () => expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] }));
+    }
+  });
+});
+
 describe('a session without a socket', () => {
   it('does not hold the box, says so in its record, and holds it again', async () => {
     const { user, client } = await attached('hold');
@@ -664,24 +694,29 @@ describe('another gateway', () => {
     expect(latest().hangUps).toBe(1);
   });
 
-  it('that fails half-way leaves the shell to the next', async () => {
+  it.each([
+    ['leaves the shell to the next', 0, 50],
+    ['keeps its place for a while, and then goes on', 1, 60_000],
+  ])('that is left half-way %s', async (_words, left, placeGraceMs) => {
     const first = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
     const user = world.newUser();
+    const session = `half-way-${left}`;
     await world.commit(user, { phase: 'ready', containerId: 'c1' });
-    const client = await open({ port: first.port, token: await world.token(user, { session: 'half-way' }) });
-    const other = await open({ port: first.port, token: await world.token(user, { session: 'half-way', mode: 'ro' }) });
+    const client = await open({ port: first.port, token: await world.token(user, { session }) });
+    const other = await open({ port: first.port, token: await world.token(user, { session, mode: 'ro' }) });
     const { ticket } = await client.message('hello');
     const { ticket: lookers } = await other.message('hello');
-    exec.resumable.add('half-way');
+    exec.resumable.add(session);
     await vi.waitFor(async () => expect((await world.store.read(user)).sessions[0]?.tickets).toHaveLength(2));
     const shell = latest();
     await first.drain(2_000);
     await world.commit(user, { phase: 'provisioning', containerId: 'c1' }); // so that nothing is resumed yet
-    const second = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const second = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000, placeGraceMs } });
     const hasty = await open({ port: second.port, ticket: ticket ?? '', offset: 0 });
     await hasty.message('status');
     hasty.socket.terminate();
-    await vi.waitFor(() => expect(second.sessions).toBe(0));
+    await hasty.closed;
+    await vi.waitFor(() => expect(second.sessions).toBe(left));
     await world.commit(user, { phase: 'ready', containerId: 'c1' });
     const back = await open({ port: second.port, ticket: ticket ?? '', offset: 0 });
     expect(await back.message('hello')).toMatchObject({ start: 'screen', mode: 'rw' });

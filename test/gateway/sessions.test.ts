@@ -56,7 +56,7 @@ function sessionsOf(of: { store?: BoxStore; limits?: Partial<GatewayLimits> } = 
     rings: new RingBudget(limits.ringsBytes),
     gateway: 'g1',
     terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
-    environment: () => Promise.resolve({}),
+    environment: () => Promise.resolve({ variables: {}, unreadable: [] }),
     recordings: null,
     news: new ReapNews(),
     meter: new GatewayMeter(),
@@ -178,15 +178,15 @@ describe('the grace of a session', () => {
   it('begins with each time that nobody is there, but goes on where who came back had to go', async () => {
     const clock = new FakeClock();
     let isOver = false;
-    const grace = new Grace({ clock, limits: { graceMs: 100 } }, () => {
+    const grace = new Grace(clock, () => {
       isOver = true;
     });
     expect(grace.goOn()).toBe(false);
-    grace.begin();
+    grace.begin(100);
     await clock.advance(90);
     grace.stop();
     expect(grace.emptySinceMs).toBeNull();
-    grace.begin();
+    grace.begin(100);
     await clock.advance(90);
     expect(isOver).toBe(false);
     grace.stop();
@@ -195,7 +195,7 @@ describe('the grace of a session', () => {
     expect(isOver).toBe(false);
     await clock.advance(1);
     expect(isOver).toBe(true);
-    grace.begin();
+    grace.begin(100);
     grace.close();
     expect(clock.pending).toBe(0);
   });

@@ -12,6 +12,7 @@ const pureShared = [
   'faults',
   'home-usage',
   'human-bytes',
+  'human-count',
   'identity',
   'json',
   'lease',

@@ -60,7 +60,7 @@ export async function startSimGateway(options: {
     rings: new RingBudget(limits.ringsBytes),
     gateway: name,
     terminalOf,
-    environment: () => Promise.resolve({}),
+    environment: () => Promise.resolve({ variables: {}, unreadable: [] }),
     recordings: null,
     news,
     meter: new GatewayMeter(),

@@ -1,14 +1,16 @@
 import { expect, test } from 'vitest';
+import { VaultSealError } from '#shared/vault-seal.ts';
 import { Executor } from '../../controller/src/reconcile/executor.ts';
 import { Operations } from '../../controller/src/reconcile/operations.ts';
-import type { BoxRuntime, HomeVault } from '../../controller/src/runtime/port.ts';
-import type { HomeVaults } from '../../controller/src/store/home-vaults.ts';
+import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
+import type { HomeVaults, OpenedVault } from '../../controller/src/store/home-vaults.ts';
 import { alice, factsOf } from '../support/box-facts.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { fakeRuntime } from '../support/fake-runtime.ts';
 
 const file = { path: '.bashrc', mode: 0o644, content: Buffer.from('x') };
-const vault: HomeVault = { revision: 7, files: [file], orders: [] };
+const vault: OpenedVault = { revision: 7, files: [file], orders: [], unreadable: [] };
+const { unreadable: _none, ...whole } = vault;
 const written = { revision: 7, drift: [], failed: [] };
 
 async function writeVault(vaults: Partial<HomeVaults>, methods: Partial<BoxRuntime>) {
@@ -47,7 +49,7 @@ test('what the pass found is read of at least that revision, written, and settle
       },
     },
   );
-  expect(asked).toEqual([alice, 7, 'box-1', vault]);
+  expect(asked).toEqual([alice, 7, 'box-1', whole]);
   expect(outcome).toEqual({ command: 'write-vault', containerId: 'box-1', fault: null, vault: written });
   expect(settled).toEqual([7]);
 });
@@ -62,6 +64,25 @@ test('what could not be written whole is told, and stays to be done', async () =
 test('a vault that cannot be had is a fault of its own, and the box is not touched', async () => {
   const { outcome } = await writeVault({ read: () => Promise.reject(new Error('the key is missing')) }, {});
   expect(outcome).toMatchObject({ fault: { kind: 'failed', operation: 'openVault', message: 'the key is missing' } });
+});
+
+test('an entry that cannot be opened is told by name, after all others were written; orders stay to be done', async () => {
+  const error = new VaultSealError('changed', 'the file .vimrc of alice cannot be read: it was changed');
+  const unreadable = (['f:.vimrc', 'e:TOKEN'] as const).map((field) => ({ field, error }));
+  const wrote: unknown[] = [];
+  const { outcome, settled } = await writeVault(
+    { read: async () => ({ ...vault, unreadable }) },
+    {
+      async writeVault(_id, given) {
+        wrote.push(given);
+        return written;
+      },
+    },
+  );
+  expect(wrote).toEqual([whole]);
+  const message = 'the file .vimrc of alice cannot be read: it was changed; nor can the variable TOKEN';
+  expect(outcome).toMatchObject({ containerId: 'box-1', fault: { kind: 'failed', operation: 'openVault', message } });
+  expect(settled).toEqual([]);
 });
 
 test('a vault that has no files, and nothing to take away, asks nothing of the box', async () => {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { BackupEnd, BackupHeader, BackupSummary } from '#shared/backup.ts';
 import { parseJson } from '#shared/json.ts';
 import { z } from 'zod';
 import { CliError, exitCodes } from '../command.ts';
+import type { BackupFile } from './open-backup.ts';
 
 /** The largest record is a user's whole vault, below 4 MiB. */
 const maxLineBytes = 16 * 1024 * 1024;
@@ -19,10 +19,11 @@ export interface CheckedBackup {
 }
 
 /** Reads all of it once; refuses what was cut off or changed. */
-export async function checkBackup(path: string, signal: AbortSignal): Promise<CheckedBackup> {
+export async function checkBackup(file: BackupFile, signal: AbortSignal): Promise<CheckedBackup> {
   let first: BackupLine | null = null;
   let last: BackupLine | null = null;
-  for await (const line of backupLines(path, signal)) {
+  const { path } = file;
+  for await (const line of backupLines(file, signal)) {
     first ??= line;
     last = line;
   }
@@ -34,18 +35,19 @@ export async function checkBackup(path: string, signal: AbortSignal): Promise<Ch
 }
 
 /** The records between header and summary. */
-export async function* backupRecords(path: string, signal: AbortSignal): AsyncGenerator<BackupLine> {
-  for await (const line of backupLines(path, signal)) {
+export async function* backupRecords(file: BackupFile, signal: AbortSignal): AsyncGenerator<BackupLine> {
+  for await (const line of backupLines(file, signal)) {
     if (line.kind !== 'header' && line.kind !== 'summary') yield line;
   }
 }
 
 /** All lines but the end, whose digest is compared when all have been read: throws then, or as soon as a line is none. */
-async function* backupLines(path: string, signal: AbortSignal): AsyncGenerator<BackupLine> {
+async function* backupLines(file: BackupFile, signal: AbortSignal): AsyncGenerator<BackupLine> {
+  const { path } = file;
   const digest = createHash('sha256');
   let sha256: string | null = null;
   let number = 0;
-  for await (const bytes of linesOf(path, signal)) {
+  for await (const bytes of linesOf(file, signal)) {
     number += 1;
     if (sha256 !== null) throw refused(path, `something follows its end, in line ${number}`);
     if (number === 1 && bytes.subarray(0, gzipMagic.length).equals(gzipMagic)) {
@@ -65,10 +67,10 @@ async function* backupLines(path: string, signal: AbortSignal): AsyncGenerator<B
 }
 
 /** Each with its newline; only the last one may have none. */
-async function* linesOf(path: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+async function* linesOf(file: BackupFile, signal: AbortSignal): AsyncGenerator<Buffer> {
   let pieces: Buffer[] = [];
   let length = 0;
-  for await (const chunk of chunksOf(path, signal)) {
+  for await (const chunk of chunksOf(file, signal)) {
     let from = 0;
     for (let at = chunk.indexOf(newline); at >= 0; at = chunk.indexOf(newline, from)) {
       yield Buffer.concat([...pieces, chunk.subarray(from, at + 1)]);
@@ -78,14 +80,15 @@ async function* linesOf(path: string, signal: AbortSignal): AsyncGenerator<Buffe
     }
     pieces.push(chunk.subarray(from));
     length += chunk.length - from;
-    if (length > maxLineBytes) throw refused(path, 'it has a line that is too long');
+    if (length > maxLineBytes) throw refused(file.path, 'it has a line that is too long');
   }
   if (length > 0) yield Buffer.concat(pieces);
 }
 
-async function* chunksOf(path: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+async function* chunksOf({ path, handle }: BackupFile, signal: AbortSignal): AsyncGenerator<Buffer> {
   try {
-    for await (const chunk of createReadStream(path, { signal })) yield Buffer.from(chunk);
+    const stream = handle.createReadStream({ start: 0, autoClose: false, signal });
+    for await (const chunk of stream) yield Buffer.from(chunk);
   } catch (error) {
     signal.throwIfAborted();
     const why = error instanceof Error ? error.message : String(error);

@@ -2,6 +2,8 @@ import { parseArgs } from 'node:util';
 import { RestoreOutcome, type RestoreResult } from '#shared/backup.ts';
 import { humanCount } from '#shared/human-count.ts';
 import { InstallationId } from '#shared/identity.ts';
+import type { BackupClient } from '../../sdk/backup-client.ts';
+import { type BackupFile, openBackup } from '../backup/open-backup.ts';
 import { backupRecords, type BackupLine, checkBackup } from '../backup/read-backup.ts';
 import { type Command, commonOptions, exitCodes, oneOf, parsed, positionalsOf, usageError } from '../command.ts';
 import { mayGoOn, yesOption } from '../confirm.ts';
@@ -63,41 +65,60 @@ Examples
       throw usageError('nobody can be asked here: confirm with --yes, or look with --dry-run', 'restore');
     }
     const client = openClient(values);
-    const { header, summary } = await checkBackup(file, signal);
-    const total = Object.values(summary.records).reduce((sum, count) => sum + count, 0);
-    const users = summary.records.user ?? 0;
-    hint(
-      `a backup of the installation ${header.installation} of ${new Date(header.takenAt).toISOString()}, with ${humanCount(users, 'user')}`,
-    );
-    if (!dryRun && !(await mayGoOn('What Redis lost of it comes back', yes, signal))) return exitCodes.failed;
-
-    const line = statusLine();
-    const results: RestoreResult[] = [];
-    let done = 0;
+    const backup = await openBackup(file, signal);
     try {
-      for await (const records of batches(backupRecords(file, signal))) {
-        const body = { header, records, overwrite, dryRun, ...(consent && { fromInstallation: consent }) };
-        results.push(...(await client.restoreRecords(body, signal)).results);
-        done += records.length;
-        if (done < total) line.show(`${done} of ${total} records`);
-      }
-    } catch (error) {
-      line.clear();
-      if (done > 0)
-        hint(
-          `${done} of ${humanCount(total, 'record')} were done before it failed: run it again, it goes on from there`,
-        );
-      throw error;
+      return await restoreFrom(backup, { client, overwrite, dryRun, yes, consent, isJson: format === 'json' }, signal);
+    } finally {
+      await backup.handle.close();
     }
-    line.clear();
-    const counts = Object.fromEntries(
-      RestoreOutcome.options.map((outcome) => [outcome, results.filter((each) => each.outcome === outcome).length]),
-    );
-    if (format === 'json') print(JSON.stringify({ dryRun, counts, results }, null, 2));
-    else tell(results, dryRun);
-    return (counts.kept ?? 0) + (counts.damaged ?? 0) === 0 ? exitCodes.ok : exitCodes.failed;
   },
 };
+
+async function restoreFrom(
+  backup: BackupFile,
+  how: {
+    readonly client: BackupClient;
+    readonly overwrite: boolean;
+    readonly dryRun: boolean;
+    readonly yes: boolean;
+    readonly consent: InstallationId | null;
+    readonly isJson: boolean;
+  },
+  signal: AbortSignal,
+): Promise<number> {
+  const { client, overwrite, dryRun, yes, consent, isJson } = how;
+  const { header, summary } = await checkBackup(backup, signal);
+  const total = Object.values(summary.records).reduce((sum, count) => sum + count, 0);
+  const users = summary.records.user ?? 0;
+  hint(
+    `a backup of the installation ${header.installation} of ${new Date(header.takenAt).toISOString()}, with ${humanCount(users, 'user')}`,
+  );
+  if (!dryRun && !(await mayGoOn('What Redis lost of it comes back', yes, signal))) return exitCodes.failed;
+
+  const line = statusLine();
+  const results: RestoreResult[] = [];
+  let done = 0;
+  try {
+    for await (const records of batches(backupRecords(backup, signal))) {
+      const body = { header, records, overwrite, dryRun, ...(consent && { fromInstallation: consent }) };
+      results.push(...(await client.restoreRecords(body, signal)).results);
+      done += records.length;
+      if (done < total) line.show(`${done} of ${total} records`);
+    }
+  } catch (error) {
+    line.clear();
+    if (done > 0)
+      hint(`${done} of ${humanCount(total, 'record')} were done before it failed: run it again, it goes on from there`);
+    throw error;
+  }
+  line.clear();
+  const counts = Object.fromEntries(
+    RestoreOutcome.options.map((outcome) => [outcome, results.filter((each) => each.outcome === outcome).length]),
+  );
+  if (isJson) print(JSON.stringify({ dryRun, counts, results }, null, 2));
+  else tell(results, dryRun);
+  return (counts.kept ?? 0) + (counts.damaged ?? 0) === 0 ? exitCodes.ok : exitCodes.failed;
+}
 
 function consentOf(given: string | undefined): InstallationId | null {
   if (given === undefined) return null;

@@ -2,6 +2,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CliError } from '../command.ts';
+import { codeOf } from '#shared/faults.ts';
 import { recordingsFolder } from '#shared/workdir.ts';
 
 export interface Recording {
@@ -39,8 +40,7 @@ async function namesIn(dir: string): Promise<string[]> {
   try {
     return await readdir(dir);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : '';
-    if (code === 'ENOENT') return [];
+    if (codeOf(error) === 'ENOENT') return [];
     throw new CliError(`${dir} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

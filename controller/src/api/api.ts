@@ -11,7 +11,7 @@ import type { BoxClasses } from '#shared/box-class.ts';
 import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import { type Config, noLimits } from '#shared/config.ts';
-import { StartError } from '#shared/faults.ts';
+import { codeOf, StartError } from '#shared/faults.ts';
 import type { InstallationId, Keys } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import { ProblemError } from '#shared/problem.ts';
@@ -251,7 +251,7 @@ export function createApi(parts: ApiParts): RunningApi {
 }
 
 function whyNotListening(bind: string, port: number, error: unknown): string {
-  const isUsed = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+  const isUsed = codeOf(error) === 'EADDRINUSE';
   const why = error instanceof Error ? error.message : String(error);
   const reason = isUsed
     ? 'is in use: end what listens there, or set SPOON_CONTROLLER_PORT'

@@ -8,7 +8,7 @@ import { etagOfSetting, settingChanged, settingTimesOf } from './etag.ts';
 import { fromEngine, fromStore } from './problem-reply.ts';
 
 /** How newer images and classes reach boxes. The reconciler does it; an operator may hold it up, or have images pulled again. */
-export function addRolloutRoutes({ app, redis, keys, planner, untilGone }: Api): void {
+export function addRolloutRoutes({ app, redis, keys, store: boxes, planner, untilGone }: Api): void {
   const store = createRolloutStore(redis, keys);
 
   app.get(
@@ -24,9 +24,9 @@ export function addRolloutRoutes({ app, redis, keys, planner, untilGone }: Api):
     },
     async (_request, reply) => {
       const classes = await fromEngine(planner.rollout(untilGone(reply)));
-      const { now, pause, round } = await fromStore(store.read());
+      const [{ now, pause, round }, { mode }] = await fromStore(Promise.all([store.read(), boxes.mode()]));
       reply.header('etag', etagOfSetting(pause));
-      return { now, pause, pulls: round, classes };
+      return { now, mode, pause, pulls: round, classes };
     },
   );
 

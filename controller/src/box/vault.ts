@@ -1,3 +1,4 @@
+import { firstOf } from '#shared/human-count.ts';
 import type { VaultApplied } from '#shared/vault-status.ts';
 import type { Reason } from '#shared/status.ts';
 import type { Command } from './command.ts';
@@ -11,7 +12,7 @@ import { isLiveContainer, type Rule, withBox } from './rules.ts';
  * What cannot be written never keeps a box from being ready: it is told, and tried again.
  */
 
-/** Operations of faults: the vault itself could not be had, or not be put into the home. */
+/** Operations of faults: the vault, or an entry of it, could not be had; or it could not be put into the home. */
 export const openVault = 'openVault';
 export const writeVault = 'writeVault';
 
@@ -106,7 +107,6 @@ const driftWord = {
 } as const;
 
 function driftWords({ drift }: VaultApplied): string {
-  const named = drift.slice(0, pathsNamed).map(({ path, how }) => `${path} (${driftWord[how]})`);
-  const more = drift.length > pathsNamed ? ` and ${drift.length - pathsNamed} more` : '';
-  return `left as the home has it: ${named.join(', ')}${more}; \`spoonbox vault take\` takes either side`;
+  const named = drift.map(({ path, how }) => `${path} (${driftWord[how]})`);
+  return `left as the home has it: ${firstOf(named, pathsNamed)}; \`spoonbox vault take\` takes either side`;
 }

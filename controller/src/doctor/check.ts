@@ -3,6 +3,7 @@ import type { BoxStore } from '#shared/box-store.ts';
 import type { Config } from '#shared/config.ts';
 import type { Finding } from '#shared/finding.ts';
 import type { RedisServer } from '#shared/redis-server.ts';
+import type { VaultStore } from '#shared/vault-store.ts';
 import type { InstallationId } from '#shared/identity.ts';
 import type { HostEngine } from '../runtime/host-port.ts';
 import type { VaultsAndKeys } from '../store/closed-vaults.ts';
@@ -28,7 +29,7 @@ export interface CheckDeps {
   readonly classes: BoxClasses;
   readonly installation: InstallationId;
   readonly store: Pick<BoxStore, 'gateways' | 'users'>;
-  readonly vault: VaultsAndKeys['vault'];
+  readonly vault: VaultsAndKeys['vault'] & Pick<VaultStore, 'readable'>;
   readonly homes: Pick<HomeStore, 'all'>;
   readonly leaderStore: Pick<LeaderStore, 'secretOfLeader'>;
   /** this process's clock, ms since 1970 */
@@ -48,6 +49,7 @@ export interface Check {
   readonly looksAt: string;
   /** It asks Redis through the stores: where Redis does not answer, that is told once, and not by this check. */
   readonly needsRedis?: boolean;
+  /** What it found by the time that it is aborted is told, where it answers at once; else only that its time was over. */
   run(deps: CheckDeps, signal: AbortSignal): Promise<readonly Finding[]>;
 }
 

@@ -7,6 +7,8 @@ import { checks } from './checks.ts';
 
 /** Helper containers on a busy engine are slow. */
 const checkWithinMs = 45_000;
+/** A check whose time is over may say within this how far it came. */
+const lastWordsWithinMs = 1_000;
 
 export interface Doctor {
   /** Never rejects but with the signal's reason: what cannot be checked is a line of its own. */
@@ -41,8 +43,9 @@ async function withinLimit(
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const limit = AbortSignal.timeout(withinMs);
+  const over = AbortSignal.timeout(withinMs + lastWordsWithinMs);
   const late = new Promise<never>((_resolve, reject) => {
-    limit.addEventListener('abort', () => reject(limit.reason), { once: true });
+    over.addEventListener('abort', () => reject(over.reason), { once: true });
   });
   try {
     return await Promise.race([run(deps, AbortSignal.any([signal, limit])), late]);

@@ -12,7 +12,9 @@ export const gatewaysCheck: Check = {
   async run({ store }) {
     const live = await liveGateways(store);
     if (live.length === 0) {
-      return [failure(check, 'none is registered: nobody can open a terminal', 'start one, on the same Redis')];
+      const mend =
+        'start one, on the same Redis; where it was started, its log says why it is not there (`systemctl status spoonbox-gateway`, `docker compose ps`)';
+      return [failure(check, 'none is registered: nobody can open a terminal', mend)];
     }
     const others: Finding[] = live
       .filter((gateway) => gateway.version !== version)

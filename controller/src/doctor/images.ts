@@ -7,6 +7,7 @@ import type { Check } from './check.ts';
 
 /** Of what a program printed, as much is told. */
 const maxShown = 120;
+const tooSlow = 'look at the load of this machine, and ask again';
 /** As shells have it. */
 const notFoundExit = 127;
 
@@ -26,20 +27,35 @@ export const imagesCheck: Check = {
 async function ofClass(engine: HostEngine, boxClass: BoxClass, signal: AbortSignal): Promise<Finding[]> {
   const check = `image of class ${boxClass.name}`;
   const { image, pullPolicy, tools } = boxClass;
-  if ((await engine.image(image, signal)).state === 'absent') {
+  const view = await engine.image(image, signal).catch(nullIfLate(signal));
+  if (view === null) return [failure(check, `there was no time left to look at ${image}`, tooSlow)];
+  if (view.state === 'absent') {
     const mend = `\`docker pull ${image}\`, or build it on the Docker host`;
     if (pullPolicy === 'Never') return [failure(check, `${image} is not there, and is never pulled`, mend)];
     return [warning(check, `${image} is not there: the first box waits until it is pulled`, mend)];
   }
   const words: string[] = [];
   const broken: Finding[] = [];
-  for (const tool of tools) {
-    const proof = await triedTool(engine, boxClass, tool, signal);
+  const promised = (): string => (words.length > 0 ? `, with ${words.join(', ')}` : '');
+  for (const [index, tool] of tools.entries()) {
+    const proof = await triedTool(engine, boxClass, tool, signal).catch(nullIfLate(signal));
+    if (proof === null) {
+      const left = tools.slice(index).map(({ name }) => name);
+      const found = `${image}${promised()}; in the time of this check ${left.join(', ')} could not be tried`;
+      return [...broken, failure(check, found, tooSlow)];
+    }
     if (proof.isThere) words.push(`${tool.name} ${proof.version}`.trimEnd());
     else broken.push(failure(check, proof.why, `mend the image ${image}, or what the class says in \`tools\``));
   }
-  const promised = words.length > 0 ? `, with ${words.join(', ')}` : '';
-  return [...broken, ...(broken.length > 0 ? [] : [ok(check, `${image}${promised}`)])];
+  return [...broken, ...(broken.length > 0 ? [] : [ok(check, `${image}${promised()}`)])];
+}
+
+/** For what was cut off by the end of the check's time. */
+function nullIfLate(signal: AbortSignal): (error: unknown) => null {
+  return (error) => {
+    if (signal.aborted) return null;
+    throw error;
+  };
 }
 
 /** A program that is not there at all is refused by the engine, in words of its own. */

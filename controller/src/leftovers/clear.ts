@@ -5,7 +5,7 @@ import type { ClearBody, ClearReply } from '#shared/leftover.ts';
 import { ProblemError } from '#shared/problem.ts';
 import type { HostEngine } from '../runtime/host-port.ts';
 import { isLiveState } from './former-containers.ts';
-import { type FoundLeftover, type FoundLeftovers, trashNameOf } from './found.ts';
+import { type FoundLeftover, trashNameOf } from './found.ts';
 
 export interface ClearDeps {
   readonly engine: HostEngine;
@@ -14,8 +14,8 @@ export interface ClearDeps {
   readonly image: string;
   /** who consents, for the events */
   readonly by: string;
-  /** What is there now. Asked just before anything is done. */
-  find(signal: AbortSignal): Promise<FoundLeftovers>;
+  /** What of it is there now. Asked just before anything is done. */
+  find(of: ClearBody, signal: AbortSignal): Promise<FoundLeftover | null>;
   /** names in the trash */
   thrown(): Promise<string[]>;
 }
@@ -25,12 +25,9 @@ export interface ClearDeps {
  * never by force towards the engine; directories go into the trash in one step, and are removed from there.
  */
 export async function clearLeftover(deps: ClearDeps, body: ClearBody, signal: AbortSignal): Promise<ClearReply> {
-  const { items } = await deps.find(signal);
-  const { kind, name, seen, force = false } = body;
-  const found = items.find(
-    ({ leftover }) => leftover.kind === kind && leftover.name === name && leftover.seen === seen,
-  );
-  if (found === undefined) return await goOn(deps, body, signal);
+  const found = await deps.find(body, signal);
+  const { name, seen, force = false } = body;
+  if (found?.leftover.seen !== seen) return await goOn(deps, body, signal);
   const { inUse } = found.leftover;
   if (inUse !== null && !force) {
     throw new ProblemError('leftover-in-use', `${name} is left as it is: ${inUse}. Clear it by force if that may be`);

@@ -1,9 +1,9 @@
 import { isBoxName, isFormerTerminalName, type UserName, userOfBoxName } from '#shared/identity.ts';
-import type { HostContainer } from '../runtime/host-port.ts';
+import { type HostContainer, liveStates } from '../runtime/host-port.ts';
 import { type FoundLeftover, seenOf } from './found.ts';
 
 const shortIdLength = 12;
-const live: ReadonlySet<string> = new Set(['running', 'paused', 'restarting']);
+const live: ReadonlySet<string> = new Set(liveStates);
 
 /**
  * Containers of the earlier worker, by their names. One that carries the label of any installation is none of them, whatever

@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf } from '#shared/faults.ts';
 import { recordingsFolder, trashFolder } from '#shared/workdir.ts';
 import { homesFolder } from '../runtime/home.ts';
 
@@ -19,13 +20,16 @@ const ours: ReadonlySet<string> = new Set([homesFolder, recordingsFolder]);
 
 /**
  * Directories with a checkout in `repo`, and nothing else: no link at any level, no folder of ours, nor one to which a link of an
- * operator in its place leads. Nothing is read but what they are. `onUnreadable`: that one cannot be told.
+ * operator in its place leads. Nothing is read but what they are. `onUnreadable`: that one cannot be told. `among`: no others
+ * are looked at.
  */
 export async function jobDirectories(
   workdir: string,
   onUnreadable: (name: string, why: string) => void,
+  among?: readonly string[],
 ): Promise<JobDirectory[]> {
-  const names = (await readdir(workdir)).filter((name) => namePattern.test(name) && !ours.has(name)).toSorted();
+  const all = among ?? (await readdir(workdir));
+  const names = all.filter((name) => namePattern.test(name) && !ours.has(name)).toSorted();
   const kept = await Promise.all([...ours].map((name) => whereIs(join(workdir, name))));
   const root = await realpath(workdir);
   const found: JobDirectory[] = [];
@@ -64,7 +68,7 @@ async function looked(path: string): Promise<BigIntStats | null> {
   try {
     return await lstat(path, { bigint: true });
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (codeOf(error) === 'ENOENT') return null;
     throw error;
   }
 }

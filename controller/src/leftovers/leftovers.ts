@@ -6,9 +6,9 @@ import type { ClearBody, ClearReply, LeftoverList } from '#shared/leftover.ts';
 import type { Logger } from '#shared/log.ts';
 import type { HostEngine } from '../runtime/host-port.ts';
 import { clearLeftover } from './clear.ts';
-import { digestOf, type FoundLeftovers } from './found.ts';
+import { digestOf } from './found.ts';
 import { namesInTrash } from './job-directories.ts';
-import { findLeftovers } from './list.ts';
+import { findLeftover, findLeftovers } from './list.ts';
 
 /** What an earlier worker left, for operators. Both reject with an EngineError where the engine does not answer. */
 export interface Leftovers {
@@ -30,14 +30,12 @@ export interface LeftoversOptions {
 export function createLeftovers(options: LeftoversOptions): Leftovers {
   const { workdir, hostWorkdir, classes, store, log } = options;
 
-  async function find(engine: HostEngine, withCheckouts: boolean, signal: AbortSignal): Promise<FoundLeftovers> {
-    const boxClass = defaultClassOf(classes);
-    return await findLeftovers({ engine, workdir, hostWorkdir, boxClass, withCheckouts }, signal);
-  }
+  const lookWith = (engine: HostEngine) => ({ engine, workdir, hostWorkdir, boxClass: defaultClassOf(classes) });
 
   return {
     async list(signal) {
-      const { items, notLooked } = await find(await reached(options.connect), true, signal);
+      const look = { ...lookWith(await reached(options.connect)), withCheckouts: true };
+      const { items, notLooked } = await findLeftovers(look, signal);
       const leftovers = items.map(({ leftover }) => leftover);
       return { digest: digestOf(leftovers), items: leftovers, notLooked: [...notLooked] };
     },
@@ -46,8 +44,7 @@ export function createLeftovers(options: LeftoversOptions): Leftovers {
       const { image } = defaultClassOf(classes);
       const deps = {
         ...{ engine, store, image, by },
-        // What is only ever listed is not looked for.
-        find: (limit: AbortSignal) => find(engine, false, limit),
+        find: (of: ClearBody, limit: AbortSignal) => findLeftover(lookWith(engine), of, limit),
         thrown: () => namesInTrash(workdir),
       };
       const { kind, name, force = false } = body;

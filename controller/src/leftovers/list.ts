@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { BoxClass } from '#shared/box-class.ts';
 import { EngineError } from '#shared/faults.ts';
+import type { ClearBody } from '#shared/leftover.ts';
 import { humanDuration } from '#shared/human-time.ts';
 import { trashFolder } from '#shared/workdir.ts';
 import { homesFolder } from '../runtime/home.ts';
@@ -25,18 +26,47 @@ export interface LookAt {
 
 /** All leftovers, by kind and name. Changes nothing. Rejects with an EngineError where the engine does not tell its containers. */
 export async function findLeftovers(at: LookAt, signal: AbortSignal): Promise<FoundLeftovers> {
-  const { engine, workdir, hostWorkdir, boxClass } = at;
   const notLooked: string[] = [];
-  const containers = await engine.containers(signal);
-  const homeSource = (user: string): string => join(hostWorkdir, homesFolder, user);
-  const boxes = formerContainers(containers, { source: homeSource, target: boxClass.user.home });
-  const directories = await jobDirectories(workdir, (name, why) => notLooked.push(`${name}: ${why}`));
-  const thrown = (await namesInTrash(workdir)).map(ofTrash);
+  const containers = await at.engine.containers(signal);
+  const directories = await jobDirectories(at.workdir, (name, why) => notLooked.push(`${name}: ${why}`));
+  const thrown = (await namesInTrash(at.workdir)).map(ofTrash);
   const checkouts = at.withCheckouts ? await checkoutsOf(at, notLooked, signal) : [];
-  const used = (name: string): string | null => usersOf(join(hostWorkdir, name), containers);
-  const items = [...boxes, ...directories.map((one) => ofDirectory(one, used(one.name))), ...thrown, ...checkouts];
+  const items = [...formerOf(at, containers), ...ofDirectories(at, directories, containers), ...thrown, ...checkouts];
   items.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
   return { items, notLooked };
+}
+
+/** One of them as it is now, and no more looked at than it takes: there may be thousands to clear. null: it is none, or is gone. */
+export async function findLeftover(
+  at: Omit<LookAt, 'withCheckouts'>,
+  { kind, name }: { kind: ClearBody['kind']; name: string },
+  signal: AbortSignal,
+): Promise<FoundLeftover | null> {
+  const { engine, workdir } = at;
+  const isIt = ({ leftover }: FoundLeftover): boolean => leftover.kind === kind && leftover.name === name;
+  if (kind !== 'job-directory') {
+    const container = await engine.containerNamed(name, signal);
+    return (container && formerOf(at, [container]).find(isIt)) ?? null;
+  }
+  const directories = await jobDirectories(workdir, () => {}, [name]);
+  const found = ofDirectories(at, directories, await engine.liveContainers(signal));
+  return [...found, ...(await namesInTrash(workdir)).map(ofTrash)].find(isIt) ?? null;
+}
+
+function formerOf(
+  { hostWorkdir, boxClass }: Pick<LookAt, 'hostWorkdir' | 'boxClass'>,
+  containers: readonly HostContainer[],
+) {
+  const source = (user: string): string => join(hostWorkdir, homesFolder, user);
+  return formerContainers(containers, { source, target: boxClass.user.home });
+}
+
+function ofDirectories(
+  { hostWorkdir }: Pick<LookAt, 'hostWorkdir'>,
+  directories: readonly JobDirectory[],
+  containers: readonly HostContainer[],
+): FoundLeftover[] {
+  return directories.map((one) => ofDirectory(one, usersOf(join(hostWorkdir, one.name), containers)));
 }
 
 function orderOf({ leftover: { kind, name } }: FoundLeftover): string {

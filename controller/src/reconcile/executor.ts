@@ -1,7 +1,9 @@
 import type { Clock } from '#shared/clock.ts';
 import { EngineError, type Fault } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
+import { unreadableWords } from '#shared/vault-field.ts';
 import type { HomeWritten } from '#shared/vault-status.ts';
+import type { UnreadableEntry } from '#shared/vault-store.ts';
 import type { Command, CommandOf } from '../box/command.ts';
 import type { Facts } from '../box/facts.ts';
 import { openVault } from '../box/vault.ts';
@@ -81,10 +83,12 @@ export class Executor {
         return command.id;
       },
       'write-vault': async (command, { user, facts }) => {
-        const vault = await vaults.read(user, facts.vault.revision).catch((error: unknown) => {
+        const { unreadable, ...vault } = await vaults.read(user, facts.vault.revision).catch((error: unknown) => {
           throw new EngineError({ ...faultOf(error, openVault), operation: openVault });
         });
         const written = await writeIn(runtime, command.id, vault, signal);
+        // The rest is written by now, and is again with the next try.
+        if (written.failed.length === 0 && unreadable.length > 0) throw new EngineError(leftOut(unreadable));
         // Where this fails, the next change finds them done already.
         if (written.failed.length === 0) await vaults.settle(user, vault.revision).catch(() => {});
         return { containerId: command.id, vault: written };
@@ -144,6 +148,10 @@ async function writeIn(runtime: BoxRuntime, id: string, vault: HomeVault, signal
   const { revision, files, orders } = vault;
   if (files.length === 0 && orders.length === 0) return { revision, drift: [], failed: [] };
   return await runtime.writeVault(id, vault, signal);
+}
+
+function leftOut(unreadable: readonly UnreadableEntry[]): Fault {
+  return { operation: openVault, kind: 'failed', status: null, message: unreadableWords(unreadable) };
 }
 
 /** Its end comes later, as a fact of its own; or there is none to wait for. */

@@ -4,6 +4,7 @@ import { codeOf } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
 import { bindMount } from './create-body.ts';
 import { helperFault, type HelperRun, runHelper } from './helper.ts';
+import { makeDirectory } from './make-directory.ts';
 import type { HomeView } from './port.ts';
 
 /** Where homes live below the work directory, on both sides. */
@@ -18,16 +19,7 @@ const ensureHomeScript = `
 set -eu
 home="/homes/$1"
 owner="$2"
-if ! why=$(mkdir -m 0700 -- "$home" 2>&1); then
-  if [ ! -e "$home" ] && [ ! -L "$home" ]; then
-    echo "homes/$1 cannot be made: $why" >&2
-    exit 73
-  fi
-fi
-if [ -L "$home" ] || [ ! -d "$home" ]; then
-  echo "homes/$1 is there, but it is not a directory: move it away" >&2
-  exit 65
-fi
+${makeDirectory({ path: '$home', name: 'homes/$1', mode: '0700' })}
 if [ "$(stat -c %u -- "$home")" = 0 ]; then
   chown -h -- "$owner" "$home"
 fi

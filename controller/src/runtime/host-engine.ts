@@ -7,7 +7,7 @@ import { viewOfListed } from './container-view.ts';
 import { anyAnswer, createEngine, defaultTimeouts } from './engine.ts';
 import { countExecs } from './exec.ts';
 import { runHelper } from './helper.ts';
-import type { DiskRoom, HostContainer, HostEngine } from './host-port.ts';
+import { type DiskRoom, type HostContainer, type HostEngine, liveStates } from './host-port.ts';
 import { createImages } from './images.ts';
 import { emptyTrash, throwAway } from './trash.ts';
 import { verifyWorkdir } from './verify-workdir.ts';
@@ -22,6 +22,8 @@ export interface HostEngineOptions {
   readonly log: Logger;
 }
 
+/** What an engine takes as a container's name. */
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 /** Of `stat -f`: block size, blocks, those that are free for users, files, files that are free. */
 const roomFormat = '%S %b %a %c %d';
 
@@ -34,8 +36,9 @@ export async function connectHostEngine(options: HostEngineOptions): Promise<Hos
   const images = createImages(engine);
   const { readMs, changeMs, stopMarginMs } = engine.timeouts;
 
-  async function list(labels: object, signal: AbortSignal): Promise<HostContainer[]> {
-    const request = { method: 'GET', path: '/containers/json', query: { all: true, ...labels } } as const;
+  async function list(filters: object, signal: AbortSignal): Promise<HostContainer[]> {
+    const query = { all: true, filters: JSON.stringify(filters) };
+    const request = { method: 'GET', path: '/containers/json', query } as const;
     return (await engine.ask('hostContainers', request, z.array(ListedOnHost), readMs, signal)).map(hostView);
   }
 
@@ -66,8 +69,15 @@ export async function connectHostEngine(options: HostEngineOptions): Promise<Hos
       return await runHelper(helperRun, helper, signal);
     },
     containers: (signal) => list({}, signal),
+    liveContainers: (signal) => list({ status: liveStates }, signal),
+    async containerNamed(name, signal) {
+      if (!namePattern.test(name)) return null;
+      // A regular expression, for the engine.
+      const found = await list({ name: [`^/?${name.replaceAll('.', '\\.')}$`] }, signal);
+      return found.find((container) => container.name === name) ?? null;
+    },
     async container(id, signal) {
-      const found = await list({ filters: JSON.stringify({ id: [id] }) }, signal);
+      const found = await list({ id: [id] }, signal);
       return found.find((container) => container.id === id) ?? null;
     },
     countExecs: (id, signal) => countExecs(engine, id, signal),

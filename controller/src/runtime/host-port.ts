@@ -23,6 +23,9 @@ export interface DiskRoom {
 }
 
 /** Any container on the machine, whoever made it. */
+/** Of a container in which something runs, or is about to again. */
+export const liveStates = ['running', 'paused', 'restarting'] as const;
+
 export interface HostContainer {
   readonly id: string;
   readonly name: string;
@@ -72,6 +75,10 @@ export interface HostEngine {
     signal: AbortSignal,
   ): Promise<{ exitCode: number; output: string }>;
   containers(signal: AbortSignal): Promise<HostContainer[]>;
+  /** In a state of `liveStates`. */
+  liveContainers(signal: AbortSignal): Promise<HostContainer[]>;
+  /** null: none is called so */
+  containerNamed(name: string, signal: AbortSignal): Promise<HostContainer | null>;
   /** null: there is none with this id any more */
   container(id: string, signal: AbortSignal): Promise<HostContainer | null>;
   countExecs(id: string, signal: AbortSignal): Promise<number>;

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { EngineError } from '#shared/faults.ts';
+import { codeOf, EngineError } from '#shared/faults.ts';
 
 /** A helper that asks somebody for a password would wait for ever. */
 const helperMs = 15_000;
@@ -71,7 +71,7 @@ async function configIn(file: string): Promise<z.infer<typeof DockerConfig> | nu
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : '';
+    const code = codeOf(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
     throw unusable(`${file} cannot be read (${code}): let this process read it, or set DOCKER_CONFIG`);
   }
@@ -144,9 +144,7 @@ async function ask(
       else if (limit.aborted) resolve({ failed: `gave no answer within ${helperMs / 1_000} s`, output: '' });
       else
         reject(
-          unusable(
-            `${program} cannot be run (${'code' in error ? error.code : error.message}): install it, or log in without it`,
-          ),
+          unusable(`${program} cannot be run (${codeOf(error) ?? error.message}): install it, or log in without it`),
         );
     });
     child.once('close', (code, killedBy) => {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { recordingsFolder, trashFolder } from '#shared/workdir.ts';
 import { helperFault, type HelperRun, runHelper } from './helper.ts';
 import { homesFolder } from './home.ts';
+import { makeDirectory } from './make-directory.ts';
 import type { ThrownAway } from './host-port.ts';
 
 /** Exit codes of the scripts. */
@@ -28,16 +29,7 @@ from="/workdir/$1"
 trash="/workdir/${trashFolder}"
 to="$trash/$3"
 inodes() { stat -c %i -- "$1" "$1/repo" 2>/dev/null | tr "\\n" ":"; }
-if ! why=$(mkdir -m 0755 -- "$trash" 2>&1); then
-  if [ ! -e "$trash" ] && [ ! -L "$trash" ]; then
-    echo "${trashFolder} cannot be made: $why" >&2
-    exit 73
-  fi
-fi
-if [ -L "$trash" ] || [ ! -d "$trash" ]; then
-  echo "${trashFolder} is there, but it is not a directory: move it away" >&2
-  exit 65
-fi
+${makeDirectory({ path: '$trash', name: trashFolder, mode: '0755' })}
 if [ "$(inodes "$from")" != "$2" ] || [ -e "$to" ]; then exit ${anotherOne}; fi
 mv -T -n -- "$from" "$to"
 if [ "$(inodes "$to")" != "$2" ]; then

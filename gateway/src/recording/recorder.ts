@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '#shared/clock.ts';
+import { codeOf } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import { type CastCode, type CastEvent, CastLines, eventLine } from './cast-lines.ts';
@@ -246,7 +247,7 @@ export class FileRecorder implements Recorder, Dirty {
   async #fail(error: unknown): Promise<void> {
     const { log } = this.#options;
     this.#stop();
-    const code = error instanceof Error && 'code' in error ? error.code : '';
+    const code = codeOf(error);
     const why =
       code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full: free some space' : 'its file cannot be written';
     log.error({ error, path: this.#path }, `recording stopped, the terminal goes on: ${why}`);

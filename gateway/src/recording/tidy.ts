@@ -1,5 +1,6 @@
 import { lstat, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf } from '#shared/faults.ts';
 import { UserName } from '#shared/identity.ts';
 import type { RecordingLimits } from './limits.ts';
 
@@ -83,5 +84,5 @@ function nullIfMissing(error: unknown): null {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return codeOf(error) === 'ENOENT';
 }

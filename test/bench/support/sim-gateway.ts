@@ -30,7 +30,7 @@ await runProcess('gateway', async (signal) => {
     log,
     limits: { ...defaultLimits, connectRates },
     terminalOf: () => ({ persist: 'none', record: 'off', attachedIdleMs: 28_800_000 }),
-    environment: () => Promise.resolve({}),
+    environment: () => Promise.resolve({ variables: {}, unreadable: [] }),
     recordings: null,
     secret: config.terminalSecret,
     vaultKeyIds: [],
