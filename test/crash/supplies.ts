@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { connectDocker } from '#shared/docker.ts';
 import { exitConfig } from '#shared/faults.ts';
 import { smallImage } from '../e2e/small-image.ts';
+import { dockerodeAt } from '../support/docker.ts';
 import { startProcess } from '../support/process.ts';
 import { tarOf } from '../support/registry.ts';
 import { journalVariable, ordersVariable } from './orders.ts';
@@ -27,7 +27,7 @@ export const failpointMain = new URL('failpoint-main.ts', import.meta.url).pathn
 const tarEndBytes = 1024;
 
 export async function openSupplies(): Promise<Supplies> {
-  const docker = await connectDocker(process.env.DOCKER_HOST ?? null);
+  const docker = await dockerodeAt(process.env.DOCKER_HOST ?? null);
   const tar = await smallImage(docker);
   const repo = `spoonbox-test/crash-${randomBytes(4).toString('hex')}`;
   await buffer(await docker.importImage(Readable.from([tar]), { repo, tag: '1' }));

@@ -1,12 +1,12 @@
 import { type IncomingMessage, request } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { z } from 'zod';
 import { EngineError, type FaultKind } from '#shared/faults.ts';
 
 /**
- * Starts an exec and takes over the connection (HTTP 101). Done on node:http itself: dockerode's stream costs 40 % more CPU
+ * Starts an exec and takes over the connection (HTTP 101). Done on node:http itself: docker-modem's stream costs 40 % more CPU
  * on the byte path. The engine answers before the process exists; what goes wrong after that is text in the stream.
  */
 export function openExecStream(
@@ -15,7 +15,7 @@ export function openExecStream(
   body: Readonly<Record<string, unknown>>,
   signal: AbortSignal,
 ): Promise<Duplex> {
-  const { version, ...address } = ModemAddress.parse(docker.modem);
+  const { version, ...address } = ModemAddress.parse(docker);
   const payload = JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const start = request({

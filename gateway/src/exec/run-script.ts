@@ -1,9 +1,11 @@
 import { finished } from 'node:stream/promises';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
+import { z } from 'zod';
 import { channel } from '#shared/exec-protocol.ts';
-import { engineCall } from '#shared/docker.ts';
+import { askEngine, engineCall } from '#shared/docker.ts';
 import { OutputFrames } from './command-output.ts';
 import { openExecStream } from './exec-stream.ts';
+import { createExec } from './start-exec.ts';
 
 interface Script {
   readonly containerId: string;
@@ -40,9 +42,9 @@ export async function readScript(
 
 function run(docker: Docker, of: Script, take: (chunk: Buffer) => void, signal: AbortSignal): Promise<number | null> {
   const call = async (abortSignal: AbortSignal): Promise<number | null> => {
-    const container = docker.getContainer(of.containerId);
-    const exec = await container.exec({ Cmd: of.command, AttachStdout: true, AttachStderr: true, abortSignal });
-    const output = await openExecStream(docker, exec.id, { Detach: false, Tty: false }, abortSignal);
+    const create = { Cmd: of.command, AttachStdout: true, AttachStderr: true };
+    const execId = await createExec(docker, of.containerId, create, abortSignal);
+    const output = await openExecStream(docker, execId, { Detach: false, Tty: false }, abortSignal);
     output.on('data', (chunk: Buffer) => {
       try {
         take(chunk);
@@ -51,7 +53,10 @@ function run(docker: Docker, of: Script, take: (chunk: Buffer) => void, signal: 
       }
     });
     await finished(output, { writable: false, signal: abortSignal }).finally(() => output.destroy());
-    return (await exec.inspect({ abortSignal })).ExitCode;
+    const look = { method: 'GET', path: `/exec/${execId}/json` } as const;
+    return EndedExec.parse(await askEngine(docker, look, 'answer', abortSignal)).ExitCode;
   };
   return engineCall('exec', of.withinMs, call, signal);
 }
+
+const EndedExec = z.object({ ExitCode: z.number().nullable() });

@@ -1,14 +1,28 @@
 import type { Duplex } from 'node:stream';
-import type Docker from 'dockerode';
-import { engineCall, engineErrorOf } from '#shared/docker.ts';
+import type Docker from 'docker-modem';
+import { z } from 'zod';
+import { askEngine, engineCall, engineErrorOf } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
 import { openExecStream } from './exec-stream.ts';
 import { callTimeoutMs } from './limits.ts';
 
+/** Body of the engine's call that makes an exec: what of it is used. */
+export interface ExecOptions {
+  readonly Cmd: readonly string[];
+  readonly Env?: readonly string[];
+  readonly AttachStdin?: boolean;
+  readonly AttachStdout: boolean;
+  readonly AttachStderr: boolean;
+  readonly Tty?: boolean;
+  readonly DetachKeys?: string;
+  /** rows, columns */
+  readonly ConsoleSize?: readonly [number, number];
+}
+
 export interface ExecStart {
   readonly containerId: string;
-  readonly create: Docker.ExecCreateOptions;
+  readonly create: ExecOptions;
   /** body of the start */
   readonly start: Readonly<Record<string, unknown>>;
   /** ends whatever a start that broke off without an answer may have started */
@@ -22,12 +36,8 @@ export async function startExec(
   { containerId, create, start, endStarted }: ExecStart,
   signal: AbortSignal,
 ): Promise<{ execId: string; stream: Duplex }> {
-  const { id: execId } = await engineCall(
-    'exec-create',
-    callTimeoutMs,
-    (abortSignal) => docker.getContainer(containerId).exec({ ...create, abortSignal }),
-    signal,
-  );
+  const make = (limit: AbortSignal): Promise<string> => createExec(docker, containerId, create, limit);
+  const execId = await engineCall('exec-create', callTimeoutMs, make, signal);
   try {
     return { execId, stream: await openExecStream(docker, execId, start, AbortSignal.timeout(callTimeoutMs)) };
   } catch (error) {
@@ -43,3 +53,16 @@ export async function startExec(
     throw engineErrorOf('exec-start', error);
   }
 }
+
+/** Its id. */
+export async function createExec(
+  docker: Docker,
+  containerId: string,
+  body: ExecOptions,
+  signal: AbortSignal,
+): Promise<string> {
+  const request = { method: 'POST', path: `/containers/${containerId}/exec`, body } as const;
+  return CreatedExec.parse(await askEngine(docker, request, 'answer', signal)).Id;
+}
+
+const CreatedExec = z.object({ Id: z.string() });
