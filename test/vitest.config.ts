@@ -30,7 +30,7 @@ class LongFirst extends BaseSequencer {
 
 /**
  * What runs in its own process alone, and keeps nothing in modules: these share a worker from file to file. A worker of its own
- * costs each file half a second of processor time, twice what most of these take.
+ * costs each file half a second of processor time, more than most of these take.
  */
 const pure = ['unit', 'model', 'console', 'client'].map((folder) => `test/${folder}/**/*.test.ts`);
 

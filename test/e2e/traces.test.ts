@@ -86,7 +86,7 @@ test('a lease that is taken over HTTP is one trace too, and passes of a box that
 
 /** prom-client has the bare interfaces with it. */
 const withoutTraces = new Set(['api']);
-/** What packages bring along and nothing here uses: a start took a fifth longer. */
+/** What packages bring along and nothing here uses: a start took a tenth longer. */
 const unused = /\/node_modules\/(dockerode|@grpc|protobufjs|ajv)\//;
 
 test.each([
