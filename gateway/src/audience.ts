@@ -1,7 +1,7 @@
 import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
 import { type ServerMessage, type TerminalSize, terminalLimits } from '#shared/terminal-protocol.ts';
-import type { TerminalMode } from '#shared/terminal-token.ts';
+import type { TerminalMode } from '#shared/terminal-mode.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Logger } from '#shared/log.ts';
 import { withoutAnswers } from './answers.ts';

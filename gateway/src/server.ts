@@ -5,7 +5,7 @@ import { sleep } from '#shared/clock.ts';
 import { execPath } from '#shared/exec-protocol.ts';
 import { problemMediaType } from '#shared/problem.ts';
 import { type CloseName, terminalLimits, terminalPath, terminalProtocol } from '#shared/terminal-protocol.ts';
-import type { TerminalClaims } from '#shared/terminal-token.ts';
+import type { TerminalClaims } from '#shared/terminal-claims.ts';
 import { type Span, traceparentOf, type Tracing } from '#shared/tracing.ts';
 import {
   type Admission,

@@ -1,7 +1,7 @@
 import type { UserName } from '#shared/identity.ts';
 import type { Session } from '#shared/lease.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
-import type { TerminalMode } from '#shared/terminal-token.ts';
+import type { TerminalMode } from '#shared/terminal-mode.ts';
 import { withoutAnswers } from './answers.ts';
 import type { Span } from '#shared/tracing.ts';
 import { Audience, type AudienceHost } from './audience.ts';

@@ -1,7 +1,8 @@
 import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
-import { checkoutIn, type TerminalClaims, type TerminalMode } from '#shared/terminal-token.ts';
+import { checkoutIn, type TerminalClaims } from '#shared/terminal-claims.ts';
+import type { TerminalMode } from '#shared/terminal-mode.ts';
 import { noSpan, type Span } from '#shared/tracing.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { SessionId, type TerminalMode } from '#shared/terminal-token.ts';
+import { SessionId } from '#shared/terminal-claims.ts';
+import type { TerminalMode } from '#shared/terminal-mode.ts';
 import { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
 

@@ -5,7 +5,8 @@ import { ClassName, LeaseId, UserName } from './identity.ts';
 import { Lease, LeaseEndReason, LeaseKind, LeasePriority, Recorded, Session } from './lease.ts';
 import { oneLine } from './operator-schemas.ts';
 import { Condition, LastReap, Phase, PullProgress, Step } from './status.ts';
-import { defaultTokenTtlMs, Directory, DisplayName, SessionId, TerminalMode } from './terminal-token.ts';
+import { defaultTokenTtlMs, Directory, DisplayName, SessionId } from './terminal-claims.ts';
+import { TerminalMode } from './terminal-mode.ts';
 
 /** What the HTTP API takes and answers. These schemas are the source of the types, of the checks, and of the documents. */
 

@@ -1,11 +1,12 @@
-import Docker from 'dockerode';
+import Docker from 'docker-modem';
 import { z } from 'zod';
 import { type ApiVersion, compareApi, defaultSocket, engineAddress, newestApi, oldestApi } from './engine-address.ts';
 import { EngineError, type FaultKind, StartError } from './faults.ts';
 
 /**
- * How both processes reach a Docker engine: where it listens, which API version is spoken, how its errors are named.
- * dockerode's types stay here, in `controller/src/runtime` and in `gateway/src/exec`.
+ * How both processes reach a Docker engine: where it listens, which API version is spoken, how it is asked, how its errors are
+ * named. By docker-modem alone: dockerode around it loads gRPC and Protocol Buffers, a tenth of what a process needs to start,
+ * puts a whole create body into the query string, changes the objects it is given, and does not take a signal everywhere.
  */
 
 const connectTimeoutMs = 10_000;
@@ -37,6 +38,40 @@ export async function connectDocker(dockerHost: string | null): Promise<Docker> 
   }
   const agreed = compareApi(newest, newestApi) < 0 ? newest : newestApi;
   return new Docker({ ...address, version: `v${text(agreed)}` });
+}
+
+export interface EngineRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean>>;
+  readonly body?: object;
+  /** whom a registry is asked as. Secret: it goes into a header, and nowhere else */
+  readonly registryAuth?: Readonly<Record<string, string>>;
+}
+
+/**
+ * One request: what is answered, parsed; or as a stream; or the connection itself. 304 ("already so") is a success. Rejects with
+ * what `engineErrorOf` names; without a time limit, see `engineCall`.
+ */
+export function askEngine(
+  docker: Docker,
+  request: EngineRequest,
+  how: 'answer' | 'stream' | 'take',
+  abortSignal: AbortSignal,
+): Promise<unknown> {
+  const options = {
+    path: request.query === undefined ? request.path : `${request.path}?`,
+    method: request.method,
+    options: { _query: request.query, _body: request.body ?? {} },
+    ...(request.registryAuth && { authconfig: request.registryAuth }),
+    statusCodes: { 200: true, 201: true, 204: true, 304: true },
+    isStream: how !== 'answer',
+    hijack: how === 'take',
+    abortSignal,
+  };
+  return new Promise((resolve, reject) => {
+    docker.dial(options, (error, answer) => (error ? reject(error) : resolve(answer)));
+  });
 }
 
 /**
@@ -103,7 +138,7 @@ function kindOf(status: number | null, code: string | undefined): FaultKind {
 }
 
 /** Every field is named, because docker-modem fills what is missing from the environment. */
-function addressOf(dockerHost: string | null): Docker.DockerOptions {
+function addressOf(dockerHost: string | null): Docker.ConstructorOptions {
   const none = { ca: undefined, cert: undefined, key: undefined, timeout: undefined };
   const nowhere = { socketPath: undefined, host: undefined, port: undefined };
   return { ...none, ...nowhere, ...engineAddress(dockerHost), protocol: 'http' };
@@ -112,12 +147,8 @@ function addressOf(dockerHost: string | null): Docker.DockerOptions {
 const EngineVersion = z.object({ ApiVersion: z.string(), MinAPIVersion: z.string().optional() });
 
 async function engineVersion(docker: Docker, place: string): Promise<z.infer<typeof EngineVersion>> {
-  const ask = async (abortSignal: AbortSignal): Promise<unknown> => {
-    return await new Promise((resolve, reject) => {
-      const request = { path: '/version', method: 'GET', abortSignal, statusCodes: { 200: true } };
-      docker.modem.dial(request, (error: Error | null, answer: unknown) => (error ? reject(error) : resolve(answer)));
-    });
-  };
+  const ask = (limit: AbortSignal): Promise<unknown> =>
+    askEngine(docker, { method: 'GET', path: '/version' }, 'answer', limit);
   try {
     const answer = await engineCall('version', connectTimeoutMs, ask, new AbortController().signal);
     return EngineVersion.parse(answer);

@@ -3,17 +3,15 @@ import { decodeJwt, jwtVerify } from 'jose';
 import { z } from 'zod';
 import { UserName } from './identity.ts';
 import { spoonNames } from './spoon-names.ts';
+import { defaultTokenTtlMs, Directory, type TerminalClaims } from './terminal-claims.ts';
 import {
   clockToleranceMs,
-  defaultTokenTtlMs,
-  Directory,
   keyOf,
   maxTokenLength,
   problemsOf,
   randomId,
   refuse,
   refusalOf,
-  type TerminalClaims,
   type Verified,
 } from './terminal-token.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Gateway } from '../../gateway/src/gateway.ts';
 import type { UserName } from '#shared/identity.ts';
-import type { TerminalMode } from '#shared/terminal-token.ts';
+import type { TerminalMode } from '#shared/terminal-mode.ts';
 import { createFakeExec } from '../gateway/fake-exec.ts';
 import { createGatewayWorld, type GatewayWorld } from '../gateway/gateway-world.ts';
 import { open, refusal, type TestClient } from '../gateway/test-client.ts';

@@ -34,7 +34,8 @@ test('top -w', async () => {
 });
 
 test('rollout status -w, and rollout now', async () => {
-  const view = { now, pause: { paused: false, reason: '', by: '', since: 0 }, pulls: null, classes: [] };
+  const mode = { mode: 'run' as const, reason: '', by: '', since: 0 };
+  const view = { now, mode, pause: { paused: false, reason: '', by: '', since: 0 }, pulls: null, classes: [] };
   const round = (ended: boolean) => ({ ...view, pulls: { askedAt: 7, ended, by: 'ops', images: [] } });
   api.answer('GET /v1/rollout', RolloutView, view);
   const status = start('rollout', 'status', '-w');

@@ -60,6 +60,7 @@ beforeAll(async () => {
   });
   api.answer('GET /v1/rollout', RolloutView, {
     ...{ now, pause: { paused: false, reason: '', by: '', since: 0 }, pulls: null },
+    mode: { mode: 'run', reason: '', by: '', since: 0 },
     classes: [ofClass('default', 'carl'), ofClass('small', 'dora')],
   });
 });

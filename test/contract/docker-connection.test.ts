@@ -199,7 +199,7 @@ describe('connecting', () => {
 
   test('a new engine that still takes our version is spoken to in ours', async () => {
     const address = await engineThatAnswers(JSON.stringify({ ApiVersion: '1.52', MinAPIVersion: '1.44' }));
-    expect((await connectDocker(address)).modem).toMatchObject({ version: 'v1.47' });
+    expect(await connectDocker(address)).toMatchObject({ version: 'v1.47' });
   });
 
   test.each([

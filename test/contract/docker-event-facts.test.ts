@@ -31,7 +31,7 @@ describe('events of the engine', () => {
   /** The events of one container between two times, as text: a time in nanoseconds is more than a number holds. */
   async function eventsOf(id: string, since: string): Promise<{ action: string; name: string; at: string }[]> {
     const filters = JSON.stringify({ container: [id] });
-    const engine = createEngine(harness.world.docker, defaultTimeouts);
+    const engine = createEngine(harness.world.docker.modem, defaultTimeouts);
     // A little ahead: the engine's clock is finer than ours, and an event of this very millisecond would be left out.
     const query = { since, until: String((Date.now() + 50) / 1_000), filters };
     const stream = await engine.open('events', { method: 'GET', path: '/events', query }, 10_000, never);
@@ -69,7 +69,7 @@ describe('events of the engine', () => {
   test('a rename is told under the new name, with the old one and its slash beside it', async () => {
     const { user, id } = await createBox();
     const filters = JSON.stringify({ container: [id], event: ['rename'] });
-    const engine = createEngine(harness.world.docker, defaultTimeouts);
+    const engine = createEngine(harness.world.docker.modem, defaultTimeouts);
     const request = { method: 'GET', path: '/events', query: { filters } } as const;
     const stream = await engine.open('events', request, 10_000, never);
     await wait(200);

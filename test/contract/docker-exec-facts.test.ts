@@ -46,7 +46,7 @@ describe('an exec of the engine', () => {
   /** Starts it, and waits for its first words: then there is a process that has set its traps. */
   async function start(script: string, container = box) {
     const exec = await make(script, container);
-    const stream = await openExecStream(docker, exec.id, { Detach: false, Tty: true }, never);
+    const stream = await openExecStream(docker.modem, exec.id, { Detach: false, Tty: true }, never);
     const said = { text: '', closed: false };
     stream.on('data', (bytes: Buffer) => {
       said.text += bytes.toString();
@@ -81,7 +81,7 @@ describe('an exec of the engine', () => {
 
   test('is resized right after its start, before it has a process, and keeps that size', async () => {
     const exec = await make('sleep 0.5; stty size; echo begun; sleep 60');
-    const stream = await openExecStream(docker, exec.id, { Detach: false, Tty: true }, never);
+    const stream = await openExecStream(docker.modem, exec.id, { Detach: false, Tty: true }, never);
     let text = '';
     stream.on('data', (bytes: Buffer) => {
       text += bytes.toString();
@@ -93,7 +93,7 @@ describe('an exec of the engine', () => {
 
   test('cannot be started twice, nor attached again: the second stream opens, says so, and ends', async () => {
     const { exec, stream } = await start('echo begun; sleep 60');
-    const again = await openExecStream(docker, exec.id, { Detach: false, Tty: true }, never);
+    const again = await openExecStream(docker.modem, exec.id, { Detach: false, Tty: true }, never);
     const said = (await again.toArray()).map(String).join('');
     expect(said).toMatch(/already running/);
     expect(await exec.inspect()).toMatchObject({ Running: true });
@@ -113,14 +113,15 @@ describe('an exec of the engine', () => {
     const none = docker.getExec('f'.repeat(64));
     expect((await refusal(none.inspect())).status).toBe(404);
     expect((await refusal(none.resize({ h: 1, w: 1 }))).status).toBe(404);
-    const opened = openExecStream(docker, none.id, { Detach: false, Tty: true }, never);
+    const opened = openExecStream(docker.modem, none.id, { Detach: false, Tty: true }, never);
     // In the engine's words, without the JSON around them: people read them in their terminals.
     const words = expect.stringMatching(/^No such exec/i);
     await expect(opened).rejects.toMatchObject({ fault: { kind: 'not-found', status: 404, message: words } });
   });
 
   test('is not made in a container that is not there', async () => {
-    const made = createExec(docker, 'f'.repeat(64), { Cmd: ['true'] }, never);
+    const body = { Cmd: ['true'], AttachStdout: true, AttachStderr: true };
+    const made = createExec(docker.modem, 'f'.repeat(64), body, never);
     const message = expect.stringMatching(/^No such container/i);
     const fault = { operation: 'exec-create', kind: 'not-found', status: 404, message };
     await expect(made).rejects.toMatchObject({ fault });
@@ -130,10 +131,10 @@ describe('an exec of the engine', () => {
     const container = await startBox();
     const exec = await make('echo begun; sleep 60', container);
     await harness.hands.pause(container);
-    const opened = openExecStream(docker, exec.id, { Detach: false, Tty: true }, never);
+    const opened = openExecStream(docker.modem, exec.id, { Detach: false, Tty: true }, never);
     await expect(opened).rejects.toMatchObject({ fault: { kind: 'conflict', status: 409 } });
     await harness.runtime.unpause(container, never);
-    const stream = await openExecStream(docker, exec.id, { Detach: false, Tty: true }, never);
+    const stream = await openExecStream(docker.modem, exec.id, { Detach: false, Tty: true }, never);
     let text = '';
     stream.on('data', (bytes: Buffer) => {
       text += bytes.toString();
@@ -148,7 +149,7 @@ describe('an exec of the engine', () => {
     const { exec, said } = await start('echo begun; sleep 60', container);
     await harness.runtime.stop(container, 1_000, never);
     await expect.poll(() => said.closed, { timeout: 5_000 }).toBe(true);
-    const opened = openExecStream(docker, waiting.id, { Detach: false, Tty: true }, never);
+    const opened = openExecStream(docker.modem, waiting.id, { Detach: false, Tty: true }, never);
     // A conflict, "is not running", where an engine still remembers it.
     await expect(opened).rejects.toMatchObject({ fault: { status: expect.toSatisfy(isLookAgain) } });
     const state = await exec.inspect().catch((error: unknown) => Refusal.parse(error).statusCode);

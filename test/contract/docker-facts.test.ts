@@ -254,7 +254,7 @@ describe('the Docker runtime, looked at from inside and below', () => {
     const dial = modem.dial.bind(modem);
     const later = new Date(Date.now() + 11 * 60_000).toISOString();
     const spy = vi.spyOn(modem, 'dial').mockImplementation((options, callback) => {
-      if (options.path === '/info?') callback?.(null, { SystemTime: later });
+      if (options.path === '/info') callback?.(null, { SystemTime: later });
       else dial(options, callback);
     });
     await harness.runtime.removeLeftHelpers(never);
@@ -263,9 +263,9 @@ describe('the Docker runtime, looked at from inside and below', () => {
   });
 
   test('the work directory is verified, and a wrong or missing mapping ends the start with one line', async () => {
-    const { docker, installation, workdir } = harness.world;
+    const { installation, workdir } = harness.world;
     const check = (hostWorkdir: string) => {
-      const { log } = harness.options;
+      const { docker, log } = harness.options;
       return verifyWorkdir({ docker, installation, workdir, hostWorkdir, image: harness.image.id, log }, never);
     };
     // What a kill left long ago goes; what another process is looking at just now stays.

@@ -16,7 +16,7 @@ export async function makeDockerHarness(): Promise<DockerHarness> {
   const world = await createDockerWorld();
   const { docker, installation, workdir, boxImageId } = world;
   const log = createLogger({ name: 'test', level: 'warn' });
-  const options = { docker, installation, workdir, hostWorkdir: workdir, clock: systemClock, log };
+  const options = { docker: docker.modem, installation, workdir, hostWorkdir: workdir, clock: systemClock, log };
   return {
     world,
     options,

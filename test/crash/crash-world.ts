@@ -81,7 +81,6 @@ export async function openCrashWorld(supplies: Supplies): Promise<CrashWorld> {
     SPOON_BOX_IMAGE: `spoonbox-test/no-image-${installation}:1`,
     SPOON_LEADER_TTL_MS: String(leaderTtlMs),
     SPOON_RESYNC_MS: '1000',
-    NODE_COMPILE_CACHE: supplies.compileCache,
     [ordersVariable]: orders,
     [journalVariable]: journal,
   };

@@ -1,12 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { connectDocker } from '#shared/docker.ts';
 import { exitConfig } from '#shared/faults.ts';
 import { smallImage } from '../e2e/small-image.ts';
+import { dockerodeAt } from '../support/docker.ts';
 import { startProcess } from '../support/process.ts';
 import { tarOf } from '../support/registry.ts';
 import { journalVariable, ordersVariable } from './orders.ts';
@@ -17,8 +14,6 @@ export interface Supplies {
   readonly image: string;
   /** The same file system with a file of its own in it, as a tar: no layer of it is on the engine. */
   variant(): Buffer;
-  /** Each life of a controller is short: this folder halves what Node needs to start it. */
-  readonly compileCache: string;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -27,30 +22,27 @@ export const failpointMain = new URL('failpoint-main.ts', import.meta.url).pathn
 const tarEndBytes = 1024;
 
 export async function openSupplies(): Promise<Supplies> {
-  const docker = await connectDocker(process.env.DOCKER_HOST ?? null);
+  const docker = await dockerodeAt(process.env.DOCKER_HOST ?? null);
   const tar = await smallImage(docker);
   const repo = `spoonbox-test/crash-${randomBytes(4).toString('hex')}`;
   await buffer(await docker.importImage(Readable.from([tar]), { repo, tag: '1' }));
   const image = `${repo}:1`;
-  const compileCache = await mkdtemp(join(tmpdir(), 'spoonbox-crash-'));
-  await fillCache(compileCache);
+  await fillCache();
   return {
     image,
-    compileCache,
     variant() {
       const own = tarOf('variant', randomBytes(16));
       return Buffer.concat([own.subarray(0, -tarEndBytes), tar]);
     },
     async [Symbol.asyncDispose]() {
       await docker.getImage(image).remove({ force: true });
-      await rm(compileCache, { recursive: true, force: true });
     },
   };
 }
 
-/** A process that is killed writes no cache; one whose configuration is refused has loaded everything, and does. */
-async function fillCache(folder: string): Promise<void> {
-  const settings = { NODE_COMPILE_CACHE: folder, [ordersVariable]: '-', [journalVariable]: '-' };
+/** A process that is killed writes nothing to Node's compile cache; one whose configuration is refused has loaded everything, and does. */
+async function fillCache(): Promise<void> {
+  const settings = { [ordersVariable]: '-', [journalVariable]: '-' };
   const code = await startProcess(failpointMain, settings).exited;
   if (code !== exitConfig) throw new Error(`a controller without a configuration ended with ${code}`);
 }

@@ -7,13 +7,13 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { connectDocker, engineErrorOf } from '#shared/docker.ts';
+import { engineErrorOf } from '#shared/docker.ts';
 import { label } from '#shared/identity.ts';
 import { readInstallation } from '#shared/installation.ts';
 import { listenAt } from '../../gateway/filter/src/socket-file.ts';
 import { readFilterSettings } from '../../gateway/filter/src/settings.ts';
 import { openExecStream } from '../../gateway/src/exec/exec-calls.ts';
-import { createDockerWorld, type DockerWorld } from '../support/docker.ts';
+import { createDockerWorld, dockerodeAt, type DockerWorld } from '../support/docker.ts';
 import { createEngineProxy } from '../support/engine-proxy.ts';
 import { startFilter, type TestFilter } from '../support/filter.ts';
 import { startFilterProcess } from '../support/filter-process.ts';
@@ -28,7 +28,7 @@ let box: string;
 beforeAll(async () => {
   world = await createDockerWorld();
   filter = await startFilter(world.installation);
-  docker = await connectDocker(filter.address);
+  docker = await dockerodeAt(filter.address);
   const container = await world.docker.createContainer({
     Image: world.boxImageId,
     Cmd: ['sleep', 'infinity'],
@@ -48,7 +48,7 @@ const never = new AbortController().signal;
 async function run(command: string[], by = docker, tty = true): Promise<{ id: string; stream: Duplex }> {
   const create = { Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true, Tty: tty };
   const { id } = await by.getContainer(box).exec(create);
-  return { id, stream: await openExecStream(by, id, { Detach: false, Tty: tty }, never) };
+  return { id, stream: await openExecStream(by.modem, id, { Detach: false, Tty: tty }, never) };
 }
 
 const upgrade = { Connection: 'Upgrade', Upgrade: 'tcp' };
@@ -107,7 +107,7 @@ describe('the stream of an exec', () => {
 
   it('goes on for longer than the engine may take for an answer', async () => {
     await using hasty = await startFilter(world.installation, { limits: { engineWithinMs: 500 } });
-    const { stream } = await run(['sh', '-c', 'sleep 1; echo still-here'], await connectDocker(hasty.address));
+    const { stream } = await run(['sh', '-c', 'sleep 1; echo still-here'], await dockerodeAt(hasty.address));
     expect((await allOf(stream)).toString()).toContain('still-here');
   });
 
@@ -130,7 +130,7 @@ describe('the engine behind it', () => {
     expect(inspected).toMatchObject({
       fault: { kind: 'not-found', message: expect.stringContaining('No such container') },
     });
-    const started = await openExecStream(docker, gone, { Detach: false, Tty: true }, never).catch(
+    const started = await openExecStream(docker.modem, gone, { Detach: false, Tty: true }, never).catch(
       (error: unknown) => error,
     );
     expect(started).toMatchObject({ fault: { kind: 'not-found' } });
@@ -139,7 +139,7 @@ describe('the engine behind it', () => {
   it('is unreachable to the gateway while it is so to the filter, and not refusing', async () => {
     const proxy = await createEngineProxy(join(world.workdir, 'proxy.sock'));
     const before = await startFilter(world.installation, { dockerHost: proxy.address });
-    const through = await connectDocker(before.address);
+    const through = await dockerodeAt(before.address);
     await proxy.close();
     const error = await through.ping().catch((failure: unknown) => engineErrorOf('ping', failure));
     expect(error).toMatchObject({ fault: { kind: 'unreachable', status: null } });
@@ -159,7 +159,7 @@ describe('the process', () => {
     await killed.kill();
     const next = await startFilterProcess(settings('left.sock'));
     expect((await lstat(socket)).mode & 0o777).toBe(0o660);
-    await expect((await connectDocker(`unix://${socket}`)).ping()).resolves.toBeDefined();
+    await expect((await dockerodeAt(`unix://${socket}`)).ping()).resolves.toBeDefined();
     await expect(listenAt(createServer(), socket)).rejects.toThrow(/Another process listens at/);
     expect(await next.stop()).toBe(0);
     await expect(lstat(socket)).rejects.toThrow('ENOENT');
@@ -186,7 +186,7 @@ describe('the process', () => {
   it('that is told to stop lets a started exec end, and another may listen there meanwhile', async () => {
     const socket = join(world.workdir, 'drain.sock');
     const old = await startFilterProcess({ ...settings('drain.sock'), SPOON_DRAIN_MS: '60000' });
-    const { stream } = await run(['cat'], await connectDocker(`unix://${socket}`));
+    const { stream } = await run(['cat'], await dockerodeAt(`unix://${socket}`));
     const ended = old.stop();
     await vi.waitFor(() => expect(lstat(socket)).rejects.toThrow('ENOENT'), 10_000);
     const next = await startFilterProcess(settings('drain.sock'));
@@ -221,14 +221,14 @@ describe('the process', () => {
     ]) {
       for (let time = 0; time < 20; time += 1) await writeAndGo(socket, text, time % 4);
     }
-    await expect((await connectDocker(`unix://${socket}`)).ping()).resolves.toBeDefined();
+    await expect((await dockerodeAt(`unix://${socket}`)).ping()).resolves.toBeDefined();
     expect(await filterProcess.stop()).toBe(0);
   });
 
   it('cuts what is still open when the drain is over', async () => {
     const socket = join(world.workdir, 'cut.sock');
     const filterProcess = await startFilterProcess({ ...settings('cut.sock'), SPOON_DRAIN_MS: '1500' });
-    const { id, stream } = await run(['cat'], await connectDocker(`unix://${socket}`));
+    const { id, stream } = await run(['cat'], await dockerodeAt(`unix://${socket}`));
     const closed = new Promise((resolve) => stream.once('close', resolve));
     stream.resume();
     const half = requestText('POST', `/v1.41/exec/${id}/start`, { headers: { ...upgrade, 'Content-Length': '20' } });

@@ -14,7 +14,9 @@ import { boxNameOf, InstallationId, keysOf, label, UserName } from '#shared/iden
 import { createLogger } from '#shared/log.ts';
 import { connectRedis } from '#shared/redis.ts';
 import type { BoxStatus } from '#shared/status.ts';
-import { signTerminalToken, type TerminalClaims } from '#shared/terminal-token.ts';
+import type { TerminalClaims } from '#shared/terminal-claims.ts';
+import { signTerminalToken } from '#shared/terminal-token.ts';
+import { dockerodeAt } from '../support/docker.ts';
 import { startFilter } from '../support/filter.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
@@ -167,7 +169,7 @@ export interface Boxes {
   /** the engine itself */
   readonly docker: Docker;
   /** the engine as a gateway has it */
-  readonly connect: () => Promise<Docker>;
+  readonly connect: () => ReturnType<typeof connectDocker>;
   readonly exec: BoxExec;
   /** A running box of this user; its id. With `NetworkMode: host` it reaches what listens on this machine's loopback. */
   start(user: UserName, more?: { Env?: string[]; HostConfig?: Docker.HostConfig }): Promise<string>;
@@ -181,10 +183,10 @@ const throughFilter = process.env.SPOONBOX_TEST_THROUGH_FILTER === '1';
 
 /** Boxes on the real engine, as a controller would make them. */
 export async function createBoxes(options = { throughFilter }): Promise<Boxes> {
-  const docker = await connectDocker(process.env.DOCKER_HOST ?? null);
+  const docker = await dockerodeAt(process.env.DOCKER_HOST ?? null);
   const installation = InstallationId.parse(`test-${randomBytes(4).toString('hex')}`);
   const filter = options.throughFilter ? await startFilter(installation) : null;
-  const connect = filter ? () => connectDocker(filter.address) : async () => docker;
+  const connect = filter ? () => connectDocker(filter.address) : async () => docker.modem;
   const log = createLogger({ name: 'exec', level: 'silent' });
   const made: Docker.Container[] = [];
   return {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { PassThrough, Readable } from 'node:stream';
 import { Exec, KubeConfig, type V1Status } from '@kubernetes/client-node';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { WebSocket } from 'ws';
 import { createDockerCommands } from '../../gateway/src/exec/command-docker.ts';
 import type { BoxCommands } from '../../gateway/src/exec/command-port.ts';

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { expect, it } from 'vitest';
 import { joinHistory } from '../../gateway/src/exec/join-history.ts';
 import { systemClock } from '#shared/clock.ts';

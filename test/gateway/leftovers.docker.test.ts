@@ -90,7 +90,7 @@ describe.skipIf(why !== null)('an engine with live restore', () => {
     const engine = await createOwnEngine();
     try {
       const docker = await engine.connect();
-      const exec = createDockerExec({ connect: async () => docker, clock: systemClock, log });
+      const exec = createDockerExec({ connect: async () => docker.modem, clock: systemClock, log });
       const box = await docker.createContainer({
         Image: boxImage,
         Cmd: ['sleep', 'infinity'],

@@ -15,7 +15,7 @@ import { systemClock } from '#shared/clock.ts';
 import { createLogger } from '#shared/log.ts';
 import { terminalClientLimits } from '#shared/terminal-client.ts';
 import { ServerMessage } from '#shared/terminal-protocol.ts';
-import type { TerminalClaims } from '#shared/terminal-token.ts';
+import type { TerminalClaims } from '#shared/terminal-claims.ts';
 import { sessionOf } from '../contract/box-store-world.ts';
 import { SimSocket } from '../sim/sim-socket.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';

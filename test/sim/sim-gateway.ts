@@ -2,7 +2,7 @@ import { createBoxStore } from '#shared/box-store.ts';
 import type { Keys, UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
-import type { TerminalClaims } from '#shared/terminal-token.ts';
+import type { TerminalClaims } from '#shared/terminal-claims.ts';
 import { TerminalClient } from '../../gateway/src/client.ts';
 import { protocolDialect } from '../../gateway/src/dialect.ts';
 import { endedBy } from '../../gateway/src/ending.ts';

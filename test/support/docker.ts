@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type Docker from 'dockerode';
+import Docker from 'dockerode';
 import { connectDocker } from '#shared/docker.ts';
 import { InstallationId, label, networkNameOf } from '#shared/identity.ts';
 
@@ -23,9 +23,17 @@ export interface DockerWorld {
   dispose(): Promise<void>;
 }
 
+/** What people do by hand goes by dockerode, on the connection of our own processes: its `modem`. */
+export async function dockerodeAt(dockerHost: string | null): Promise<Docker> {
+  const docker = new Docker();
+  docker.modem = await connectDocker(dockerHost);
+  docker.modem.Promise = Promise;
+  return docker;
+}
+
 /** On the engine at `dockerHost`, or on the one that all tests share. */
 export async function createDockerWorld(dockerHost = process.env.DOCKER_HOST ?? null): Promise<DockerWorld> {
-  const docker = await connectDocker(dockerHost);
+  const docker = await dockerodeAt(dockerHost);
   const installation = InstallationId.parse(`test-${randomBytes(5).toString('hex')}`);
   const workdir = await mkdtemp(join(tmpdir(), 'spoonbox-test-'));
   const { Id: boxImageId } = await docker.getImage(boxImage).inspect();

@@ -9,9 +9,8 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import type Docker from 'dockerode';
-import { connectDocker } from '#shared/docker.ts';
 import { smallImage } from '../e2e/small-image.ts';
-import { boxImage } from './docker.ts';
+import { boxImage, dockerodeAt } from './docker.ts';
 
 const startWithinMs = 30_000;
 const stopWithinMs = 60_000;
@@ -102,7 +101,7 @@ export async function createOwnEngine(options: OwnEngineOptions = {}): Promise<O
     const giveUpAt = performance.now() + startWithinMs;
     for (;;) {
       if (started.exitCode !== null) throw new Error(`dockerd ended with ${started.exitCode}:\n${log}`);
-      const docker = await connectDocker(address).catch(() => null);
+      const docker = await dockerodeAt(address).catch(() => null);
       if (docker !== null && (await docker.ping().catch(() => null)) !== null) return;
       if (performance.now() >= giveUpAt) throw new Error(`dockerd did not answer within ${startWithinMs} ms:\n${log}`);
       await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
@@ -139,7 +138,7 @@ export async function createOwnEngine(options: OwnEngineOptions = {}): Promise<O
     // The file is made from zeros that are really written: `fallocate` is refused where it does not fit.
     fillDisk: () => rooms.shell('cat /dev/zero > /run/spoonbox-engine/data/filler 2>/dev/null || true').then(() => {}),
     freeDisk: () => rooms.shell('rm /run/spoonbox-engine/data/filler').then(() => {}),
-    connect: () => connectDocker(address),
+    connect: () => dockerodeAt(address),
     async [Symbol.asyncDispose]() {
       await end('TERM');
       await rooms.close();
@@ -198,7 +197,7 @@ async function openRooms({ network = 'own', diskMiB = 96 }: OwnEngineOptions): P
 
 /** Carried over from the engine that all tests share: a hundredth of the box image's size, under its name. */
 async function importSmallBox(to: Docker): Promise<void> {
-  const from = await connectDocker(process.env.DOCKER_HOST ?? null);
+  const from = await dockerodeAt(process.env.DOCKER_HOST ?? null);
   const [repo = '', tag = 'latest'] = boxImage.split(/:(?=[^/]*$)/);
   const imported = await to.importImage(Readable.from([await smallImage(from)]), { repo, tag });
   await buffer(imported);

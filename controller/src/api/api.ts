@@ -160,6 +160,7 @@ export function createApi(parts: ApiParts): RunningApi {
     trustProxy: ['loopback', ...parts.config.trustedProxies],
     routerOptions: { maxParamLength },
     http: { requireHostHeader: false },
+    schemaController: { compilersFactory: { buildValidator: notOurs, buildSerializer: notOurs } },
     clientErrorHandler: answerMalformed,
     frameworkErrors: (error, request, reply) => answerProblem(error, request, reply, log),
   }).withTypeProvider<ZodTypes>();
@@ -248,6 +249,11 @@ export function createApi(parts: ApiParts): RunningApi {
       await changes.stop();
     },
   };
+}
+
+/** Where nothing is in its place, fastify loads ajv and a serializer at every start, though the compilers that are set are used. */
+function notOurs(): never {
+  throw new Error('the compilers of the API are set before its first route');
 }
 
 function whyNotListening(bind: string, port: number, error: unknown): string {

@@ -1,22 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { z } from 'zod';
 import type { Clock } from '#shared/clock.ts';
+import type { EngineRequest } from '#shared/docker.ts';
 import { EngineError, StartError } from '#shared/faults.ts';
 import { boxNameOf, type InstallationId, label, type UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { ContainerView } from '../box/observed.ts';
 import { InspectedContainer, ListedContainer, viewOfInspected, viewOfListed } from './container-view.ts';
 import { createBodyOf } from './create-body.ts';
-import {
-  anyAnswer,
-  createEngine,
-  defaultTimeouts,
-  type EngineRequest,
-  type EngineTimeouts,
-  type OnEngineCall,
-} from './engine.ts';
+import { anyAnswer, createEngine, defaultTimeouts, type EngineTimeouts, type OnEngineCall } from './engine.ts';
 import { followEvents } from './events.ts';
 import { countExecs, probe, runTool } from './exec.ts';
 import { removeLeftHelpers } from './helper.ts';

@@ -1,7 +1,7 @@
 import { Duplex, Readable } from 'node:stream';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { z } from 'zod';
-import { engineCall } from '#shared/docker.ts';
+import { askEngine, engineCall, type EngineRequest } from '#shared/docker.ts';
 import { EngineError, type FaultKind } from '#shared/faults.ts';
 
 /** Time limits of calls on the engine; a wait that belongs to the box (stop grace, readiness) comes on top. */
@@ -28,15 +28,6 @@ export const defaultTimeouts: EngineTimeouts = {
   helperMs: 60_000,
   pullSilenceMs: 300_000,
 };
-
-export interface EngineRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | boolean>>;
-  readonly body?: object;
-  /** whom a registry is asked as. Secret: it goes into a header, and nowhere else */
-  readonly registryAuth?: Readonly<Record<string, string>>;
-}
 
 /** Any answer will do: the call's success is all that is asked. */
 export const anyAnswer = z.unknown();
@@ -69,27 +60,7 @@ export interface Engine {
 /** A request was answered after `tookMs`, or was not: `fault` says how; `aborted` is nobody's fault. */
 export type OnEngineCall = (call: string, tookMs: number, fault: FaultKind | 'aborted' | null) => void;
 
-/**
- * Requests go through docker-modem's `dial`, not through dockerode's methods: those put a whole create body into the
- * query string, change the objects they are given, and do not all take a signal.
- */
 export function createEngine(docker: Docker, timeouts: EngineTimeouts, onCall: OnEngineCall = () => {}): Engine {
-  function dial(request: EngineRequest, how: 'answer' | 'stream' | 'take', abortSignal: AbortSignal): Promise<unknown> {
-    const options = {
-      path: `${request.path}?`,
-      method: request.method,
-      options: { _query: request.query ?? {}, _body: request.body ?? {} },
-      ...(request.registryAuth && { authconfig: request.registryAuth }),
-      statusCodes: { 200: true, 201: true, 204: true, 304: true },
-      isStream: how !== 'answer',
-      hijack: how === 'take',
-      abortSignal,
-    };
-    return new Promise((resolve, reject) => {
-      docker.modem.dial(options, (error: Error | null, answer: unknown) => (error ? reject(error) : resolve(answer)));
-    });
-  }
-
   /** calls that wait for their answer: what they are, and since when */
   const waiting = new Map<AbortController, { operation: string; sinceMs: number }>();
 
@@ -126,18 +97,19 @@ export function createEngine(docker: Docker, timeouts: EngineTimeouts, onCall: O
       }
     },
     async ask(operation, request, answer, timeoutMs, signal) {
-      const call = async (limit: AbortSignal) => answer.parse(await dial(request, 'answer', limit));
+      const call = async (limit: AbortSignal) => answer.parse(await askEngine(docker, request, 'answer', limit));
       return await limited(operation, timeoutMs, call, signal);
     },
     async take(operation, request, timeoutMs, signal) {
-      const call = async (limit: AbortSignal) => ConnectionAnswer.parse(await dial(request, 'take', limit));
+      const call = async (limit: AbortSignal) =>
+        ConnectionAnswer.parse(await askEngine(docker, request, 'take', limit));
       return await limited(operation, timeoutMs, call, signal);
     },
     async open(operation, request, timeoutMs, signal) {
       const life = new AbortController();
       const begin = async (limit: AbortSignal): Promise<Readable> => {
         limit.addEventListener('abort', () => life.abort(limit.reason), { once: true });
-        return StreamAnswer.parse(await dial(request, 'stream', life.signal));
+        return StreamAnswer.parse(await askEngine(docker, request, 'stream', life.signal));
       };
       const stream = await limited(operation, timeoutMs, begin, signal);
       const onAbort = (): void => void stream.destroy();

@@ -2,7 +2,7 @@ import type { Clock } from '#shared/clock.ts';
 import { engineCall } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
 import { endCommand, marksCommand } from '#shared/session-marks.ts';
-import { SessionId } from '#shared/terminal-token.ts';
+import { SessionId } from '#shared/terminal-claims.ts';
 import type { Engine } from './engine.ts';
 import { runToEnd } from './exec.ts';
 import { createFrameReader, createOutputTail } from './output.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { EngineError, StartError } from '#shared/faults.ts';
 import type { InstallationId } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';

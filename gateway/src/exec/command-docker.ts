@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import type { Clock } from '#shared/clock.ts';
 import type { Logger } from '#shared/log.ts';
 import { environmentLines } from '../environment.ts';
@@ -9,6 +9,7 @@ import { endNowOrLater, isGone } from './end-marked.ts';
 import { ExecLook } from './exec-state.ts';
 import { Leftovers } from './leftovers.ts';
 import type { ProcessState } from './port.ts';
+import type { ExecOptions } from './exec-calls.ts';
 import { startExec } from './start-exec.ts';
 
 const endAttempts = 3;
@@ -61,7 +62,7 @@ export function createDockerCommands(options: {
   };
 }
 
-function optionsOf({ command, directory, environment, mark, stdin }: StartCommand): Docker.ExecCreateOptions {
+function optionsOf({ command, directory, environment, mark, stdin }: StartCommand): ExecOptions {
   return {
     Cmd: ['/bin/sh', '-c', startScript, 'spoonbox', directory ?? '', ...command],
     Env: environmentLines(environment, { SPOONBOX_SESSION: mark }),

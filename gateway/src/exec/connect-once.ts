@@ -1,4 +1,4 @@
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { EngineError } from '#shared/faults.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { z } from 'zod';
 import type { Clock } from '#shared/clock.ts';
-import { engineCall } from '#shared/docker.ts';
+import { askEngine, engineCall } from '#shared/docker.ts';
 import type { Logger } from '#shared/log.ts';
 import { environmentLines } from '../environment.ts';
 import { connectOnce } from './connect-once.ts';
@@ -15,6 +15,7 @@ import { ContainerTurns } from './container-turns.ts';
 import { DockerTerminal } from './docker-terminal.ts';
 import { runScript } from './run-script.ts';
 import { loginCommand } from './scripts.ts';
+import type { ExecOptions } from './exec-calls.ts';
 import { startExec } from './start-exec.ts';
 import { persistentLoginCommand } from './tmux.ts';
 import { freeCommand, resumeCommand } from './tmux-resume.ts';
@@ -83,7 +84,9 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
     },
     async ping() {
       const docker = await engine();
-      await engineCall('ping', callTimeoutMs, () => docker.ping(), new AbortController().signal);
+      const ping = (limit: AbortSignal): Promise<unknown> =>
+        askEngine(docker, { method: 'GET', path: '/_ping' }, 'answer', limit);
+      await engineCall('ping', callTimeoutMs, ping, new AbortController().signal);
     },
   };
 }
@@ -109,12 +112,7 @@ async function startTerminal(
   return new DockerTerminal(deps, { ...started, detachKeys, start });
 }
 
-function terminalOptions(
-  start: StartTerminal,
-  how: Start,
-  hasConsoleSize: boolean,
-  detachKeys: string,
-): Docker.ExecCreateOptions {
+function terminalOptions(start: StartTerminal, how: Start, hasConsoleSize: boolean, detachKeys: string): ExecOptions {
   const { rows, cols } = start.size;
   return {
     Cmd: commandOf(start, how, hasConsoleSize),
@@ -152,7 +150,7 @@ function privateKeys(): string {
 }
 
 function apiMinorOf(docker: Docker): number {
-  const { version } = ApiOf.parse(docker.modem);
+  const { version } = ApiOf.parse(docker);
   return Number.parseInt(version.slice('v1.'.length), 10);
 }
 

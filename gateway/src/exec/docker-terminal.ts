@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { z } from 'zod';
 import type { Clock } from '#shared/clock.ts';
-import { engineCall } from '#shared/docker.ts';
+import { askEngine, engineCall, type EngineRequest } from '#shared/docker.ts';
 import type { Logger } from '#shared/log.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import type { ContainerTurns } from './container-turns.ts';
@@ -63,9 +63,8 @@ export class DockerTerminal implements Terminal {
       // The engine holds a resize of a process that it is still making for 10 s, and then refuses it. Output proves nothing:
       // the terminal echoes what is typed ahead before its shell is there.
       if (!this.#exists) await this.processExists();
-      const exec = this.#docker.getExec(this.execId);
-      const resize = (abortSignal: AbortSignal): Promise<unknown> => exec.resize({ h: rows, w: cols, abortSignal });
-      await engineCall('exec-resize', callTimeoutMs, resize, never);
+      const query = { h: rows, w: cols };
+      await this.#ask('exec-resize', { method: 'POST', path: `/exec/${this.execId}/resize`, query });
     } catch (error) {
       if (!isGone(error)) throw error;
     }
@@ -188,17 +187,22 @@ export class DockerTerminal implements Terminal {
 
   /** What is left of the terminal's processes: those of the session (in the kernel's sense) that its shell leads. */
   async #leftOf(shellPid: number): Promise<Left> {
-    const container = this.#docker.getContainer(this.#start.containerId);
+    const path = `/containers/${this.#start.containerId}/top`;
     // Of exactly the container's processes: the engine adds their ids to the arguments of `ps`.
-    const top = (abortSignal: AbortSignal): Promise<unknown> => container.top({ ps_args: '-o pid,sid', abortSignal });
+    const top = { method: 'GET', path, query: { ps_args: '-o pid,sid' } } as const;
     let left: Left = 'shell';
     for await (const _look of looks(this.#clock, endWithinMs)) {
-      const { Processes } = ProcessList.parse(await engineCall('top', callTimeoutMs, top, never));
+      const { Processes } = ProcessList.parse(await this.#ask('top', top));
       const ofTerminal = Processes.filter(([, sessionId]) => Number(sessionId) === shellPid);
       if (ofTerminal.length === 0) return 'nothing';
       left = ofTerminal.some(([pid]) => Number(pid) === shellPid) ? 'shell' : 'programs';
     }
     return left;
+  }
+
+  #ask(operation: string, request: EngineRequest): Promise<unknown> {
+    const ask = (limit: AbortSignal): Promise<unknown> => askEngine(this.#docker, request, 'answer', limit);
+    return engineCall(operation, callTimeoutMs, ask, never);
   }
 }
 

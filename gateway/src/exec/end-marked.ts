@@ -1,4 +1,4 @@
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { EngineError } from '#shared/faults.ts';
 import { endCommand } from '#shared/session-marks.ts';
 import type { Leftovers } from './leftovers.ts';

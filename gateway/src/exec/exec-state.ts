@@ -1,7 +1,7 @@
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { z } from 'zod';
 import { type Clock, sleep } from '#shared/clock.ts';
-import { engineCall } from '#shared/docker.ts';
+import { askEngine, engineCall } from '#shared/docker.ts';
 import { isGone } from './end-marked.ts';
 import { callTimeoutMs } from './limits.ts';
 import type { ProcessState } from './port.ts';
@@ -51,9 +51,7 @@ export class ExecLook {
   /** null: the engine does not know it any more. An exec whose process is not made yet counts as running. */
   async inspect(): Promise<ExecState | null> {
     try {
-      const exec = this.#docker.getExec(this.#of.execId);
-      const inspect = (abortSignal: AbortSignal): Promise<unknown> => exec.inspect({ abortSignal });
-      const view = ExecView.parse(await engineCall('exec-inspect', callTimeoutMs, inspect, never));
+      const view = ExecView.parse(await this.#ask('exec-inspect', `/exec/${this.#of.execId}/json`));
       const running = view.Running || view.ExitCode === null;
       return { running, exitCode: running ? null : view.ExitCode, pid: view.Pid };
     } catch (error) {
@@ -64,13 +62,18 @@ export class ExecLook {
 
   async boxRuns(): Promise<boolean> {
     try {
-      const container = this.#docker.getContainer(this.#of.containerId);
-      const inspect = (abortSignal: AbortSignal): Promise<unknown> => container.inspect({ abortSignal });
-      return ContainerStateView.parse(await engineCall('inspect', callTimeoutMs, inspect, never)).State.Running;
+      const path = `/containers/${this.#of.containerId}/json`;
+      return ContainerStateView.parse(await this.#ask('inspect', path)).State.Running;
     } catch (error) {
       if (isGone(error)) return false;
       throw error;
     }
+  }
+
+  #ask(operation: string, path: string): Promise<unknown> {
+    const ask = (limit: AbortSignal): Promise<unknown> =>
+      askEngine(this.#docker, { method: 'GET', path }, 'answer', limit);
+    return engineCall(operation, callTimeoutMs, ask, never);
   }
 }
 

@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import type { Clock } from '#shared/clock.ts';
 import { EngineError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';

@@ -1,7 +1,8 @@
 import { finished } from 'node:stream/promises';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
+import { z } from 'zod';
 import { channel } from '#shared/exec-protocol.ts';
-import { engineCall } from '#shared/docker.ts';
+import { askEngine, engineCall } from '#shared/docker.ts';
 import { OutputFrames } from './command-output.ts';
 import { createExec, openExecStream } from './exec-calls.ts';
 
@@ -51,7 +52,10 @@ function run(docker: Docker, of: Script, take: (chunk: Buffer) => void, signal: 
       }
     });
     await finished(output, { writable: false, signal: abortSignal }).finally(() => output.destroy());
-    return (await docker.getExec(execId).inspect({ abortSignal })).ExitCode;
+    const look = { method: 'GET', path: `/exec/${execId}/json` } as const;
+    return EndedExec.parse(await askEngine(docker, look, 'answer', abortSignal)).ExitCode;
   };
   return engineCall('exec', of.withinMs, call, signal);
 }
+
+const EndedExec = z.object({ ExitCode: z.number().nullable() });

@@ -1,14 +1,14 @@
 import type { Duplex } from 'node:stream';
-import type Docker from 'dockerode';
+import type Docker from 'docker-modem';
 import { engineCall, engineErrorOf } from '#shared/docker.ts';
 import { EngineError } from '#shared/faults.ts';
 import type { Logger } from '#shared/log.ts';
-import { createExec, openExecStream } from './exec-calls.ts';
+import { createExec, type ExecOptions, openExecStream } from './exec-calls.ts';
 import { callTimeoutMs } from './limits.ts';
 
 export interface ExecStart {
   readonly containerId: string;
-  readonly create: Docker.ExecCreateOptions;
+  readonly create: ExecOptions;
   /** body of the start */
   readonly start: Readonly<Record<string, unknown>>;
   /** ends whatever a start that broke off without an answer may have started */

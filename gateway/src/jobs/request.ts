@@ -8,7 +8,7 @@ import {
 } from '#shared/exec-protocol.ts';
 import { UserName, userOfBoxName } from '#shared/identity.ts';
 import { tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
-import { Directory } from '#shared/terminal-token.ts';
+import { Directory } from '#shared/terminal-claims.ts';
 import type { Refusal } from '../refusal.ts';
 import { type AskedCheckout, checkoutAsked } from './checkout.ts';
 

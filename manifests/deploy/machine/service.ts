@@ -125,7 +125,7 @@ export class Service {
     const script = join(root, this.spec.script);
     const child = spawn(process.execPath, [...nodeFlagsOf(script), script], {
       cwd: root,
-      env: this.spec.env,
+      env: { NODE_COMPILE_CACHE: places.compileCache, ...this.spec.env },
       detached: true,
       stdio: ['ignore', log, log],
     });

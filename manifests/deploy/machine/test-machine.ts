@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import type { Engine } from './docker.ts';
 import { ensureEngine, stopOwnEngine } from './engine.ts';
 import { ensureBoxImage } from './image.ts';
-import { makeStateDir, stateDir } from './places.ts';
+import { makeStateDir, places } from './places.ts';
 import { isAlive } from './processes.ts';
 import { ensureRedisServer } from './redis.ts';
 import { readRecord } from './run-record.ts';
@@ -38,8 +37,7 @@ export async function prepareTestMachine(mayInstall: boolean, signal: AbortSigna
 async function testEnvironment(engine: Engine): Promise<NodeJS.ProcessEnv> {
   const ryuk = await engine.hasImage(ryukImage);
   return {
-    // A controller is started a few hundred times: half of each start is compiling.
-    NODE_COMPILE_CACHE: join(stateDir, 'compile-cache'),
+    NODE_COMPILE_CACHE: places.compileCache,
     ...process.env,
     ...(ryuk ? {} : { TESTCONTAINERS_RYUK_DISABLED: 'true' }),
   };

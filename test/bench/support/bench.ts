@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { connectDocker } from '#shared/docker.ts';
+import { dockerodeAt } from '../../support/docker.ts';
 
 const usage =
   'Usage: npm run bench NAME [--json FILE]   (and, after --: --rounds N, --boxes N, --sessions N, --seconds N for a shorter try; --only A,B for some parts)';
@@ -106,7 +106,7 @@ function count(text: string | undefined): number | undefined {
 }
 
 async function machineOf(): Promise<Record<string, string | number>> {
-  const docker = await connectDocker(process.env.DOCKER_HOST ?? null);
+  const docker = await dockerodeAt(process.env.DOCKER_HOST ?? null);
   const { Version } = await docker.version();
   return {
     cores: availableParallelism(),

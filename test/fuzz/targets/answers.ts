@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type Docker from 'dockerode';
 import fc from 'fast-check';
 import { systemClock } from '#shared/clock.ts';
 import { connectDocker, engineCall } from '#shared/docker.ts';
@@ -84,7 +83,7 @@ export const answers = target(
       socket.end(`HTTP/1.1 ${head}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n${body}`);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const docker: Docker = await connectDocker(`tcp://127.0.0.1:${portOf(server)}`);
+    const docker = await connectDocker(`tcp://127.0.0.1:${portOf(server)}`);
     const log = createLogger({ name: 'fuzz', level: 'silent' });
     const timeouts = {
       readMs: limitMs,
@@ -112,7 +111,10 @@ export const answers = target(
       ensureHome: () => runtime.ensureHome(alice, owner, signal),
       ensureNetwork: () => runtime.ensureNetwork(signal),
       removeLeftHelpers: () => runtime.removeLeftHelpers(signal),
-      makeExec: () => engineCall('exec-create', limitMs, (limit) => createExec(docker, 'e1', {}, limit), signal),
+      makeExec: () => {
+        const body = { Cmd: ['sh'], AttachStdout: true, AttachStderr: true };
+        return engineCall('exec-create', limitMs, (limit) => createExec(docker, 'e1', body, limit), signal);
+      },
       terminal: async () => {
         const limit = AbortSignal.timeout(limitMs);
         const stream = await openExecStream(docker, 'e1', {}, limit).catch((error: unknown) => {

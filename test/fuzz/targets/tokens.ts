@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
-import { TerminalClaims, verifyTerminalToken } from '#shared/terminal-token.ts';
+import { TerminalClaims } from '#shared/terminal-claims.ts';
+import { verifyTerminalToken } from '#shared/terminal-token.ts';
 import { must, target } from '../target.ts';
 import { junk, mutatedText, mutated, oddNumber, text } from '../values.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { ClassName, InstallationId, keysOf, LeaseId, UserName, boxNameOf, userOfBoxName } from '#shared/identity.ts';
-import { Directory, SessionId } from '#shared/terminal-token.ts';
+import { Directory, SessionId } from '#shared/terminal-claims.ts';
 import { readConfig } from '#shared/config.ts';
 import { StartError } from '#shared/faults.ts';
 import { agreed, must, target } from '../target.ts';
