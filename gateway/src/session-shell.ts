@@ -55,6 +55,7 @@ export class SessionShell {
   #pump: Pump | null = null;
   /** what is typed after the end of a connection without which the shell may go on; null = it does not */
   #typed: Buffer[] | null = null;
+  #waits = false;
   /** read ahead for the next start */
   #environment: Promise<Environment> | null = null;
 
@@ -78,6 +79,11 @@ export class SessionShell {
     return this.#terminal !== null;
   }
 
+  /** Its box is not ready yet. */
+  get waits(): boolean {
+    return this.#waits;
+  }
+
   /** Bytes pass, both ways. */
   get isRunning(): boolean {
     return this.#pump !== null;
@@ -95,7 +101,7 @@ export class SessionShell {
     for (let failures = 0, neverThere = 0, resumes = 0; ; ) {
       signal.throwIfAborted();
       if (phase !== 'ready' || containerId === '') {
-        containerId = await waitReady(this.#deps, this.#of.user, (message) => this.#host.status(message), signal);
+        containerId = await this.#boxReady(signal);
         // It may have changed while the box was waited for.
         this.#environment = null;
         if (audience.count === 0) return new Ending('ended', { message: 'nobody waited for a new shell' });
@@ -193,6 +199,15 @@ export class SessionShell {
     } catch (error) {
       this.#deps.log.warn({ user: this.#of.user, error }, 'a terminal could not be left to another gateway');
       return false;
+    }
+  }
+
+  async #boxReady(signal: AbortSignal): Promise<string> {
+    this.#waits = true;
+    try {
+      return await waitReady(this.#deps, this.#of.user, (message) => this.#host.status(message), signal);
+    } finally {
+      this.#waits = false;
     }
   }
 

@@ -339,10 +339,13 @@ export class TerminalSession {
       room: () => this.#shell.room(),
       deserted: (reason, isDone) => {
         if (this.isOver) return;
-        if (isDone) this.end(new ClientGone(reason.message, true));
-        else if (this.#startedAt === 0) {
+        const isFirst = this.#startedAt === 0;
+        if (isFirst && this.#shell.waits && !isDone) {
           // The lease stays: with it would go the place in the line for a box.
           this.#grace.begin(this.#deps.limits.placeGraceMs);
+        } else if (isFirst || isDone) {
+          // Before the first shell there is nothing to come back to.
+          this.end(new ClientGone(reason.message, true));
         } else {
           this.#grace.begin(this.#deps.limits.graceMs);
           this.#standsEmpty();

@@ -115,7 +115,8 @@ describe('two controllers', () => {
     expect(await isLeader(leader)).toBe(false);
     // One more round of the whole work, in which the first one could still do damage.
     await lease(standby, installation.newUser('next'));
-    expect(standby.lines.join('\n')).not.toContain('leads no more');
+    // Nobody took the lead from the other. On a slow machine it may lose it by itself, for a moment.
+    expect(standby.lines.join('\n')).not.toContain(' leads now');
     for (const user of users) {
       const id = boxes.get(user);
       expect(await boxOf(leader, user)).toMatchObject({ phase: 'ready', containerId: id });

@@ -160,7 +160,8 @@ describe('a checkout', () => {
   });
 
   it('is also where a new shell begins that another gateway starts in the place of one that is lost', async () => {
-    const of = { persist: 'tmux', jobs: { commands: commandsOn(boxes.connect), apiToken } } as const;
+    const jobs = { commands: commandsOn(boxes.connect), apiToken };
+    const of = { persist: 'tmux', jobs, limits: { graceMs: 60_000 } } as const;
     const [first, second] = [await world.gateway(of), await world.gateway(of)];
     const checkout = { spoon: 'shop', branch: 'of two gateways' };
     const client = await open({ port: first.port, token: await world.token(box.user, { checkout }) });
