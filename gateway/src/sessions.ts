@@ -36,9 +36,14 @@ export class Sessions {
     if (this.#closed) throw this.#closed;
     if (this.#open.has(keyOf(of.user, of.session))) return;
     const { limits } = this.#deps;
-    // Of those that are just being ended, the place is as good as free.
-    const all = [...this.#open.values()].map(({ session }) => session).filter(({ isOver }) => !isOver);
-    const ofUser = all.filter((session) => session.of.user === of.user);
+    const all: TerminalSession[] = [];
+    const ofUser: TerminalSession[] = [];
+    for (const { session } of this.#open.values()) {
+      // Of those that are just being ended, the place is as good as free.
+      if (session.isOver) continue;
+      all.push(session);
+      if (session.of.user === of.user) ofUser.push(session);
+    }
     if (ofUser.length >= limits.sessionsPerUser && !makeRoom(ofUser, evicts)) {
       throw new Ending('too-many-sessions', { message: `${of.user} has ${ofUser.length} terminals here; end some` });
     }

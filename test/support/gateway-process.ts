@@ -14,7 +14,7 @@ export async function startGatewayProcess(
   port: number,
   main = mainFile,
 ): Promise<GatewayProcess> {
-  const running = startProcess(main, { ...environment, SPOON_GATEWAY_PORT: String(port) });
+  const running = startProcess(main, { ...environment, SPOON_GATEWAY_PORT: String(port) }, mainFile);
   const giveUpAt = performance.now() + readyWithinMs;
   for (;;) {
     running.mustRun();

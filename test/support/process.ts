@@ -18,18 +18,23 @@ export interface RunningProcess {
   readonly exited: Promise<number | null>;
   /** Throws where it has ended, with what it said. */
   mustRun(): void;
-  /** SIGSTOP, SIGCONT: what a machine that stalls does to it. */
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
+  /** SIGSTOP, SIGCONT: what a machine that stalls does to it. SIGUSR2: what its own main makes of it. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void;
   /** SIGTERM; answers the exit code. */
   stop(): Promise<number | null>;
   /** SIGKILL. */
   kill(): Promise<void>;
 }
 
-export function startProcess(mainFile: string, settings: Readonly<Record<string, string>>): RunningProcess {
+/** `like`: whose flags of Node it gets. */
+export function startProcess(
+  mainFile: string,
+  settings: Readonly<Record<string, string>>,
+  like = mainFile,
+): RunningProcess {
   const startedAtMs = performance.now();
   const env = { ...withoutOurs(process.env), ...settings };
-  const child = spawn(process.execPath, [...nodeFlagsOf(mainFile), mainFile], {
+  const child = spawn(process.execPath, [...nodeFlagsOf(like), mainFile], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -3,9 +3,9 @@ import type { BoxExec, Terminal } from '../../../gateway/src/exec/port.ts';
 
 /** Shells that exist in this process only: each says 1 KiB a second, and echoes what is typed. */
 
-const tickMs = 50;
-/** Every terminal speaks in one tick of so many: twice a second. */
-const ticksPerSpeech = 10;
+const tickMs = 5;
+/** Every terminal speaks in one tick of so many: twice a second. Few in each, as shells that know nothing of one another do. */
+const ticksPerSpeech = 100;
 const speech = Buffer.alloc(512, '.');
 
 class SimTerminal implements Terminal {
@@ -60,9 +60,12 @@ export function createSimExec(): BoxExec {
   const slots = Array.from({ length: ticksPerSpeech }, () => new Set<SimTerminal>());
   let opened = 0;
   let tick = 0;
+  const beganMs = performance.now();
   setInterval(() => {
-    for (const terminal of slots[tick] ?? []) terminal.speak();
-    tick = (tick + 1) % ticksPerSpeech;
+    // A timer that comes late does not make less of it.
+    for (; beganMs + tick * tickMs <= performance.now(); tick++) {
+      for (const terminal of slots[tick % ticksPerSpeech] ?? []) terminal.speak();
+    }
   }, tickMs);
   return {
     open() {

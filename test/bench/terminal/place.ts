@@ -33,7 +33,8 @@ export interface Place {
   readonly gateway: GatewayProcess;
   readonly relay: RunningProcess;
   readonly signal: AbortSignal;
-  startGateway(environment: Readonly<Record<string, string>>): Promise<GatewayProcess>;
+  /** `main`: what is started as one */
+  startGateway(environment: Readonly<Record<string, string>>, main?: string): Promise<GatewayProcess>;
   /** The container of the box of `user`, which is made when it is first asked for. */
   box(user: string): Promise<string>;
   raw(user: string): Promise<Wire>;
@@ -69,8 +70,8 @@ export async function createPlace(signal: AbortSignal): Promise<Place> {
     const piped = createRawDocker(`tcp://127.0.0.1:${pipePort}`);
     const controller = await world.startController();
     await controller.converged();
-    const startGateway = async (environment: Readonly<Record<string, string>>): Promise<GatewayProcess> => {
-      const started = await startGatewayProcess({ ...world.environment, ...environment }, await freePort());
+    const startGateway: Place['startGateway'] = async (environment, main) => {
+      const started = await startGatewayProcess({ ...world.environment, ...environment }, await freePort(), main);
       running.push(started);
       return started;
     };
