@@ -1,6 +1,13 @@
 import { utcTime } from '#shared/human-time.ts';
 import type { RolloutPause } from '#shared/operator-schemas.ts';
-import type { ClassRollout, ImagePull, PullRound, RolloutView, WaitingBox } from '#shared/rollout.ts';
+import {
+  type ClassRollout,
+  type ImagePull,
+  type PullRound,
+  type RolloutView,
+  type WaitingBox,
+  waitsFor,
+} from '#shared/rollout.ts';
 import { bar, printable, table } from './output.ts';
 
 const barWidth = 20;
@@ -25,26 +32,21 @@ export function rolloutLines({ now, mode, pause, pulls, classes }: RolloutView):
     ...(mode.mode === 'run' ? [] : [`nothing is replaced: the reconciler is in mode ${mode.mode} ${by(mode)}`]),
     ...(pause.paused ? [`paused ${by(pause)}`] : []),
   ];
-  const waitsFor = pause.paused
-    ? 'the end of the pause'
-    : mode.mode === 'run'
-      ? 'its turn'
-      : `the end of mode ${mode.mode}`;
   return [
     ...(held.length > 0 ? [...held, ''] : []),
     ...table([['CLASS', 'IMAGE', 'ID', 'UP TO DATE', 'WAITING', 'BEING REPLACED'], ...rows]),
-    ...waitingLines(classes, waitsFor),
+    ...waitingLines(classes, waitsFor({ mode, pause })),
     ...(pulls === null
       ? []
       : ['', `pulled again for ${printable(pulls.by)}, ${utcTime(pulls.askedAt, now)}: ${pullsLine(pulls)}`]),
   ];
 }
 
-function waitingLines(classes: readonly ClassRollout[], waitsFor: string): string[] {
+function waitingLines(classes: readonly ClassRollout[], whileUnheld: string): string[] {
   const rows = classes.flatMap(({ class: name, waiting }) =>
     waiting.map(({ user, fields, heldBy }) => [
       ...[user, name, fields.join(', ')],
-      heldBy.length > 0 ? heldBy.map(printable).join(', ') : waitsFor,
+      heldBy.length > 0 ? heldBy.map(printable).join(', ') : whileUnheld,
     ]),
   );
   return rows.length === 0 ? [] : ['', ...table([['USER', 'CLASS', 'DIFFERS IN', 'WAITS FOR'], ...rows])];

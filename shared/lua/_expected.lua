@@ -1,12 +1,15 @@
--- Whether a setting is the one that its reader saw. Included by name; never run alone.
+-- Whether what stands is what its reader saw (If-Match). Included by name; never run alone.
 
--- `times`: when the setting may have been set, as a JSON list; '' = whenever.
-local function is_expected(times, since)
-  if times == '' then
+-- `expected`: what it may be, as a JSON list of numbers; '' = anything; '*' = anything that `exists`.
+local function is_expected(expected, is, exists)
+  if expected == '' then
     return true
   end
-  for _, time in ipairs(cjson.decode(times)) do
-    if time == since then
+  if expected == '*' then
+    return exists
+  end
+  for _, each in ipairs(cjson.decode(expected)) do
+    if each == is then
       return true
     end
   end

@@ -10,7 +10,7 @@
 
 local now = clock()
 local before = load_rollout(KEYS[1], now)
-if not is_expected(ARGV[6], before.since) then
+if not is_expected(ARGV[6], before.since, true) then
   return cjson.encode({ now = now, pause = before, set = false })
 end
 redis.call('DEL', KEYS[1])

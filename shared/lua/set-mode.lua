@@ -11,7 +11,7 @@
 local wake_channel, everybody, mode, reason, by = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local now = clock()
 local before = load_mode(KEYS[1], now)
-if not is_expected(ARGV[6], before.since) then
+if not is_expected(ARGV[6], before.since, true) then
   return cjson.encode({ now = now, mode = before, set = false })
 end
 redis.call('DEL', KEYS[1])

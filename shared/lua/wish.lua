@@ -5,19 +5,7 @@
 -- Returns JSON {generation, now} or {refused: 'box-unknown'} or {refused: 'name-differs-by-case', detail}
 --   or {refused: 'precondition-failed', detail: the generation as it is, 0 = none}
 -- @include _box
-
-local function meets(expected, desired, is_known)
-  if expected == '*' then
-    return is_known
-  end
-  local is = number((desired or {}).generation) or 0
-  for _, generation in ipairs(cjson.decode(expected)) do
-    if generation == is then
-      return true
-    end
-  end
-  return false
-end
+-- @include _expected
 
 local wish, by, container_id, at_once, default_class, expected = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9] or ''
 local now = clock()
@@ -27,9 +15,9 @@ local live = load_leases(desired, now)
 if not desired and not status and #live == 0 and wish ~= 'adopt' then
   return cjson.encode({ refused = 'box-unknown' })
 end
-if expected ~= '' and not meets(expected, desired, desired ~= nil or status ~= nil or #live > 0) then
-  local is = int(number((desired or {}).generation) or 0)
-  return cjson.encode({ refused = 'precondition-failed', detail = is })
+local is = number((desired or {}).generation) or 0
+if not is_expected(expected, is, desired ~= nil or status ~= nil or #live > 0) then
+  return cjson.encode({ refused = 'precondition-failed', detail = int(is) })
 end
 local other = claim_name()
 if other then

@@ -11,6 +11,7 @@
 -- @include _box
 -- @include _vault
 -- @include _vault-orders
+-- @include _expected
 
 local FIRST_PAIR = 10
 
@@ -23,19 +24,7 @@ local function refuse(code, detail)
   return cjson.encode({ refused = code, detail = detail })
 end
 
-local function meets()
-  if expected == '*' then
-    return revision > 0
-  end
-  for _, each in ipairs(cjson.decode(expected)) do
-    if each == revision then
-      return true
-    end
-  end
-  return false
-end
-
-if expected ~= '' and not meets() then
+if not is_expected(expected, revision, revision > 0) then
   return refuse('precondition-failed', int(revision))
 end
 

@@ -16,8 +16,10 @@ export interface StoredRollout {
 /** What of rollouts is kept in Redis. Every method is one script, and rejects when Redis does not answer. */
 export interface RolloutStore {
   read(): Promise<StoredRollout>;
-  /** Once a pause is answered, no box is replaced any more because its image or class changed. */
-  /** `ifSince`: refused (`set` false, with what stands) where the pause was set at another time; null = whenever. */
+  /**
+   * Once a pause is answered, no box is replaced any more because its image or class changed. `ifSince`: refused
+   * (`set` false, with what stands) where the pause was set at another time; null = whenever.
+   */
   pause(
     body: RolloutPauseBody,
     by: string,

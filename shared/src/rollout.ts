@@ -72,3 +72,9 @@ export const RolloutView = z.object({
   classes: z.array(ClassRollout),
 });
 export type RolloutView = z.infer<typeof RolloutView>;
+
+/** What a box of before waits for that nobody holds. */
+export function waitsFor({ mode: { mode }, pause }: Pick<RolloutView, 'mode' | 'pause'>): string {
+  if (pause.paused) return 'the end of the pause';
+  return mode === 'run' ? 'its turn' : `the end of mode ${mode}`;
+}

@@ -22,10 +22,10 @@ export interface DiskRoom {
   readonly totalFiles: number;
 }
 
-/** Any container on the machine, whoever made it. */
 /** Of a container in which something runs, or is about to again. */
 export const liveStates = ['running', 'paused', 'restarting'] as const;
 
+/** Any container on the machine, whoever made it. */
 export interface HostContainer {
   readonly id: string;
   readonly name: string;

@@ -2,9 +2,9 @@ import { randomInt } from 'node:crypto';
 import type Docker from 'docker-modem';
 import { z } from 'zod';
 import type { Clock } from '#shared/clock.ts';
-import { askEngine, engineCall } from '#shared/docker.ts';
 import type { Logger } from '#shared/log.ts';
 import { environmentLines } from '../environment.ts';
+import { ask } from './ask.ts';
 import { connectOnce } from './connect-once.ts';
 import { endMarked, endNowOrLater } from './end-marked.ts';
 import { joinHistory } from './join-history.ts';
@@ -83,10 +83,7 @@ export function createDockerExec(options: { connect: () => Promise<Docker>; cloc
       await leftovers.end(of, async () => endMarked(await engine(), { ...of, spareDaemons: true }));
     },
     async ping() {
-      const docker = await engine();
-      const ping = (limit: AbortSignal): Promise<unknown> =>
-        askEngine(docker, { method: 'GET', path: '/_ping' }, 'answer', limit);
-      await engineCall('ping', callTimeoutMs, ping, new AbortController().signal);
+      await ask(await engine(), 'ping', { method: 'GET', path: '/_ping' });
     },
   };
 }

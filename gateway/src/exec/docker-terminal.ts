@@ -2,9 +2,9 @@ import type { Duplex } from 'node:stream';
 import type Docker from 'docker-modem';
 import { z } from 'zod';
 import type { Clock } from '#shared/clock.ts';
-import { askEngine, engineCall, type EngineRequest } from '#shared/docker.ts';
 import type { Logger } from '#shared/log.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
+import { ask } from './ask.ts';
 import type { ContainerTurns } from './container-turns.ts';
 import { endNowOrLater, isGone } from './end-marked.ts';
 import { ExecLook, processTakesMs, looks } from './exec-state.ts';
@@ -64,7 +64,7 @@ export class DockerTerminal implements Terminal {
       // the terminal echoes what is typed ahead before its shell is there.
       if (!this.#exists) await this.processExists();
       const query = { h: rows, w: cols };
-      await this.#ask('exec-resize', { method: 'POST', path: `/exec/${this.execId}/resize`, query });
+      await ask(this.#docker, 'exec-resize', { method: 'POST', path: `/exec/${this.execId}/resize`, query });
     } catch (error) {
       if (!isGone(error)) throw error;
     }
@@ -192,17 +192,12 @@ export class DockerTerminal implements Terminal {
     const top = { method: 'GET', path, query: { ps_args: '-o pid,sid' } } as const;
     let left: Left = 'shell';
     for await (const _look of looks(this.#clock, endWithinMs)) {
-      const { Processes } = ProcessList.parse(await this.#ask('top', top));
+      const { Processes } = ProcessList.parse(await ask(this.#docker, 'top', top));
       const ofTerminal = Processes.filter(([, sessionId]) => Number(sessionId) === shellPid);
       if (ofTerminal.length === 0) return 'nothing';
       left = ofTerminal.some(([pid]) => Number(pid) === shellPid) ? 'shell' : 'programs';
     }
     return left;
-  }
-
-  #ask(operation: string, request: EngineRequest): Promise<unknown> {
-    const ask = (limit: AbortSignal): Promise<unknown> => askEngine(this.#docker, request, 'answer', limit);
-    return engineCall(operation, callTimeoutMs, ask, never);
   }
 }
 

@@ -4,7 +4,9 @@ import type { Duplex } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import type Docker from 'docker-modem';
 import { z } from 'zod';
-import { EngineError, type FaultKind } from '#shared/faults.ts';
+import { engineErrorOf } from '#shared/docker.ts';
+import { EngineError } from '#shared/faults.ts';
+import { parseJson } from '#shared/json.ts';
 
 /**
  * The two calls that make an exec and start it, on node:http itself: docker-modem takes half a millisecond more to make one, and
@@ -63,7 +65,9 @@ export function openExecStream(
       refusalOf('exec-start', answer).then(reject, reject);
     });
     start.once('error', (error) => {
-      reject(signal.aborted ? signal.reason : faultOf('exec-start', 'unreachable', null, error.message));
+      if (signal.aborted) reject(signal.reason);
+      else
+        reject(new EngineError({ operation: 'exec-start', kind: 'unreachable', status: null, message: error.message }));
     });
   });
 }
@@ -102,32 +106,15 @@ const ModemAddress = z.object({
   port: z.coerce.number().optional(),
 });
 
-/** What is read, and what is told, of a refusal: people see it in their terminals, and it may be a proxy's whole page. */
-const maxRefusalLength = { read: 4_096, told: 500 };
+/** What is read of a refusal: it may be a proxy's whole page. */
+const maxRefusalLength = 4_096;
 
 async function refusalOf(operation: Operation, answer: IncomingMessage): Promise<EngineError> {
   let text = '';
   for await (const chunk of answer) {
     text += String(chunk);
-    if (text.length > maxRefusalLength.read) break;
+    if (text.length > maxRefusalLength) break;
   }
-  const status = answer.statusCode ?? 0;
-  const kind = status === 404 ? 'not-found' : status === 409 ? 'conflict' : status < 500 ? 'invalid' : 'failed';
-  const words = wordsOf(text.trim()).slice(0, maxRefusalLength.told);
-  return faultOf(operation, kind, status, words || `the engine answered ${status} instead of what was asked for`);
-}
-
-/** An engine says why as JSON; a proxy before it says it as it likes. */
-function wordsOf(text: string): string {
-  try {
-    return Told.parse(JSON.parse(text)).message;
-  } catch {
-    return text;
-  }
-}
-
-const Told = z.object({ message: z.string() });
-
-function faultOf(operation: Operation, kind: FaultKind, status: number | null, message: string): EngineError {
-  return new EngineError({ operation, kind, status, message });
+  const message = text.trim() || `the engine answered ${answer.statusCode} instead of what was asked for`;
+  return engineErrorOf(operation, { statusCode: answer.statusCode, message, json: parseJson(text) });
 }

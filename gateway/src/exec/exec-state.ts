@@ -1,9 +1,8 @@
 import type Docker from 'docker-modem';
 import { z } from 'zod';
 import { type Clock, sleep } from '#shared/clock.ts';
-import { askEngine, engineCall } from '#shared/docker.ts';
+import { ask } from './ask.ts';
 import { isGone } from './end-marked.ts';
-import { callTimeoutMs } from './limits.ts';
 import type { ProcessState } from './port.ts';
 
 export interface ExecState {
@@ -51,7 +50,9 @@ export class ExecLook {
   /** null: the engine does not know it any more. An exec whose process is not made yet counts as running. */
   async inspect(): Promise<ExecState | null> {
     try {
-      const view = ExecView.parse(await this.#ask('exec-inspect', `/exec/${this.#of.execId}/json`));
+      const view = ExecView.parse(
+        await ask(this.#docker, 'exec-inspect', { method: 'GET', path: `/exec/${this.#of.execId}/json` }),
+      );
       const running = view.Running || view.ExitCode === null;
       return { running, exitCode: running ? null : view.ExitCode, pid: view.Pid };
     } catch (error) {
@@ -63,17 +64,11 @@ export class ExecLook {
   async boxRuns(): Promise<boolean> {
     try {
       const path = `/containers/${this.#of.containerId}/json`;
-      return ContainerStateView.parse(await this.#ask('inspect', path)).State.Running;
+      return ContainerStateView.parse(await ask(this.#docker, 'inspect', { method: 'GET', path })).State.Running;
     } catch (error) {
       if (isGone(error)) return false;
       throw error;
     }
-  }
-
-  #ask(operation: string, path: string): Promise<unknown> {
-    const ask = (limit: AbortSignal): Promise<unknown> =>
-      askEngine(this.#docker, { method: 'GET', path }, 'answer', limit);
-    return engineCall(operation, callTimeoutMs, ask, never);
   }
 }
 

@@ -53,9 +53,12 @@ export async function createPlace(signal: AbortSignal): Promise<Place> {
   const world = await createControllerWorld();
   const running: RunningProcess[] = [];
   const docker = createRawDocker(process.env.DOCKER_HOST);
+  const pipePort = await freePort();
+  const piped = createRawDocker(`tcp://127.0.0.1:${pipePort}`);
   const dispose = async (): Promise<void> => {
     for (const one of running) await one.stop();
     docker.close();
+    piped.close();
     await world[Symbol.asyncDispose]();
   };
   try {
@@ -63,11 +66,9 @@ export async function createPlace(signal: AbortSignal): Promise<Place> {
     const relay = startProcess(relayFile, { RELAY_PORT: String(relayPort) });
     running.push(relay);
     await listens(relay, `http://127.0.0.1:${relayPort}/`);
-    const pipePort = await freePort();
     const pipe = startProcess(pipeFile, { PIPE_PORT: String(pipePort) });
     running.push(pipe);
     await listens(pipe, `http://127.0.0.1:${pipePort}/_ping`);
-    const piped = createRawDocker(`tcp://127.0.0.1:${pipePort}`);
     const controller = await world.startController();
     await controller.converged();
     const startGateway: Place['startGateway'] = async (environment, main) => {

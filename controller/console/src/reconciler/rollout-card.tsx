@@ -1,4 +1,4 @@
-import type { ClassRollout, ImagePull, RolloutView } from '#shared/rollout.ts';
+import { type ClassRollout, type ImagePull, type RolloutView, waitsFor } from '#shared/rollout.ts';
 import { api } from '../api.ts';
 import { useAsked } from '../live/use-asked.ts';
 import { hrefOf } from '../route.ts';
@@ -21,7 +21,7 @@ export function RolloutCard() {
   );
 }
 
-function Rollout({ view: { pause, pulls, classes } }: { readonly view: RolloutView }) {
+function Rollout({ view: { mode, pause, pulls, classes } }: { readonly view: RolloutView }) {
   return (
     <>
       {pause.paused && (
@@ -34,7 +34,7 @@ function Rollout({ view: { pause, pulls, classes } }: { readonly view: RolloutVi
         {classes.map((one) => (
           <li key={one.class}>
             <strong>{one.class}</strong>
-            <ClassText one={one} isPaused={pause.paused} />
+            <ClassText one={one} whileUnheld={waitsFor({ mode, pause })} />
           </li>
         ))}
       </ul>
@@ -48,7 +48,7 @@ function Rollout({ view: { pause, pulls, classes } }: { readonly view: RolloutVi
   );
 }
 
-function ClassText({ one, isPaused }: { readonly one: ClassRollout; readonly isPaused: boolean }) {
+function ClassText({ one, whileUnheld }: { readonly one: ClassRollout; readonly whileUnheld: string }) {
   const { image, imageId, upToDate, waiting, replacing } = one;
   return (
     <div className="plan">
@@ -65,8 +65,7 @@ function ClassText({ one, isPaused }: { readonly one: ClassRollout; readonly isP
         <p key={user}>
           <a href={hrefOf({ at: 'box', user })}>{user}</a>{' '}
           <span className="quiet">
-            differs in {fields.join(', ')}; waits for{' '}
-            {heldBy.length > 0 ? heldBy.join(', ') : isPaused ? 'the end of the pause' : 'its turn'}
+            differs in {fields.join(', ')}; waits for {heldBy.length > 0 ? heldBy.join(', ') : whileUnheld}
           </span>
         </p>
       ))}
