@@ -55,6 +55,8 @@ describe('an exec of the engine', () => {
       said.closed = true;
     });
     await expect.poll(() => said.text, { timeout: 10_000 }).toContain('begun');
+    // The engine may pass on the first words before it has noted whose they are.
+    await expect.poll(async () => (await exec.inspect()).Pid, { timeout: 10_000 }).toBeGreaterThan(0);
     return { exec, stream, said, pid: (await exec.inspect()).Pid };
   }
   async function processesOf(container: string): Promise<string[]> {
