@@ -1,8 +1,8 @@
 import type { Clock } from '#shared/clock.ts';
 
 /**
- * Fewer, larger frames at no cost for a single key's echo: the first bytes after a silence go out at once, what follows
- * within `joinMs` goes out together, or as soon as it is `joinBytes`. Bytes keep their order, and none is held longer.
+ * Fewer, larger frames at no cost for a key's echo: the first bytes after a silence, or after an input, go out at once; what
+ * follows within `joinMs` goes out together, or as soon as it is `joinBytes`. Bytes keep their order, and none is held longer.
  */
 export class OutputJoiner {
   readonly #clock: Clock;
@@ -10,6 +10,9 @@ export class OutputJoiner {
   readonly #send: (bytes: Buffer) => void;
   #held: Buffer[] = [];
   #heldBytes = 0;
+  #sentAtMs = Number.NEGATIVE_INFINITY;
+  /** an input came, and no output since */
+  #isAnswer = false;
   #cancelTimer: (() => void) | null = null;
 
   constructor(clock: Clock, limits: { joinMs: number; joinBytes: number }, send: (bytes: Buffer) => void) {
@@ -18,39 +21,30 @@ export class OutputJoiner {
     this.#send = send;
   }
 
+  /** The shell was given input: what comes next is what somebody waits for. */
+  input(): void {
+    this.#isAnswer = true;
+  }
+
   push(bytes: Buffer): void {
-    if (this.#cancelTimer === null) {
-      this.#send(bytes);
-      this.#arm();
-      return;
-    }
     this.#held.push(bytes);
     this.#heldBytes += bytes.length;
-    if (this.#heldBytes >= this.#limits.joinBytes) this.#sendHeld();
+    const waitMs = this.#sentAtMs + this.#limits.joinMs - this.#clock.monotonicMs();
+    if (this.#isAnswer || waitMs <= 0 || this.#heldBytes >= this.#limits.joinBytes) this.flush();
+    else this.#cancelTimer ??= this.#clock.after(waitMs, () => this.flush());
   }
 
   /** Sends what is held and leaves no timer. */
   flush(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
-    this.#sendHeld();
-  }
-
-  #arm(): void {
-    this.#cancelTimer = this.#clock.after(this.#limits.joinMs, () => {
-      this.#cancelTimer = null;
-      if (this.#heldBytes === 0) return;
-      this.#sendHeld();
-      this.#arm();
-    });
-  }
-
-  #sendHeld(): void {
     if (this.#heldBytes === 0) return;
-    const [first, ...rest] = this.#held;
-    const joined = first && rest.length === 0 ? first : Buffer.concat(this.#held, this.#heldBytes);
+    const [first] = this.#held;
+    const joined = first && this.#held.length === 1 ? first : Buffer.concat(this.#held, this.#heldBytes);
     this.#held = [];
     this.#heldBytes = 0;
+    this.#isAnswer = false;
     this.#send(joined);
+    this.#sentAtMs = this.#clock.monotonicMs();
   }
 }

@@ -36,6 +36,7 @@ export class Pump {
   readonly #terminal: Terminal;
   readonly #outlet: Outlet;
   readonly #resizer: Resizer;
+  readonly #joiner: OutputJoiner;
   #ending = false;
   #isOver = false;
   /** it counts among those that are held */
@@ -47,6 +48,7 @@ export class Pump {
     this.#terminal = terminal;
     this.#outlet = outlet;
     this.#resizer = new Resizer(deps.log, terminal, startedWith);
+    this.#joiner = new OutputJoiner(deps.clock, deps.limits, (bytes) => outlet.output(bytes));
   }
 
   /**
@@ -55,10 +57,9 @@ export class Pump {
    */
   run(signal: AbortSignal): Promise<void> {
     const { stream } = this.#terminal;
-    const joiner = new OutputJoiner(this.#deps.clock, this.#deps.limits, (bytes) => this.#outlet.output(bytes));
     return new Promise((resolve, reject) => {
       const onData = (bytes: Buffer): void => {
-        joiner.push(bytes);
+        this.#joiner.push(bytes);
         if (this.#ending || stream.isPaused() || !this.#outlet.isFull()) return;
         stream.pause();
         this.#countPaused(true);
@@ -71,7 +72,7 @@ export class Pump {
         this.#countPaused(false);
         this.#cancelCheck();
         stream.off('data', onData).off('drain', onDrain).off('end', settle).off('close', settle);
-        joiner.flush();
+        this.#joiner.flush();
         if (signal.aborted) reject(signal.reason);
         else resolve();
       };
@@ -87,7 +88,9 @@ export class Pump {
   /** False: no more until the outlet hears that it drained. */
   write(bytes: Buffer): boolean {
     const { stream } = this.#terminal;
-    return stream.destroyed || stream.write(bytes);
+    if (stream.destroyed) return true;
+    this.#joiner.input();
+    return stream.write(bytes);
   }
 
   resize(size: TerminalSize): void {

@@ -45,6 +45,30 @@ describe('joined output', () => {
     joiner.flush();
     expect(sent.join('')).toBe('abc0123456789de');
   });
+
+  it('does not hold the answer to an input, whatever was sent just before it', () => {
+    const clock = handClock();
+    const sent: string[] = [];
+    const joiner = new OutputJoiner(clock, { joinMs: 4, joinBytes: 10 }, (bytes) => sent.push(bytes.toString()));
+    for (const text of ['a', 'b']) joiner.push(Buffer.from(text));
+    joiner.input();
+    for (const text of ['c', 'd']) joiner.push(Buffer.from(text)); // only the first of them is the answer
+    expect(sent).toEqual(['a', 'bc']);
+    clock.pass(4);
+    expect(sent).toEqual(['a', 'bc', 'd']);
+  });
+
+  it('does not wait from the last output on, but for the rest of 4 ms', () => {
+    const clock = handClock();
+    const sent: string[] = [];
+    const joiner = new OutputJoiner(clock, { joinMs: 4, joinBytes: 10 }, (bytes) => sent.push(bytes.toString()));
+    joiner.push(Buffer.from('a'));
+    clock.pass(3);
+    joiner.push(Buffer.from('b'));
+    expect(sent).toEqual(['a']);
+    clock.pass(1);
+    expect(sent).toEqual(['a', 'b']);
+  });
 });
 
 describe('flow control', () => {
