@@ -1,7 +1,6 @@
 import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
 import { type ServerMessage, type TerminalSize, terminalLimits } from '#shared/terminal-protocol.ts';
-import type { TerminalMode } from '#shared/terminal-mode.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Logger } from '#shared/log.ts';
 import { withoutAnswers } from './answers.ts';
@@ -15,7 +14,7 @@ import { ModeTracker } from './modes.ts';
 import { Ring } from './ring.ts';
 import type { RingBudget } from './ring-budget.ts';
 import { drawScreen } from './screen.ts';
-import { type Guest, Guests } from './tickets.ts';
+import { type Guest, Guests, type NewGuest } from './tickets.ts';
 import { type Begin, Viewer, type ViewerHost } from './viewer.ts';
 
 export interface AudienceDeps {
@@ -110,7 +109,7 @@ export class Audience {
     return this.#viewers.size;
   }
 
-  welcome(of: { mode: TerminalMode; name: string; received: number | null }): Guest {
+  welcome(of: NewGuest): Guest {
     return this.#guests.welcome(of);
   }
 

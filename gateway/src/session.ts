@@ -22,7 +22,7 @@ import { SessionRecording } from './session-recording.ts';
 import { type Place, SessionShell, type ShellHost } from './session-shell.ts';
 import type { StartDeps } from './start-shell.ts';
 import type { TerminalSettings } from './terminal-settings.ts';
-import type { Guest } from './tickets.ts';
+import type { Guest, NewGuest } from './tickets.ts';
 import type { WaitDeps } from './wait-ready.ts';
 
 export interface SessionDeps extends WaitDeps, StartDeps {
@@ -133,7 +133,7 @@ export class TerminalSession {
     return this.#audience.redeem(hash);
   }
 
-  welcome(of: { mode: TerminalMode; name: string; received: number | null }): Guest {
+  welcome(of: NewGuest): Guest {
     return this.#audience.welcome(of);
   }
 

@@ -2,12 +2,11 @@ import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
 import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import { checkoutIn, type TerminalClaims } from '#shared/terminal-claims.ts';
-import type { TerminalMode } from '#shared/terminal-mode.ts';
 import { noSpan, type Span } from '#shared/tracing.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
 import { type SessionDeps, type SessionOf, TerminalSession } from './session.ts';
-import { readTicket } from './tickets.ts';
+import { type NewGuest, readTicket } from './tickets.ts';
 
 /**
  * All terminals of this gateway, and the way into them: a token makes a session or joins one, a ticket comes back to one.
@@ -91,7 +90,7 @@ export class Sessions {
       const guest = session.redeem(hash);
       if (guest === null) throw refusedTicket('it was used, or has expired');
       accepted(user);
-      session.attach(client, guest, has);
+      session.attach(client, guest, guest.foreign === hash ? null : has);
       attach.end();
       return true;
     });
@@ -112,7 +111,7 @@ export class Sessions {
         { user, id, mode, place: noPlace, record: null, isKnown: true, takeOver: true, attach },
         client.size,
       );
-      attachFirst(made, client, { mode, name, received: null }, hash);
+      attachFirst(made, client, { mode, name, received: null, foreign: hash });
     });
   }
 
@@ -208,16 +207,9 @@ export class Sessions {
 const noPlace = { directory: null, checkout: null };
 
 /** A session that its first client does not get into has nobody. */
-function attachFirst(
-  session: TerminalSession,
-  client: TerminalClient,
-  of: { mode: TerminalMode; name: string; received: number | null },
-  ticketHash = '',
-): void {
+function attachFirst(session: TerminalSession, client: TerminalClient, guest: NewGuest): void {
   try {
-    const guest = session.welcome(of);
-    guest.hash = ticketHash;
-    session.attach(client, guest, null);
+    session.attach(client, session.welcome(guest), null);
   } catch (error) {
     session.end(new ClientGone('its client has gone', true));
     throw error;

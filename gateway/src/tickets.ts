@@ -13,6 +13,8 @@ export interface Guest {
   readonly name: string;
   /** input that has reached the terminal; null = unknown, another gateway received it */
   received: number | null;
+  /** of the ticket that another gateway gave: what offset comes with it counts in the output that went through that one; '' = none did */
+  readonly foreign: string;
   /** of the ticket that lets its next socket in */
   hash: string;
   /** of the one before, until the client shows that it has got the next: the answer may be lost on its way */
@@ -20,6 +22,8 @@ export interface Guest {
   /** monotonic ms since when it has no socket; null = it has one */
   goneAtMs: number | null;
 }
+
+export type NewGuest = Pick<Guest, 'mode' | 'name' | 'received'> & { readonly foreign?: string };
 
 /** What a resume ticket says by itself: where it belongs. The rest is a secret of which only the hash is kept. */
 export interface TicketParts {
@@ -49,10 +53,11 @@ export class Guests {
     this.#most = most;
   }
 
-  welcome(of: { mode: TerminalMode; name: string; received: number | null }): Guest {
+  welcome(of: NewGuest): Guest {
     if (this.#guests.size >= this.#most) this.#forgetOldest();
     this.#made += 1;
-    const guest: Guest = { ...of, id: `v${this.#made}`, hash: '', previous: '', goneAtMs: null };
+    const { foreign = '' } = of;
+    const guest: Guest = { ...of, id: `v${this.#made}`, foreign, hash: foreign, previous: '', goneAtMs: null };
     this.#guests.set(guest.id, guest);
     return guest;
   }
@@ -89,8 +94,7 @@ export class Guests {
     const known = new Set([...this.#guests.values()].map(({ hash }) => hash));
     for (const { hash, mode, name } of tickets) {
       if (known.has(hash)) continue;
-      const guest = this.welcome({ mode, name, received: null });
-      guest.hash = hash;
+      const guest = this.welcome({ mode, name, received: null, foreign: hash });
       guest.goneAtMs = nowMs;
     }
   }

@@ -587,6 +587,38 @@ describe('another gateway', () => {
     expect(latest().hangUps).toBe(1);
   });
 
+  it('knows nothing of the offsets of the one before, whoever brings them: the whole screen comes', async () => {
+    const first = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const second = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
+    const user = world.newUser();
+    const session = 'two-rings';
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const tickets: string[] = [];
+    for (const mode of ['rw', 'ro'] as const) {
+      const client = await open({ port: first.port, token: await world.token(user, { session, mode }) });
+      tickets.push((await client.message('hello')).ticket ?? '');
+    }
+    exec.resumable.add(session);
+    await vi.waitFor(async () => expect((await world.store.read(user)).sessions[0]?.tickets).toHaveLength(2));
+    const [typist = '', looker = ''] = tickets;
+    const hasty = await open({ port: second.port, ticket: typist, offset: 0, acks: false });
+    expect(await hasty.message('hello')).toMatchObject({ start: 'screen' });
+    hasty.socket.terminate();
+    await hasty.closed;
+    // Its answer may have been lost, so the ticket of the first one is still good; the offset is not.
+    const back = await open({ port: second.port, ticket: typist, offset: 0 });
+    expect(await back.message('hello')).toMatchObject({ start: 'screen' });
+    latest().says('what the second one saw');
+    await back.sees('what the second one saw');
+    const other = await open({ port: second.port, ticket: looker, offset: 3 });
+    const { start, mode, ticket, offset } = await other.message('hello');
+    expect([start, mode]).toEqual(['screen', 'ro']);
+    other.socket.terminate();
+    await other.closed;
+    const again = await open({ port: second.port, ticket: ticket ?? '', offset });
+    expect(await again.message('hello')).toMatchObject({ start: 'exact', offset });
+  });
+
   it('goes on with its own where only the connection is killed: what was typed meanwhile arrives, nobody is greeted again', async () => {
     const gateway = await world.gateway({ persist: 'tmux', limits: { graceMs: 60_000 } });
     const user = world.newUser();
