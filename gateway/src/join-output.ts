@@ -27,10 +27,15 @@ export class OutputJoiner {
   }
 
   push(bytes: Buffer): void {
+    const waitMs = this.#sentAtMs + this.#limits.joinMs - this.#clock.monotonicMs();
+    const goesAtOnce = this.#isAnswer || waitMs <= 0;
+    if (goesAtOnce && this.#heldBytes === 0) {
+      this.#sendNow(bytes);
+      return;
+    }
     this.#held.push(bytes);
     this.#heldBytes += bytes.length;
-    const waitMs = this.#sentAtMs + this.#limits.joinMs - this.#clock.monotonicMs();
-    if (this.#isAnswer || waitMs <= 0 || this.#heldBytes >= this.#limits.joinBytes) this.flush();
+    if (goesAtOnce || this.#heldBytes >= this.#limits.joinBytes) this.flush();
     else this.#cancelTimer ??= this.#clock.after(waitMs, () => this.flush());
   }
 
@@ -43,8 +48,12 @@ export class OutputJoiner {
     const joined = first && this.#held.length === 1 ? first : Buffer.concat(this.#held, this.#heldBytes);
     this.#held = [];
     this.#heldBytes = 0;
+    this.#sendNow(joined);
+  }
+
+  #sendNow(bytes: Buffer): void {
     this.#isAnswer = false;
-    this.#send(joined);
+    this.#send(bytes);
     this.#sentAtMs = this.#clock.monotonicMs();
   }
 }

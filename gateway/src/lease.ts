@@ -16,6 +16,9 @@ export interface LeaseOf {
   readonly trace?: string | null;
 }
 
+/** Of the time between two renewals, what chance may take off: terminals that came at once would else renew at once for ever. */
+const spread = 0.3;
+
 type EndedFromOutside = Exclude<LeaseEndReason, 'expired'>;
 const endings: Record<EndedFromOutside, 'reaped' | 'deleted' | 'idle' | 'released'> = {
   reaped: 'reaped',
@@ -136,8 +139,9 @@ export class TerminalLease {
   }
 
   #schedule(delayMs: number): void {
+    const { clock, random = Math.random } = this.#deps;
     this.#cancelTimer();
-    this.#cancelTimer = this.#deps.clock.after(delayMs, () => {
+    this.#cancelTimer = clock.after(delayMs * (1 - spread * random()), () => {
       this.check().catch(() => {}); // `check` never rejects
     });
   }
@@ -157,6 +161,8 @@ export interface LeaseEvents {
 export interface LeaseDeps {
   readonly store: BoxStore;
   readonly clock: Clock;
+  /** from 0 to 1; default: `Math.random` */
+  readonly random?: () => number;
   readonly limits: GatewayLimits;
   readonly log: Logger;
 }

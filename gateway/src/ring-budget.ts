@@ -1,3 +1,5 @@
+import { pageBytes, RingMemory } from './ring-memory.ts';
+
 /** A ring as the budget sees it. */
 export interface BudgetedRing {
   /** Gives up half of its memory, and the oldest of what is in it. */
@@ -13,6 +15,7 @@ export interface BudgetedRing {
  * - A ring only gives to one that stays no larger than itself, so no two take from each other in turns.
  */
 export class RingBudget {
+  readonly memory = new RingMemory();
   readonly #mostBytes: number;
   #usedBytes = 0;
   /** by what they hold; of as many, who has held it for longest first */
@@ -28,7 +31,7 @@ export class RingBudget {
 
   /** A ring that holds `has` asks for `wanted` in all: so much it has now, `has` at least. */
   grant(ring: BudgetedRing, has: number, wanted: number): number {
-    const least = has > 0 ? has : Math.min(wanted, firstBytes);
+    const least = has > 0 ? has : Math.min(wanted, pageBytes);
     let size = wanted;
     while (!this.#makeRoom(size - has, 2 * size) && size > least) size = Math.max(least, halfOf(size));
     if (size !== has) this.#move(ring, has, size);
@@ -69,5 +72,3 @@ export class RingBudget {
 export function halfOf(bytes: number): number {
   return Math.floor(bytes / 2);
 }
-
-const firstBytes = 4 * 1024;

@@ -111,4 +111,26 @@ describe('a ring', () => {
     for (const { ring } of all) ring.free();
     expect(budget.usedBytes).toBe(0);
   });
+
+  it('that ends leaves its memory to the next: what the system was asked for does not grow with those that come and go', () => {
+    const budget = new RingBudget(4 * 1024 * KiB);
+    const all: { ring: Ring; letter: string; said: number }[] = [];
+    for (let step = 0; step < 4_000; step += 1) {
+      if (all.length > 9) all.splice((step * 31) % all.length, 1)[0]?.ring.free();
+      const letter = String.fromCharCode(97 + (step % 26));
+      all.push({ ring: new Ring(1024 * KiB, () => {}, budget), letter, said: 0 });
+      const one = all[(step * 7) % all.length];
+      if (!one) throw new Error('no ring');
+      const bytes = Buffer.alloc(((step * 7_919) % 200) * KiB, one.letter);
+      one.ring.append(bytes);
+      one.said += bytes.length;
+    }
+    for (const { ring, letter, said } of all) {
+      expect(ring.end).toBe(said);
+      const kept = ring.read(ring.start, ring.end - ring.start);
+      expect(kept?.equals(Buffer.alloc(ring.end - ring.start, letter))).toBe(true);
+    }
+    expect(budget.usedBytes).toBeGreaterThan(2 * 1024 * KiB);
+    expect(budget.memory.bytes).toBeLessThanOrEqual(4 * 1024 * KiB);
+  });
 });

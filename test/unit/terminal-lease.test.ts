@@ -30,6 +30,8 @@ class World {
   replies: (Renewal | Error | Promise<Renewal>)[] = [];
   beforeTake: Promise<void> = Promise.resolve();
   refusal: { refused: TakeRefusal; detail: string } | Error | null = null;
+  /** of what is left to chance */
+  chance = 0;
 
   async take(): Promise<TerminalLease> {
     const store = fakePort<BoxStore>({
@@ -53,7 +55,7 @@ class World {
     });
     const write = (line: string): void => void this.warnings.push(line);
     const log = createLogger({ name: 'gateway', level: 'warn', destination: { write } });
-    const deps = { store, clock: this.clock, limits, log };
+    const deps = { store, clock: this.clock, random: () => this.chance, limits, log };
     const lease = await TerminalLease.take(
       deps,
       { user: alice, id, holder: 'terminal of alice' },
@@ -92,6 +94,16 @@ describe('a terminal lease', () => {
     await world.clock.advance(40_000);
     expect(world.calls).toHaveLength(5);
     expect(world.clock.pending).toBe(1);
+  });
+
+  test('is renewed up to a third sooner, by chance: leases that were taken at once are not renewed at once for ever', async () => {
+    world.chance = 0.5;
+    await leased();
+    expect(world.clock.nextInMs).toBe(8_500);
+    world.chance = 0.999;
+    await world.clock.advance(8_500);
+    expect(world.calls).toEqual(['renew alice terminal-1 30000']);
+    expect(world.clock.nextInMs).toBeCloseTo(7_003);
   });
 
   test('tells at each renewal until when the box is kept', async () => {

@@ -8,12 +8,16 @@ import type { Wire } from './wire.ts';
 
 export const key = 'K';
 const keyByte = key.charCodeAt(0);
-/** Watched one after the other: one number of one window says nothing about the next. */
-const windows = { count: 6, eachMs: 5_000 };
 /** Before it counts: the last of them have just been opened. */
 const settleMs = 3_000;
 /** Keys are spread over the second, so many bunches in it. */
 const slots = 100;
+
+/** Watched one after the other: one number of one window says nothing about the next. */
+export interface Windows {
+  readonly count: number;
+  readonly eachMs: number;
+}
 
 export interface Crowd {
   /** of each window */
@@ -27,7 +31,7 @@ export interface Crowd {
 }
 
 /** Types and listens on terminals that echo a key as it is, and say it at no other time. */
-export async function watchCrowd(wires: readonly Wire[], signal: AbortSignal): Promise<Crowd> {
+export async function watchCrowd(wires: readonly Wire[], windows: Windows, signal: AbortSignal): Promise<Crowd> {
   const echoMs: number[][] = [];
   const bytes = wires.map(() => 0);
   const sentAt = wires.map((): number[] => []);

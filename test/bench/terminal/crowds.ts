@@ -19,8 +19,9 @@ import { settle } from './wire.ts';
 const mib = 1_024 * 1_024;
 /** What counts as 1 KiB/s and as a key a second. */
 const servedShare = 0.9;
-const simulated = { sessions: 2_000, perUser: 20, atOnce: 16, goalP99Ms: 50 };
-const real = { sessions: 300, perUser: 30, atOnce: 6 };
+/** Longer than between two collections of the whole heap: each window is to have its part of them. */
+const simulated = { sessions: 2_000, perUser: 20, atOnce: 16, goalP99Ms: 50, windows: { count: 3, eachMs: 60_000 } };
+const real = { sessions: 300, perUser: 30, atOnce: 6, windows: { count: 6, eachMs: 5_000 } };
 const simGateway = new URL('../support/sim-gateway.ts', import.meta.url).pathname;
 const secret = 'bench-terminal-secret-0123456789';
 
@@ -63,7 +64,7 @@ export async function measureSimulatedCrowd(bench: Bench, signal: AbortSignal): 
     const of = { count, atOnce: simulated.atOnce, name: 'simulated crowd' };
     const wires = await openCrowd(bench, (index) => openPatiently(() => open(index), signal), of);
     const before = await cpuSecondsOf(gateway.pid);
-    const crowd = await watchCrowd(wires, signal);
+    const crowd = await watchCrowd(wires, simulated.windows, signal);
     const cpuS = (await cpuSecondsOf(gateway.pid)) - before;
     const bytes = await residentBytesOf(gateway.pid);
     for (const wire of wires) wire.drop();
@@ -93,7 +94,7 @@ export async function measureRealCrowd(bench: Bench, place: Place): Promise<Row[
   };
   for (let box = 0; box < boxes; box++) await place.box(`crowd-${box}`);
   const wires = await openCrowd(bench, open, { count, atOnce: real.atOnce, name: 'real crowd' });
-  const crowd = await watchCrowd(wires, place.signal);
+  const crowd = await watchCrowd(wires, real.windows, place.signal);
   const bytes = await residentBytesOf(gateway.pid);
   for (const wire of wires) wire.drop();
   await gateway.stop();
