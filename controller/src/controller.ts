@@ -66,6 +66,8 @@ export interface TermStats extends WorkQueueStats {
 
 /** A command may follow its commit by at most this share of the leader's TTL. */
 const fenceShare = 0.5;
+/** So long a pass is put off for which nobody waits: a shell starts meanwhile. */
+const laterMs = 500;
 
 /** The reconcile loop of one term: wires queue, sources, reconciler and long work, and ends with the term. */
 export class TermController {
@@ -215,7 +217,7 @@ export class TermController {
       await this.begin(first, signal);
       unsubscribe = await this.options.store.subscribe(
         'wake',
-        (user) => this.heard(user),
+        (user, when) => this.heard(user, when),
         () => this.resync.soon(),
       );
       const on = {
@@ -248,9 +250,10 @@ export class TermController {
     }
   }
 
-  private heard(user: UserName): void {
+  private heard(user: UserName, when: 'now' | 'later' = 'now'): void {
     this.resync.heard(user);
     this.reconciler.heard(user);
-    this.queue.add(user, 'person');
+    if (when === 'now') this.queue.add(user, 'person');
+    else this.queue.addAfter(user, laterMs);
   }
 }

@@ -14,6 +14,7 @@ import { Hold } from './hold.ts';
 import { IdleWarning } from './idle-warning.ts';
 import type { ReapNews } from './last-reap.ts';
 import { Traffic } from './metrics/traffic.ts';
+import type { LeaseDeps } from './lease.ts';
 import type { Recordings } from './recording/recordings.ts';
 import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { RingBudget } from './ring-budget.ts';
@@ -25,7 +26,7 @@ import type { TerminalSettings } from './terminal-settings.ts';
 import type { Guest, NewGuest } from './tickets.ts';
 import type { WaitDeps } from './wait-ready.ts';
 
-export interface SessionDeps extends WaitDeps, StartDeps {
+export interface SessionDeps extends WaitDeps, StartDeps, Pick<LeaseDeps, 'random'> {
   /** screens that are drawn at a time */
   readonly screens: StartQueue;
   readonly rings: RingBudget;

@@ -10,6 +10,7 @@ local DESIRED, LEASES, SESSIONS, STATUS, EVENTS, VAULT = KEYS[5], KEYS[6], KEYS[
 local MODE, ALL_EVENTS, VAULT_ORDERS = KEYS[11], KEYS[12], KEYS[13]
 local USER, WAKE_CHANNEL, STATUS_CHANNEL = ARGV[1], ARGV[2], ARGV[3]
 
+local LATER = '>' -- before the user in a message of the wake channel: there is time
 local TOMBSTONE_MS = 600000 -- how long the reason of an ended lease can still be asked for
 local TOMBSTONES_KEPT = 256 -- and how many of them
 local EVENTS_KEPT = 200
@@ -33,6 +34,11 @@ end
 
 local function wake()
   redis.call('PUBLISH', WAKE_CHANNEL, USER)
+end
+
+-- The same where nobody waits for what comes of it.
+local function wake_later()
+  redis.call('PUBLISH', WAKE_CHANNEL, LATER .. USER)
 end
 
 -- The user index maps the lower-case name to the name, so that two names which differ only by case cannot both exist.

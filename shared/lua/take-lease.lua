@@ -42,6 +42,9 @@ if desired and class ~= '' and desired.class ~= class and others > 0 then
   return refuse('class-held', desired.class)
 end
 
+-- Who is given a ready box, as it is, starts something in it now: a pass beside that would hold it up, and has little to do.
+local is_ready = status and status.phase == 'ready' and desired and not desired.deletedAt
+  and (class == '' or desired.class == class)
 local generation = number((desired or {}).generation)
 if not desired or (class ~= '' and desired.class ~= class) then
   generation = next_generation(desired, status, now)
@@ -81,7 +84,12 @@ for _, one in ipairs(live) do
     recorded = one.record
   end
 end
-wake() -- also for a known lease: whoever takes it again wants the box looked at
+-- Also for a known lease: whoever takes it again wants the box looked at.
+if is_ready then
+  wake_later()
+else
+  wake()
+end
 
 return cjson.encode({
   leaseId = id, expiresAt = lease.expiresAt, now = now, generation = generation, class = desired.class,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Checkout } from './checkout.ts';
 import { homeUsageOf } from './home-usage.ts';
-import { type ClassName, everybody, type Keys, type LeaseId, UserName } from './identity.ts';
+import { type ClassName, everybody, type Keys, later, type LeaseId, UserName } from './identity.ts';
 import { parseJson } from './json.ts';
 import {
   Desired,
@@ -168,8 +168,15 @@ export interface BoxStore {
   gateways(): Promise<{ now: number; gateways: (GatewayRecord & { expiresAt: number })[] }>;
   /** Renews the gateway's own lease (`ttlMs` 0 gives it up); answers the leader's secret fingerprint, '' if none led yet. */
   registerGateway(gateway: GatewayRecord, ttlMs: number): Promise<string>;
-  /** The user is told whose desired state (`wake`) or status changed; `onGap` where it may be anybody's: messages may have been lost. */
-  subscribe(what: 'wake' | 'status', onUser: (user: UserName) => void, onGap: () => void): Promise<() => Promise<void>>;
+  /**
+   * The user is told whose desired state (`wake`) or status changed; `onGap` where it may be anybody's: messages may have been lost.
+   * `when`: `later` where nobody waits for what a controller makes of it.
+   */
+  subscribe(
+    what: 'wake' | 'status',
+    onUser: (user: UserName, when: 'now' | 'later') => void,
+    onGap: () => void,
+  ): Promise<() => Promise<void>>;
 }
 
 export function createBoxStore(options: {
@@ -284,8 +291,9 @@ export function createBoxStore(options: {
     subscribe(what, onUser, onGap) {
       const channel = what === 'wake' ? keys.wakeChannel : keys.statusChannel;
       const onMessage = (payload: string): void => {
-        const user = UserName.safeParse(payload);
-        if (user.success) onUser(user.data);
+        const isLater = payload.startsWith(later);
+        const user = UserName.safeParse(isLater ? payload.slice(later.length) : payload);
+        if (user.success) onUser(user.data, isLater ? 'later' : 'now');
         else if (payload === everybody) onGap();
       };
       return redis.subscribe(channel, onMessage, onGap);

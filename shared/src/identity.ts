@@ -79,6 +79,8 @@ export const installationKey = 'spoonbox:installation';
 
 /** On the wake channel: something changed that concerns all users. No user has this name. */
 export const everybody = '*';
+/** Before the user in a message of the wake channel: nobody waits for the pass. */
+export const later = '>';
 
 export interface UserKeys {
   readonly desired: string;
@@ -107,7 +109,7 @@ export interface Keys {
   readonly tools: string;
   /** what happened to all boxes; each user's own events are kept beside it */
   readonly events: string;
-  /** channel: payload is the user whose desired state changed, or `everybody` */
+  /** channel: payload is the user whose desired state changed, after `later` where there is time, or `everybody` */
   readonly wakeChannel: string;
   /** channel: payload is the user whose status was committed */
   readonly statusChannel: string;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LeaseId, UserName } from '#shared/identity.ts';
+import { ClassName, LeaseId, UserName } from '#shared/identity.ts';
 import { hour, leaseOf, minute, type World } from './box-store-world.ts';
 
 /** Taking, renewing, giving back; activity; and until when all of that holds a box. */
@@ -60,6 +60,33 @@ export function leaseContract(world: () => World): void {
       expect(heard[0]).toBe(user);
       await end();
       expect(typeof listening).toBe('boolean');
+    });
+
+    test('tells that there is time exactly where a box is taken that is ready, and stays as it is', async () => {
+      const { take, store, user, lead, commit } = world();
+      const heard: string[] = [];
+      const end = await store.subscribe(
+        'wake',
+        (_who, when) => heard.push(when),
+        () => {},
+      );
+      const told = async (doIt: () => Promise<unknown>): Promise<string | undefined> => {
+        const before = heard.length;
+        await doIt();
+        await expect.poll(() => heard.length).toBe(before + 1);
+        return heard.at(-1);
+      };
+      await take('j0');
+      await expect.poll(() => heard.length).toBeGreaterThan(0);
+      expect(await told(() => take('j1'))).toBe('now');
+      await lead();
+      await commit({ kind: 'none' }, { phase: 'ready', containerId: 'c9' });
+      expect(await told(() => take('t1', { kind: 'terminal' }))).toBe('later');
+      expect(await told(() => take('t1', { kind: 'terminal' }))).toBe('later');
+      for (const id of ['j0', 'j1', 't1'])
+        expect(await told(() => store.release(user, LeaseId.parse(id), 'x'))).toBe('now');
+      expect(await told(() => take('t2', { kind: 'terminal', class: ClassName.parse('other') }))).toBe('now');
+      await end();
     });
 
     test('a name that differs from a known one by case is refused, with the known one, and leaves nothing', async () => {

@@ -18,6 +18,7 @@ import { Sessions } from '../../gateway/src/sessions.ts';
 import { openStatusFeed } from '../../gateway/src/status-feed.ts';
 import type { SimProcess } from './sim-process.ts';
 import { SimSocket } from './sim-socket.ts';
+import type { Random } from './random.ts';
 
 export interface SimGateway {
   /** A client connects; its session runs until one of the two ends it. Null = the gateway has no place for it. */
@@ -37,8 +38,9 @@ export async function startSimGateway(options: {
   exec: BoxExec;
   keys: Keys;
   log: Logger;
+  random: Random;
 }): Promise<SimGateway> {
-  const { process, redis, exec, keys, log } = options;
+  const { process, redis, exec, keys, log, random } = options;
   const { clock, name } = process;
   const limits = defaultLimits;
   const store = createBoxStore({ redis, keys, policies: { '*': [0, 0] }, defaultClass: 'default' });
@@ -51,6 +53,7 @@ export async function startSimGateway(options: {
     store,
     feed,
     clock,
+    random: () => random.next(),
     limits,
     log,
     exec,

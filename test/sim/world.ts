@@ -181,7 +181,7 @@ export class World {
         weather,
         unchanged: (effect) => this.watcher.unchanged(process.name, effect),
       });
-      const gateway = await startSimGateway({ process, redis, exec, keys, log });
+      const gateway = await startSimGateway({ process, redis, exec, keys, log, random });
       member.gateway = gateway;
       member.stop = () => gateway.drain();
       return;

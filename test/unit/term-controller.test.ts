@@ -32,7 +32,7 @@ function termOf() {
   const abort = new AbortController();
   const log: string[] = [];
   let answer = (_runId: string): void => {};
-  let wake = (_user: UserName): void => {};
+  let wake = (_user: UserName, _when: 'now' | 'later'): void => {};
   const store = fakePort<BoxStore>({
     users: async () => [],
     mode: async () => ({ now, mode: runMode }),
@@ -83,7 +83,14 @@ function termOf() {
     },
     { token: 'token', ttlMs: 10_000, signal: abort.signal, first },
   );
-  return { controller, log, clock, abort, answer: () => answer('run-1'), wake: () => wake(alice) };
+  return {
+    controller,
+    log,
+    clock,
+    abort,
+    answer: () => answer('run-1'),
+    wake: (when: 'now' | 'later' = 'now') => wake(alice, when),
+  };
 }
 
 test('no wake-up leads to a pass before it is known whether Redis is to be trusted', async () => {
@@ -96,6 +103,19 @@ test('no wake-up leads to a pass before it is known whether Redis is to be trust
   await settled();
   wake();
   await settled();
+  expect(log).toEqual(['subscribe', 'pass']);
+});
+
+test('a pass for which nobody waits is put off, and is one with those that are', async () => {
+  const { controller, log, clock, answer, wake } = termOf();
+  void controller.run();
+  answer();
+  await settled();
+  wake('later');
+  await clock.advance(499);
+  wake('later');
+  expect(log).toEqual(['subscribe']);
+  await clock.advance(1);
   expect(log).toEqual(['subscribe', 'pass']);
 });
 

@@ -1,3 +1,4 @@
+import { sleep, systemClock } from '#shared/clock.ts';
 import type { Bench } from '../support/bench.ts';
 import { ratioInterval } from '../support/intervals.ts';
 import { median, rounded } from '../support/statistics.ts';
@@ -8,12 +9,15 @@ import { leave, type Wire, within } from './wire.ts';
 
 const goal = { atMost: 1.15 };
 const usualRounds = 40;
+/** Before each try: what the one before has left to do in engine, gateway and controller is no part of it. */
+const restMs = 250;
 /** In turn, because one user may not open terminals as fast as this. */
 const users = ['connect-0', 'connect-1', 'connect-2'];
 
 /** From nothing to the first byte of the shell, token in hand; the box is there. */
 export async function measureConnect(bench: Bench, place: Place): Promise<Row[]> {
   const one = async (open: () => Promise<Wire>): Promise<number[]> => {
+    await sleep(systemClock, restMs, place.signal);
     const wire = await open();
     const [firstMs] = await within(Promise.all([wire.firstByteMs, wire.ready]), 'first byte');
     await leave(wire);
