@@ -8,7 +8,9 @@ import { inTurn } from './turns.ts';
 import { leave, type Wire, within } from './wire.ts';
 
 const goal = { atMost: 1.15 };
-const usualRounds = 40;
+const usualRounds = 80;
+/** A gateway runs for weeks; Node takes some tens of connects until it has compiled what they need. */
+const warmUps = 20;
 /** Before each try: what the one before has left to do in engine, gateway and controller is no part of it. */
 const restMs = 250;
 /** In turn, because one user may not open terminals as fast as this. */
@@ -23,13 +25,20 @@ export async function measureConnect(bench: Bench, place: Place): Promise<Row[]>
     await leave(wire);
     return [firstMs];
   };
-  const userOf = (round: number): string => users[round % users.length] ?? '';
+  const userOf = (round: number): string => users[(round + warmUps) % users.length] ?? '';
   for (const user of users) await place.box(user);
-  const [raw, relay, ours] = await inTurn(bench, place.signal, usualRounds, 'connect', [
-    (round) => one(() => place.raw(userOf(round))),
-    (round) => one(() => place.relayed(userOf(round))),
-    (round) => one(() => place.ours(userOf(round))),
-  ]);
+  const [raw, relay, ours] = await inTurn(
+    bench,
+    place.signal,
+    usualRounds,
+    'connect',
+    [
+      (round) => one(() => place.raw(userOf(round))),
+      (round) => one(() => place.relayed(userOf(round))),
+      (round) => one(() => place.ours(userOf(round))),
+    ],
+    warmUps,
+  );
   const ms = (rounds: readonly (readonly number[])[]): string => `${rounded(median(rounds.flat()))} ms`;
   return [
     ratioRow({
