@@ -11,11 +11,14 @@ export interface StatusFeed {
 /** `onGap` is called after every (re)connect: what happened before may have been missed. */
 export async function openStatusFeed(store: BoxStore, log: Logger, onGap: () => void): Promise<StatusFeed> {
   const watchers = new Map<UserName, Set<() => void>>();
-  const onUser = (user: UserName): void => {
+  const tell = (user: UserName): void => {
     for (const onChange of watchers.get(user) ?? []) onChange();
   };
+  const onUser = (user: UserName, when: 'now' | 'later'): void => {
+    if (when === 'now') tell(user);
+  };
   const onLost = (): void => {
-    for (const user of watchers.keys()) onUser(user);
+    for (const user of watchers.keys()) tell(user);
     onGap();
   };
   let stop = async (): Promise<void> => {};

@@ -10,7 +10,7 @@ local DESIRED, LEASES, SESSIONS, STATUS, EVENTS, VAULT = KEYS[5], KEYS[6], KEYS[
 local MODE, ALL_EVENTS, VAULT_ORDERS = KEYS[11], KEYS[12], KEYS[13]
 local USER, WAKE_CHANNEL, STATUS_CHANNEL = ARGV[1], ARGV[2], ARGV[3]
 
-local LATER = '>' -- before the user in a message of the wake channel: there is time
+local LATER = '>' -- before the user in a message: nobody who works on the box has to act on it now
 local TOMBSTONE_MS = 600000 -- how long the reason of an ended lease can still be asked for
 local TOMBSTONES_KEPT = 256 -- and how many of them
 local EVENTS_KEPT = 200

@@ -35,5 +35,6 @@ redis.call('HSET', SESSIONS, id, record)
 if told ~= '' then
   log_event('SessionStarted', told, 'gateway')
 end
-redis.call('PUBLISH', STATUS_CHANNEL, USER)
+-- Who had it is to notice.
+redis.call('PUBLISH', STATUS_CHANNEL, before == '' and LATER .. USER or USER)
 return cjson.encode({ before = before })

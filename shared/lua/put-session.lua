@@ -9,5 +9,5 @@ if type(other) == 'string' and other ~= ARGV[5] then
 end
 claim_name()
 redis.call('HSET', SESSIONS, ARGV[4], ARGV[6])
-redis.call('PUBLISH', STATUS_CHANNEL, USER)
+redis.call('PUBLISH', STATUS_CHANNEL, LATER .. USER) -- for who looks on: no gateway has to do anything about it
 return 1

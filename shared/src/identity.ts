@@ -79,7 +79,7 @@ export const installationKey = 'spoonbox:installation';
 
 /** On the wake channel: something changed that concerns all users. No user has this name. */
 export const everybody = '*';
-/** Before the user in a message of the wake channel: nobody waits for the pass. */
+/** Before the user in a message: nobody who works on the box has to act on it now. */
 export const later = '>';
 
 export interface UserKeys {
@@ -111,7 +111,7 @@ export interface Keys {
   readonly events: string;
   /** channel: payload is the user whose desired state changed, after `later` where there is time, or `everybody` */
   readonly wakeChannel: string;
-  /** channel: payload is the user whose status was committed */
+  /** channel: payload is the user whose status was committed, after `later` where it is only a record of a session */
   readonly statusChannel: string;
   readonly user: (user: UserName) => UserKeys;
   readonly usedToken: (jti: string) => string;
