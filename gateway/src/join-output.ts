@@ -29,6 +29,7 @@ export class OutputJoiner {
   push(bytes: Buffer): void {
     const waitMs = this.#sentAtMs + this.#limits.joinMs - this.#clock.monotonicMs();
     const goesAtOnce = this.#isAnswer || waitMs <= 0;
+    this.#isAnswer = false;
     if (goesAtOnce && this.#heldBytes === 0) {
       this.#sendNow(bytes);
       return;
@@ -52,7 +53,6 @@ export class OutputJoiner {
   }
 
   #sendNow(bytes: Buffer): void {
-    this.#isAnswer = false;
     this.#send(bytes);
     this.#sentAtMs = this.#clock.monotonicMs();
   }

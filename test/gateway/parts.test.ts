@@ -58,6 +58,18 @@ describe('joined output', () => {
     expect(sent).toEqual(['a', 'bc', 'd']);
   });
 
+  it('takes nothing for the answer that came before the input', () => {
+    const clock = handClock();
+    const sent: string[] = [];
+    const joiner = new OutputJoiner(clock, { joinMs: 4, joinBytes: 10 }, (bytes) => sent.push(bytes.toString()));
+    for (const text of ['a', 'b']) joiner.push(Buffer.from(text));
+    joiner.input();
+    clock.pass(4);
+    expect(sent).toEqual(['a', 'b']);
+    joiner.push(Buffer.from('c'));
+    expect(sent).toEqual(['a', 'b', 'c']);
+  });
+
   it('does not wait from the last output on, but for the rest of 4 ms', () => {
     const clock = handClock();
     const sent: string[] = [];

@@ -84,7 +84,7 @@ export class GatewayMeter {
     this.#gauge('spoonbox_gateway_sessions_limit', 'Terminals that may be open.', () => limits.sessionsPerGateway);
     this.#gauge(
       'spoonbox_gateway_ring_bytes',
-      'Memory that keeps output of terminals for who comes back.',
+      'Memory that keeps output of terminals for who comes back. What it was at most stays with the gateway.',
       () => count().ringBytes,
     );
     this.#total('spoonbox_gateway_sessions_opened_total', 'Terminals that were let in.', () => count().opened);
