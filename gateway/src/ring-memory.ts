@@ -16,7 +16,8 @@ export interface Stretch {
  * go, and what they hold together is bounded by their budget.
  *
  * It is shared memory although nobody shares it. V8 takes every other buffer for something that a collection might free, and goes
- * through the whole heap for each 64 MiB more of it, where rings only grow: under 2,000 terminals no echo came for 0.3 s, every 10 s.
+ * through the whole heap for each 64 MiB more of it, where rings only grow: under 2,000 terminals no echo came for 0.3 s, every 10 s
+ * (`npm run bench terminal -- --only crowd-simulated`).
  */
 export class RingMemory {
   readonly #slabs: Buffer[] = [];
@@ -42,12 +43,13 @@ export class RingMemory {
     const end = at + bytes;
     for (let from = at; from < end; ) {
       const first = Math.floor(from / pageBytes);
-      const page = pages[first] ?? 0;
+      const page = pages[first];
       let last = first;
       while ((last + 1) * pageBytes < end && isNext(pages[last], pages[last + 1])) last += 1;
       const to = Math.min(end, (last + 1) * pageBytes);
-      const slab = this.#slabs[Math.floor(page / pagesPerSlab)];
-      if (slab === undefined) throw new Error(`a ring has no memory at ${from}`);
+      const slab = page === undefined ? undefined : this.#slabs[Math.floor(page / pagesPerSlab)];
+      // Never another's page: what is in it is another user's.
+      if (page === undefined || slab === undefined) throw new Error(`a ring has no memory at ${from}`);
       yield { slab, at: (page % pagesPerSlab) * pageBytes + (from % pageBytes), bytes: to - from };
       from = to;
     }

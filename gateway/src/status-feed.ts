@@ -14,6 +14,7 @@ export async function openStatusFeed(store: BoxStore, log: Logger, onGap: () => 
   const tell = (user: UserName): void => {
     for (const onChange of watchers.get(user) ?? []) onChange();
   };
+  // A session's own record changes nothing that a session waits for.
   const onUser = (user: UserName, when: 'now' | 'later'): void => {
     if (when === 'now') tell(user);
   };

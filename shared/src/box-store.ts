@@ -170,7 +170,7 @@ export interface BoxStore {
   registerGateway(gateway: GatewayRecord, ttlMs: number): Promise<string>;
   /**
    * The user is told whose desired state (`wake`) or status changed; `onGap` where it may be anybody's: messages may have been lost.
-   * `when`: `later` where nobody waits for what a controller makes of it.
+   * `when`: `later` where nobody who works on the box has to act on it now.
    */
   subscribe(
     what: 'wake' | 'status',

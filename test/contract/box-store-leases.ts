@@ -6,6 +6,15 @@ import { hour, leaseOf, minute, type World } from './box-store-world.ts';
 export function leaseContract(world: () => World): void {
   const events = async () => (await world().store.events(world().user, 300)).map(({ reason }) => reason);
 
+  /** What is said before the subscription stands is lost. */
+  async function takeUntilHeard(id: string, heard: readonly string[]): Promise<void> {
+    const { take } = world();
+    for (let tries = 0; tries < 200 && heard.length === 0; tries += 1) {
+      await take(id);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   describe('taking', () => {
     test('makes the lease, the desired state and the entry in the user index, and tells the phase', async () => {
       const { take, read, store, user } = world();
@@ -50,10 +59,7 @@ export function leaseContract(world: () => World): void {
         (who) => heard.push(who),
         () => (listening = true),
       );
-      for (let tries = 0; tries < 200 && heard.length === 0; tries += 1) {
-        await take('j1');
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
+      await takeUntilHeard('j1', heard);
       const before = heard.length;
       await take('j1');
       await expect.poll(() => heard.length).toBe(before + 1);
@@ -76,8 +82,7 @@ export function leaseContract(world: () => World): void {
         await expect.poll(() => heard.length).toBe(before + 1);
         return heard.at(-1);
       };
-      await take('j0');
-      await expect.poll(() => heard.length).toBeGreaterThan(0);
+      await takeUntilHeard('j0', heard);
       expect(await told(() => take('j1'))).toBe('now');
       await lead();
       await commit({ kind: 'none' }, { phase: 'ready', containerId: 'c9' });

@@ -29,10 +29,15 @@ function handClock(): Clock & { pass(ms: number): void } {
 }
 
 describe('joined output', () => {
-  it('sends the first bytes at once, joins what follows for 4 ms or 64 KiB, and starts over after a silence', () => {
+  function joined() {
     const clock = handClock();
     const sent: string[] = [];
     const joiner = new OutputJoiner(clock, { joinMs: 4, joinBytes: 10 }, (bytes) => sent.push(bytes.toString()));
+    return { clock, sent, joiner };
+  }
+
+  it('sends the first bytes at once, joins what follows for 4 ms or 64 KiB, and starts over after a silence', () => {
+    const { clock, sent, joiner } = joined();
     for (const text of ['a', 'b', 'c']) joiner.push(Buffer.from(text));
     expect(sent).toEqual(['a']);
     clock.pass(4);
@@ -47,9 +52,7 @@ describe('joined output', () => {
   });
 
   it('does not hold the answer to an input, whatever was sent just before it', () => {
-    const clock = handClock();
-    const sent: string[] = [];
-    const joiner = new OutputJoiner(clock, { joinMs: 4, joinBytes: 10 }, (bytes) => sent.push(bytes.toString()));
+    const { clock, sent, joiner } = joined();
     for (const text of ['a', 'b']) joiner.push(Buffer.from(text));
     joiner.input();
     for (const text of ['c', 'd']) joiner.push(Buffer.from(text)); // only the first of them is the answer
@@ -59,9 +62,7 @@ describe('joined output', () => {
   });
 
   it('takes nothing for the answer that came before the input', () => {
-    const clock = handClock();
-    const sent: string[] = [];
-    const joiner = new OutputJoiner(clock, { joinMs: 4, joinBytes: 10 }, (bytes) => sent.push(bytes.toString()));
+    const { clock, sent, joiner } = joined();
     for (const text of ['a', 'b']) joiner.push(Buffer.from(text));
     joiner.input();
     clock.pass(4);
@@ -71,9 +72,7 @@ describe('joined output', () => {
   });
 
   it('does not wait from the last output on, but for the rest of 4 ms', () => {
-    const clock = handClock();
-    const sent: string[] = [];
-    const joiner = new OutputJoiner(clock, { joinMs: 4, joinBytes: 10 }, (bytes) => sent.push(bytes.toString()));
+    const { clock, sent, joiner } = joined();
     joiner.push(Buffer.from('a'));
     clock.pass(3);
     joiner.push(Buffer.from('b'));
