@@ -1,5 +1,6 @@
 import { relativeTime, utcTime } from '#shared/human-time.ts';
-import type { BoxRecord, DrainCause } from '#shared/status.ts';
+import type { UserName } from '#shared/identity.ts';
+import type { BoxPast, DrainCause } from '#shared/status.ts';
 
 /** A box that has been there for so long is no news: whoever looks after its reap has done so before. */
 const newsForMs = 24 * 3_600_000;
@@ -23,26 +24,26 @@ const whatHappened: Record<DrainCause, string | null> = {
  * What happened to the box before this one, for the `last-reap` notice of a new shell; null where there is none to tell.
  * `now` is Redis TIME in ms. Pure.
  */
-export function lastReapNotice({ status }: Pick<BoxRecord, 'status'>, now: number): string | null {
-  const last = status?.lastReap;
-  if (!last) return null;
-  if (status.readyAt !== null && now - status.readyAt > newsForMs) return null;
-  const what = whatHappened[last.cause];
+export function lastReapNotice({ lastReap, readyAt }: BoxPast, now: number): string | null {
+  if (lastReap === null) return null;
+  if (readyAt !== null && now - readyAt > newsForMs) return null;
+  const what = whatHappened[lastReap.cause];
   if (what === null) return null;
-  return `the box before this one ${what}, ${relativeTime(last.at, now)} (${utcTime(last.at, now)}); only the home survived`;
+  const { at } = lastReap;
+  return `the box before this one ${what}, ${relativeTime(at, now)} (${utcTime(at, now)}); only the home survived`;
 }
 
 /** Tells each reap once to each user, as far as this process remembers; another gateway may tell it again. */
 export class ReapNews {
   /** user → time of the reap that was told, oldest first */
-  readonly #told = new Map<string, number>();
+  readonly #told = new Map<UserName, number>();
 
-  next(record: Pick<BoxRecord, 'user' | 'status'>, now: number): string | null {
-    const notice = lastReapNotice(record, now);
-    const at = record.status?.lastReap?.at;
-    if (notice === null || at === undefined || this.#told.get(record.user) === at) return null;
-    this.#told.delete(record.user);
-    this.#told.set(record.user, at);
+  next(user: UserName, past: BoxPast, now: number): string | null {
+    const notice = lastReapNotice(past, now);
+    const at = past.lastReap?.at;
+    if (notice === null || at === undefined || this.#told.get(user) === at) return null;
+    this.#told.delete(user);
+    this.#told.set(user, at);
     const [oldest] = this.#told.keys();
     if (this.#told.size > maxRemembered && oldest !== undefined) this.#told.delete(oldest);
     return notice;

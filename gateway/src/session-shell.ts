@@ -1,5 +1,7 @@
+import type { TakenLease } from '#shared/box-store.ts';
 import { type Checkout, directoryIn, pathOf } from '#shared/checkout.ts';
 import type { Persist } from '#shared/lease.ts';
+import type { BoxPast, ReadyStatus } from '#shared/status.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
 import type { Audience } from './audience.ts';
 import { lookAfterEnd } from './autopsy.ts';
@@ -25,8 +27,11 @@ export interface Place {
 export interface ShellHost {
   readonly audience: Audience;
   readonly lease: Pick<Hold, 'check'>;
-  /** one runs, of which nothing was read yet: the audience is to be told; `isSame`: it is the one that ran before */
-  runs(isSame: boolean): void;
+  /**
+   * One runs, of which nothing was read yet: the audience is to be told. `isSame`: it is the one that ran before; `past`: of the box
+   * in which it runs.
+   */
+  runs(isSame: boolean, past: BoxPast): void;
   output(bytes: Buffer): void;
   /** whether the session is still this gateway's, as far as that can be known */
   isOurs(): Promise<boolean>;
@@ -34,6 +39,9 @@ export interface ShellHost {
   status(message: ServerMessage): void;
   notice(code: NoticeCode, message: string): void;
 }
+
+/** A box as it was seen last. */
+export type SeenBox = Pick<TakenLease, 'phase' | 'containerId' | 'past'>;
 
 /**
  * The shell of a session: its box is waited for, it is started, runs, and is looked at when it has ended; where its box died, a new
@@ -95,18 +103,21 @@ export class SessionShell {
   }
 
   /** From the box as it was seen last to the shell's end. Rejects with an Ending where the session ends first. */
-  async run(box: { phase: string; containerId: string }, signal: AbortSignal): Promise<Ending> {
+  async run(box: SeenBox, signal: AbortSignal): Promise<Ending> {
     const { audience } = this.#host;
-    let { phase, containerId } = box;
+    let { containerId, past } = box;
+    let isReady = box.phase === 'ready' && containerId !== '';
     for (let failures = 0, neverThere = 0, resumes = 0; ; ) {
       signal.throwIfAborted();
-      if (phase !== 'ready' || containerId === '') {
-        containerId = await this.#boxReady(signal);
+      if (!isReady) {
+        const status = await this.#boxReady(signal);
+        ({ containerId } = status);
+        past = status;
         // It may have changed while the box was waited for.
         this.#environment = null;
         if (audience.count === 0) return new Ending('ended', { message: 'nobody waited for a new shell' });
       }
-      phase = 'absent'; // what the next round finds out by itself
+      isReady = false; // what the next round finds out by itself
       const { size } = audience;
       const terminal = await this.#start(containerId, signal);
       if (terminal === null) {
@@ -116,7 +127,7 @@ export class SessionShell {
       }
       failures = 0;
       const startedAtMs = this.#deps.clock.monotonicMs();
-      await this.#serve(terminal, containerId, size, signal);
+      await this.#serve(terminal, { containerId, past }, size, signal);
       if (this.persist === 'tmux' && !(await this.#host.isOurs())) throw new Ending('elsewhere');
       const ended = { user: this.#of.user, containerId, terminal, lease: this.#host.lease };
       const found = await lookAfterEnd(this.#deps, ended, signal);
@@ -125,7 +136,7 @@ export class SessionShell {
         resumes = livedMs < steadyAfterMs ? resumes + 1 : 1;
         if (resumes <= resumesMost) {
           if (resumes > 1) await pauseAfter(this.#deps, resumes - 1, signal);
-          phase = 'ready';
+          isReady = true;
           continue;
         }
         await this.end();
@@ -202,7 +213,7 @@ export class SessionShell {
     }
   }
 
-  async #boxReady(signal: AbortSignal): Promise<string> {
+  async #boxReady(signal: AbortSignal): Promise<ReadyStatus> {
     this.#waits = true;
     try {
       return await waitReady(this.#deps, this.#of.user, (message) => this.#host.status(message), signal);
@@ -243,7 +254,12 @@ export class SessionShell {
   }
 
   /** The bytes of one shell, until it ends. */
-  async #serve(terminal: Terminal, containerId: string, startedWith: TerminalSize, signal: AbortSignal): Promise<void> {
+  async #serve(
+    terminal: Terminal,
+    box: Omit<SeenBox, 'phase'>,
+    startedWith: TerminalSize,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { audience } = this.#host;
     const pump = new Pump(this.#deps, terminal, startedWith, {
       output: (bytes) => this.#host.output(bytes),
@@ -252,12 +268,12 @@ export class SessionShell {
       drained: () => audience.takeInput(),
     });
     this.#pump = pump;
-    this.#containerId = containerId;
+    this.#containerId = box.containerId;
     // Unless it is the same one, nothing is left here of what was typed. It comes before what those type who are told now.
     const typed = this.#typed;
     this.#typed = null;
     for (const bytes of typed ?? []) pump.write(bytes);
-    this.#host.runs(typed !== null);
+    this.#host.runs(typed !== null, box.past);
     audience.takeInput();
     pump.resize(audience.size);
     try {

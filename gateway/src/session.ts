@@ -1,5 +1,6 @@
 import type { UserName } from '#shared/identity.ts';
 import type { Session } from '#shared/lease.ts';
+import type { BoxPast } from '#shared/status.ts';
 import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
 import type { TerminalMode } from '#shared/terminal-mode.ts';
 import { withoutAnswers } from './answers.ts';
@@ -20,7 +21,7 @@ import type { GatewayMeter } from './metrics/gateway-meter.ts';
 import type { RingBudget } from './ring-budget.ts';
 import { SessionRecord } from './session-record.ts';
 import { SessionRecording } from './session-recording.ts';
-import { type Place, SessionShell, type ShellHost } from './session-shell.ts';
+import { type Place, type SeenBox, SessionShell, type ShellHost } from './session-shell.ts';
 import type { StartDeps } from './start-shell.ts';
 import type { TerminalSettings } from './terminal-settings.ts';
 import type { Guest, NewGuest } from './tickets.ts';
@@ -220,7 +221,7 @@ export class TerminalSession {
   }
 
   /** The session is this gateway's, and the box is held for it. */
-  async #begin(): Promise<{ phase: string; containerId: string }> {
+  async #begin(): Promise<SeenBox> {
     const { user, takeOver } = this.of;
     this.#stopWatching = this.#deps.feed.watch(user, () => void this.#hold.check());
     // All at once, because each is a way to Redis and back. Whatever one of them got is given back by `#close`.
@@ -272,7 +273,7 @@ export class TerminalSession {
     return {
       audience: this.#audience,
       lease: this.#hold,
-      runs: (isSame) => this.#shellRuns(isSame),
+      runs: (isSame, past) => this.#shellRuns(isSame, past),
       output: (bytes) => {
         if (this.emptySinceMs === null) this.#hold.output();
         if (!this.#hasSpoken) this.#speaks();
@@ -295,7 +296,7 @@ export class TerminalSession {
     this.of.attach.end();
   }
 
-  #shellRuns(isSame: boolean): void {
+  #shellRuns(isSame: boolean, past: BoxPast): void {
     const isFirst = this.#startedAt === 0;
     this.#startedAt = this.#hold.redisNow();
     this.#lastNotice = '';
@@ -305,19 +306,14 @@ export class TerminalSession {
     if (isFirst && this.of.isKnown && this.#shell.persist === 'none') {
       this.#notice('session-lost', 'the shell of this terminal is no more; this is a new one');
     }
-    if (isFirst) void this.#tellLastReap();
+    if (isFirst) this.#tellLastReap(past);
     this.#putRecord();
   }
 
   /** Who comes to a new box is told what became of the one before. */
-  async #tellLastReap(): Promise<void> {
-    try {
-      const record = await this.#deps.store.read(this.of.user);
-      const notice = this.#deps.news.next(record, record.now);
-      if (notice !== null) this.#notice('last-reap', notice);
-    } catch (error) {
-      this.#deps.log.debug({ user: this.of.user, error }, 'what became of the last box is not known');
-    }
+  #tellLastReap(past: BoxPast): void {
+    const notice = this.#deps.news.next(this.of.user, past, this.#hold.redisNow());
+    if (notice !== null) this.#notice('last-reap', notice);
   }
 
   #audienceHost(): AudienceHost {

@@ -2,7 +2,7 @@ import type { BoxStore } from '#shared/box-store.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
-import { type BoxRecord, isUsable } from '#shared/status.ts';
+import { type BoxRecord, type ReadyStatus, isUsable } from '#shared/status.ts';
 import type { ServerMessage } from '#shared/terminal-protocol.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { StatusFeed } from './status-feed.ts';
@@ -16,7 +16,7 @@ export interface WaitDeps {
 }
 
 /**
- * Waits until a user's box is ready, and answers its container. Meanwhile `tell` gets what the box does, each change once.
+ * Waits until a user's box is ready, and answers its status. Meanwhile `tell` gets what the box does, each change once.
  * Reads the state when it is told of a change, and every `readyPollMs` should that be lost. There is no deadline: a box that
  * cannot be started now is told why, and waited for as long as the client stays.
  */
@@ -25,7 +25,7 @@ export async function waitReady(
   user: UserName,
   tell: (message: ServerMessage) => void,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<ReadyStatus> {
   const bell = new Bell();
   const unwatch = deps.feed.watch(user, () => bell.ring());
   let told = '';
@@ -41,7 +41,7 @@ export async function waitReady(
         const record = await deps.store.read(user);
         signal.throwIfAborted();
         const { status } = record;
-        if (isUsable(status)) return status.containerId;
+        if (isUsable(status)) return status;
         tellOnce(statusMessage(record));
       } catch (error) {
         signal.throwIfAborted();

@@ -4,7 +4,8 @@
 --      12 what it wants recorded of the user's terminals: output, input ('' = nothing more than before)
 --      13 its checkout as JSON {spoon, branch, clone} ('' = as it is)
 --      14 priority among those who wait for a box ('' = as its kind has it)
--- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId, record} or {refused, detail}:
+-- Returns JSON {leaseId, expiresAt, now, generation, class, phase, containerId, status, record} or {refused, detail}:
+--   status: its JSON part, as it is stored ('' = none)
 --   record: the most that any live lease wants recorded: off, output, input
 --   name-differs-by-case (detail: the known name), lease-mismatch, class-held, too-many-leases
 -- @include _box
@@ -94,5 +95,5 @@ end
 return cjson.encode({
   leaseId = id, expiresAt = lease.expiresAt, now = now, generation = generation, class = desired.class,
   phase = (status or {}).phase or 'absent', containerId = (status or {}).containerId or '',
-  record = recorded,
+  status = (status or {}).body or '', record = recorded,
 })

@@ -15,7 +15,7 @@ import {
 } from './lease.ts';
 import { type ModeBody, ModeView, RolloutPause } from './operator-schemas.ts';
 import type { RedisPort, ScriptName } from './redis-port.ts';
-import { type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
+import { BoxPast, type BoxRecord, type BoxStatus, Phase, StatusBody } from './status.ts';
 
 /** A user may hold this many live leases at once; one more is refused. */
 export const maxLeasesPerUser = 64;
@@ -58,6 +58,7 @@ export interface TakenLease {
   readonly record: 'off' | Recorded;
   /** '' while there is no container */
   readonly containerId: string;
+  readonly past: BoxPast;
 }
 
 export type TakeRefusal = 'name-differs-by-case' | 'lease-mismatch' | 'class-held' | 'too-many-leases';
@@ -209,7 +210,9 @@ export function createBoxStore(options: {
       const args = [id, kind, holder, ttlMs, ...place, trace ?? '', record ?? ''];
       args.push(checkout ? JSON.stringify(checkout) : '', priority ?? '');
       const reply = TakeReply.parse(fromJson(await runFor(lease.user, 'take-lease', args)));
-      return 'refused' in reply ? { ok: false, ...reply } : { ok: true, lease: reply };
+      if ('refused' in reply) return { ok: false, ...reply };
+      const { status, ...taken } = reply;
+      return { ok: true, lease: { ...taken, past: pastIn(status) } };
     },
     async renew(user, id, ttlMs, activity) {
       const args = [id, ttlMs ?? '', age(activity.inputAgeMs), age(activity.outputAgeMs), policies];
@@ -345,6 +348,7 @@ const TakeReply = z.union([
     phase: Phase,
     containerId: z.string(),
     record: z.enum(['off', ...Recorded.options]),
+    status: z.string(),
   }),
 ]);
 const RenewReply = z.union([
@@ -463,6 +467,11 @@ function eventOf({ id, fields }: { id: string; fields: readonly string[] }): Box
 function statusOf(fields: Record<string, string>): BoxStatus {
   const { body, containerId, ...rest } = StatusFields.parse(fields);
   return { ...rest, ...bodyOf(body), containerId: containerId === '' ? null : containerId };
+}
+
+/** One that cannot be read is as good as none. */
+function pastIn(body: string): BoxPast {
+  return BoxPast.safeParse(parseJson(body)).data ?? { lastReap: null, readyAt: null };
 }
 
 /** A body that cannot be read costs history and backoff, nothing else: the reconciler rebuilds it from the facts. */

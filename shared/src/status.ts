@@ -138,6 +138,10 @@ export const StatusBody = z.object({
 });
 export type StatusBody = z.infer<typeof StatusBody>;
 
+/** What became of the box before, and since when this one is ready. */
+export const BoxPast = StatusBody.pick({ lastReap: true, readyAt: true });
+export type BoxPast = z.infer<typeof BoxPast>;
+
 /** What the reconciler concluded. Written by the leading controller only. */
 export interface BoxStatus extends StatusBody {
   readonly version: number;
@@ -149,11 +153,15 @@ export interface BoxStatus extends StatusBody {
   readonly keepCause: string;
 }
 
+export interface ReadyStatus extends BoxStatus {
+  readonly containerId: string;
+}
+
 /**
  * A terminal or a job may go into it now. While the reconciler is paused no phase changes, so a box that ended meanwhile is
  * still `ready`: what the condition says counts more.
  */
-export function isUsable(status: BoxStatus | null): status is BoxStatus & { readonly containerId: string } {
+export function isUsable(status: BoxStatus | null): status is ReadyStatus {
   if (status?.phase !== 'ready' || status.containerId === null) return false;
   return status.conditions.every(({ type, status: value }) => type !== 'Ready' || value !== 'False');
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ClassName, LeaseId, UserName } from '#shared/identity.ts';
-import { hour, leaseOf, minute, type World } from './box-store-world.ts';
+import { emptyBody, hour, leaseOf, minute, type World } from './box-store-world.ts';
 
 /** Taking, renewing, giving back; activity; and until when all of that holds a box. */
 export function leaseContract(world: () => World): void {
@@ -48,6 +48,21 @@ export function leaseContract(world: () => World): void {
       await lead();
       await commit({ kind: 'none' }, { phase: 'ready', containerId: 'c9' });
       expect(await take('t1', { kind: 'terminal' })).toMatchObject({ phase: 'ready', containerId: 'c9' });
+    });
+
+    test('tells what became of the box before, as far as that can be read', async () => {
+      const { take, lead, commit, command, own } = world();
+      expect((await take('j1')).past).toEqual({ lastReap: null, readyAt: null });
+      await lead();
+      const past = { lastReap: { cause: 'idle', at: 7_000, message: 'nobody needed it' }, readyAt: 9_000 } as const;
+      await commit({ kind: 'none' }, { body: { ...emptyBody, ...past } });
+      expect((await take('t1', { kind: 'terminal' })).past).toEqual(past);
+      for (const damaged of ['', '{"lastReap":7}', '[']) {
+        await command('HSET', own.status, 'body', damaged);
+        expect(await take('t1', { kind: 'terminal' })).toMatchObject({
+          ...{ phase: 'ready', past: { lastReap: null, readyAt: null } },
+        });
+      }
     });
 
     test('wakes whoever listens, also for a lease that is there', async () => {

@@ -132,8 +132,8 @@ export async function createGatewayWorld(defaultExec: BoxExec): Promise<GatewayW
         message: status.message ?? '',
         progress: status.progress ?? null,
         observedGeneration: 1,
-        lastReap: null,
-        readyAt: null,
+        lastReap: status.lastReap ?? null,
+        readyAt: status.readyAt ?? null,
       });
       const record = {
         phase: status.phase ?? 'ready',

@@ -78,6 +78,36 @@ describe('a client whose box is waited for', () => {
   });
 });
 
+describe('who comes to a new box', () => {
+  const lastReap = { cause: 'idle', at: Date.now() - 3_600_000, message: '' } as const;
+  const reaped = {
+    code: 'last-reap',
+    message: expect.stringMatching(/was reaped because nobody needed it any more, 1 h/),
+  };
+
+  it('is told what became of the one before, once', async () => {
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1', lastReap });
+    client = await open({ port: gateway.port, token: await world.token(user) });
+    expect(await client.message('notice')).toMatchObject(reaped);
+    const other = await open({ port: gateway.port, token: await world.token(user) });
+    await other.message('hello');
+    latest().says('$ ');
+    await other.sees('$ ');
+    expect(other.messages.filter(({ type }) => type === 'notice')).toEqual([]);
+    other.socket.terminate();
+  });
+
+  it('is told so, too, where it has waited for it', async () => {
+    const user = world.newUser();
+    await world.commit(user, { phase: 'provisioning' });
+    client = await open({ port: gateway.port, token: await world.token(user) });
+    await client.message('status');
+    await world.commit(user, { phase: 'ready', containerId: 'c1', lastReap });
+    expect(await client.message('notice')).toMatchObject(reaped);
+  });
+});
+
 describe('the lease of a terminal', () => {
   it('is a terminal lease of 30 s, and the session is recorded beside it', async () => {
     const { user } = await attached();

@@ -14,6 +14,7 @@ const id = LeaseId.parse('terminal-1');
 const taken: TakenLease = {
   ...{ leaseId: id, expiresAt: now + 30_000, now, generation: 5, class: 'default' },
   ...{ phase: 'ready' as const, containerId: 'box-1', record: 'off' as const },
+  past: { lastReap: null, readyAt: now - 1_000 },
 };
 const renewed: Renewal = { ok: true, expiresAt: now + 30_000, now, wantedUntil: now + 60_000 };
 

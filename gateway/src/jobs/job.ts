@@ -156,7 +156,7 @@ class Job {
     for (let failures = 0; ; failures += 1) {
       this.#signal.throwIfAborted();
       if (phase !== 'ready' || containerId === '') {
-        containerId = await waitReady(this.#deps, user, () => {}, this.#signal);
+        ({ containerId } = await waitReady(this.#deps, user, () => {}, this.#signal));
       }
       phase = 'absent'; // what the next round finds out by itself
       const environment = await environmentOf(this.#deps, user, (message) => this.#warn(message));
