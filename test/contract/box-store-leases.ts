@@ -1,19 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { ClassName, LeaseId, UserName } from '#shared/identity.ts';
-import { emptyBody, hour, leaseOf, minute, type World } from './box-store-world.ts';
+import { emptyBody, hour, leaseOf, minute, untilHeard, whenTold, type World } from './box-store-world.ts';
 
 /** Taking, renewing, giving back; activity; and until when all of that holds a box. */
 export function leaseContract(world: () => World): void {
   const events = async () => (await world().store.events(world().user, 300)).map(({ reason }) => reason);
-
-  /** What is said before the subscription stands is lost. */
-  async function takeUntilHeard(id: string, heard: readonly string[]): Promise<void> {
-    const { take } = world();
-    for (let tries = 0; tries < 200 && heard.length === 0; tries += 1) {
-      await take(id);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  }
 
   describe('taking', () => {
     test('makes the lease, the desired state and the entry in the user index, and tells the phase', async () => {
@@ -74,7 +65,7 @@ export function leaseContract(world: () => World): void {
         (who) => heard.push(who),
         () => (listening = true),
       );
-      await takeUntilHeard('j1', heard);
+      await untilHeard(heard, () => take('j1'));
       const before = heard.length;
       await take('j1');
       await expect.poll(() => heard.length).toBe(before + 1);
@@ -85,19 +76,7 @@ export function leaseContract(world: () => World): void {
 
     test('tells that there is time exactly where a box is taken that is ready, and stays as it is', async () => {
       const { take, store, user, lead, commit } = world();
-      const heard: string[] = [];
-      const end = await store.subscribe(
-        'wake',
-        (_who, when) => heard.push(when),
-        () => {},
-      );
-      const told = async (doIt: () => Promise<unknown>): Promise<string | undefined> => {
-        const before = heard.length;
-        await doIt();
-        await expect.poll(() => heard.length).toBe(before + 1);
-        return heard.at(-1);
-      };
-      await takeUntilHeard('j0', heard);
+      const { told, end } = await whenTold(store, 'wake', () => take('j0'));
       expect(await told(() => take('j1'))).toBe('now');
       await lead();
       await commit({ kind: 'none' }, { phase: 'ready', containerId: 'c9' });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { sweeper } from '#shared/box-store.ts';
-import { minute, pairs, sessionOf, type World } from './box-store-world.ts';
+import { minute, pairs, sessionOf, whenTold, type World } from './box-store-world.ts';
 
 /** Whose a terminal session is: one gateway's, until it lets go, dies, or is asked to hand it over. */
 export function sessionContract(world: () => World): void {
@@ -31,6 +31,16 @@ export function sessionContract(world: () => World): void {
       expect(await store.endSession(session, 'the shell ended')).toBe(false);
       expect((await read()).sessions).toEqual([]);
       expect(await events()).toEqual(['SessionEnded gateway', 'SessionStarted gateway']);
+    });
+
+    test('is news for who looks on; a gateway that has it has to act only where another one takes it', async () => {
+      const { store, user } = world();
+      const session = sessionOf(user, { persist: 'tmux' });
+      const { told, end } = await whenTold(store, 'status', () => store.claimSession(session, false, ''));
+      expect(await told(() => store.putSession({ ...session, detachedAt: 7 }))).toBe('later');
+      expect(await told(() => store.claimSession({ ...session, id: 's2' }, false, ''))).toBe('later');
+      expect(await told(() => store.claimSession({ ...session, gateway: 'g2' }, true, ''))).toBe('now');
+      await end();
     });
 
     test('of a gateway that lives is refused to another one, with its address', async () => {

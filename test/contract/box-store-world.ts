@@ -119,6 +119,38 @@ export function leaseOf(user: UserName, id: string, changes: Partial<Omit<TakeLe
   return { user, id: LeaseId.parse(id), kind: 'job', holder: 'agent-7', ttlMs: 60_000, class: null, ...changes };
 }
 
+/** Hears how soon a user is to be looked at. `first` is done again and again until it is heard. */
+export async function whenTold(
+  store: BoxStore,
+  what: 'wake' | 'status',
+  first: () => Promise<unknown>,
+): Promise<{ told(doIt: () => Promise<unknown>): Promise<string | undefined>; end(): Promise<void> }> {
+  const heard: string[] = [];
+  const end = await store.subscribe(
+    what,
+    (_who, when) => heard.push(when),
+    () => {},
+  );
+  await untilHeard(heard, first);
+  return {
+    end,
+    async told(doIt) {
+      const before = heard.length;
+      await doIt();
+      await expect.poll(() => heard.length).toBe(before + 1);
+      return heard.at(-1);
+    },
+  };
+}
+
+/** What is said before a subscription stands is lost. */
+export async function untilHeard(heard: readonly string[], say: () => Promise<unknown>): Promise<void> {
+  for (let tries = 0; tries < 200 && heard.length === 0; tries += 1) {
+    await say();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 export function sessionOf(user: UserName, changes: Partial<Session> = {}): Session {
   const run = { gateway: 'g1', containerId: 'c1', execId: 'e1', mode: 'rw', startedAt: 1 } as const;
   return { id: 's1', user, ...run, persist: 'none', detachedAt: 0, record: 'off', tickets: [], ...changes };
