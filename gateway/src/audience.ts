@@ -57,7 +57,8 @@ const tellEveryMs = 100;
  * - Without viewers the shell is not held; what it says goes into the ring.
  */
 export class Audience {
-  size: TerminalSize;
+  /** until somebody comes, what most terminals have */
+  size: TerminalSize = { cols: 80, rows: 24 };
   readonly #deps: AudienceDeps;
   readonly #host: AudienceHost;
   readonly #viewerHost: ViewerHost;
@@ -75,10 +76,9 @@ export class Audience {
   #cancelTell: (() => void) | null = null;
   #wereMany = false;
 
-  constructor(deps: AudienceDeps, host: AudienceHost, size: TerminalSize) {
+  constructor(deps: AudienceDeps, host: AudienceHost) {
     this.#deps = deps;
     this.#host = host;
-    this.size = size;
     this.#ring = new Ring(deps.limits.ringBytes, (bytes) => this.#modes.look(bytes), deps.rings);
     this.#guests = new Guests(deps.limits.guestsPerSession);
     this.#viewerHost = {

@@ -137,9 +137,15 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       attach.end(admitted.errorCode);
       return;
     }
-    const client = await upgrade(servers[asked.protocol], request, socket, head, (ws) => clientOf(ws, socket, asked));
-    if (client === null) attach.end('no WebSocket');
-    else await serve(client, asked, admitted, attach);
+    // While the handshake is made and its hello comes, Redis answers.
+    const hasCome = admitted === null ? null : deps.sessions.expect(admitted, attach);
+    try {
+      const client = await upgrade(servers[asked.protocol], request, socket, head, (ws) => clientOf(ws, socket, asked));
+      if (client === null) attach.end('no WebSocket');
+      else await serve(client, asked, admitted, attach);
+    } finally {
+      hasCome?.();
+    }
   }
 
   function turnAway(socket: Duplex, refusal: Refusal): void {

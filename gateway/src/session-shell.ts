@@ -40,6 +40,11 @@ export interface ShellHost {
   notice(code: NoticeCode, message: string): void;
 }
 
+interface ReadAhead {
+  readonly environment: Environment;
+  readonly notices: readonly string[];
+}
+
 /** A box as it was seen last. */
 export type SeenBox = Pick<TakenLease, 'phase' | 'containerId' | 'past'>;
 
@@ -64,8 +69,8 @@ export class SessionShell {
   /** what is typed after the end of a connection without which the shell may go on; null = it does not */
   #typed: Buffer[] | null = null;
   #waits = false;
-  /** read ahead for the next start */
-  #environment: Promise<Environment> | null = null;
+  /** read ahead for the next start, and what is to be told of it when it is used: nobody may have come yet */
+  #environment: Promise<ReadAhead> | null = null;
 
   constructor(deps: WaitDeps & StartDeps, of: SessionOf, host: ShellHost) {
     this.#deps = deps;
@@ -227,17 +232,19 @@ export class SessionShell {
     const { user, id } = this.#of;
     const { checkout, directory } = this.place;
     const { audience } = this.#host;
-    const environment = this.#environment ?? this.#readEnvironment();
+    const read = this.#environment ?? this.#readEnvironment();
     this.#environment = null;
+    const { environment, notices } = await read;
+    const notice = this.#host.notice.bind(this.#host);
+    for (const message of notices) notice('vault-unreadable', message);
     const start = {
       containerId,
       session: id,
       size: audience.size,
       directory: directoryIn(checkout, directory),
       persist: this.persist,
-      environment: await environment,
+      environment,
     };
-    const notice = this.#host.notice.bind(this.#host);
     const progress = (line: string): void => {
       const message = checkout === null ? line : `${pathOf(checkout)}: ${line}`;
       this.#host.status({ type: 'status', phase: 'ready', step: null, message, progress: null });
@@ -285,8 +292,10 @@ export class SessionShell {
     }
   }
 
-  #readEnvironment(): Promise<Environment> {
-    return environmentOf(this.#deps, this.#of.user, (message) => this.#host.notice('vault-unreadable', message));
+  async #readEnvironment(): Promise<ReadAhead> {
+    const notices: string[] = [];
+    const environment = await environmentOf(this.#deps, this.#of.user, (message) => notices.push(message));
+    return { environment, notices };
   }
 
   async #hangUp(whose: 'ours' | 'anothers'): Promise<void> {

@@ -1,7 +1,7 @@
 import type { UserName } from '#shared/identity.ts';
 import type { Session } from '#shared/lease.ts';
 import type { BoxPast } from '#shared/status.ts';
-import type { NoticeCode, ServerMessage, TerminalSize } from '#shared/terminal-protocol.ts';
+import type { NoticeCode, ServerMessage } from '#shared/terminal-protocol.ts';
 import type { TerminalMode } from '#shared/terminal-mode.ts';
 import { withoutAnswers } from './answers.ts';
 import type { Span } from '#shared/tracing.ts';
@@ -51,8 +51,6 @@ export interface SessionOf {
   readonly place: Place;
   /** asked for beside what the class asks for */
   readonly record: 'output' | 'input' | null;
-  /** the client has seen output of it: where it is not there any more, that is told */
-  readonly isKnown: boolean;
   /** true: take it from another gateway, whatever that one is */
   readonly takeOver: boolean;
   /** from the request of its first client to the first byte of the shell */
@@ -91,13 +89,18 @@ export class TerminalSession {
   #lastNotice = '';
   /** its first byte has come */
   #hasSpoken = false;
+  /** clients that are on their way */
+  #expected = 0;
+  #wasEntered = false;
+  /** its first client has seen output of it: where that shell is not there any more, it is told */
+  #isKnown = false;
 
-  constructor(deps: SessionDeps, of: SessionOf, size: TerminalSize) {
+  constructor(deps: SessionDeps, of: SessionOf) {
     const { user, id, mode } = of;
     const holder = `terminal of ${user}${mode === 'ro' ? ' (read-only)' : ''}`;
     this.of = of;
     this.#deps = deps;
-    this.#audience = new Audience(deps, this.#audienceHost(), size);
+    this.#audience = new Audience(deps, this.#audienceHost());
     this.#grace = new Grace(deps.clock, (message) => {
       if (this.#audience.count === 0) this.end(new Ending('ended', { message }));
     });
@@ -139,10 +142,36 @@ export class TerminalSession {
     return this.#audience.welcome(of);
   }
 
+  /** Somebody has come to it, and may have gone. */
+  get wasEntered(): boolean {
+    return this.#wasEntered;
+  }
+
+  /** A client is on its way. The answer is called when it has come, or does not: where nobody ever has, the session ends then. */
+  expect(): () => void {
+    this.#expected += 1;
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      this.#expected -= 1;
+      if (!this.#wasEntered && this.#expected === 0) this.end(new ClientGone('its client has not come', true));
+    };
+  }
+
+  /** The first socket comes. `isKnown`: it has seen output of the session. Throws an Ending where it has gone. */
+  enterFirst(client: TerminalClient, of: NewGuest, isKnown: boolean): void {
+    this.#isKnown = isKnown;
+    // Of who looks only, too.
+    this.#audience.size = client.size;
+    this.attach(client, this.welcome(of), null);
+  }
+
   /** A socket comes. `has`: how far it has the session's output; null = it has none. Throws an Ending where there is no place. */
   attach(client: TerminalClient, guest: Guest, has: number | null): void {
     const wasEmpty = this.emptySinceMs !== null;
     this.#audience.enter(client, guest, has);
+    this.#wasEntered = true;
     this.#grace.stop();
     // Only for the last words of a shell no box is held, or made.
     if (!this.#hasExited) this.#hold.attach();
@@ -211,6 +240,7 @@ export class TerminalSession {
 
   #attached(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
       const onOver = (): void => reject(signal.reason);
       signal.addEventListener('abort', onOver, { once: true });
       this.#onAttached = () => {
@@ -245,6 +275,7 @@ export class TerminalSession {
     }
     if (taken.status === 'rejected') throw taken.reason;
     if (claimed.status === 'rejected') throw claimed.reason;
+    if (!this.#wasEntered) await this.#attached(this.#over.signal);
     const settings = this.#deps.terminalOf(taken.value.class);
     this.#shell.persist = this.#shell.resumes ? 'tmux' : settings.persist;
     const { clock } = this.#deps;
@@ -303,7 +334,7 @@ export class TerminalSession {
     if (!isSame) this.#traffic.newShell();
     this.#lastStatus = null;
     this.#audience.shellRuns(this.#shell.containerId, isSame);
-    if (isFirst && this.of.isKnown && this.#shell.persist === 'none') {
+    if (isFirst && this.#isKnown && this.#shell.persist === 'none') {
       this.#notice('session-lost', 'the shell of this terminal is no more; this is a new one');
     }
     if (isFirst) this.#tellLastReap(past);

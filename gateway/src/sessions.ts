@@ -1,6 +1,5 @@
 import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
-import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import { checkoutIn, type TerminalClaims } from '#shared/terminal-claims.ts';
 import { noSpan, type Span } from '#shared/tracing.ts';
 import type { TerminalClient } from './client.ts';
@@ -35,14 +34,7 @@ export class Sessions {
     if (this.#closed) throw this.#closed;
     if (this.#open.has(keyOf(of.user, of.session))) return;
     const { limits } = this.#deps;
-    const all: TerminalSession[] = [];
-    const ofUser: TerminalSession[] = [];
-    for (const { session } of this.#open.values()) {
-      // Of those that are just being ended, the place is as good as free.
-      if (session.isOver) continue;
-      all.push(session);
-      if (session.of.user === of.user) ofUser.push(session);
-    }
+    const { all, ofUser } = this.#those(of.user);
     if (ofUser.length >= limits.sessionsPerUser && !makeRoom(ofUser, evicts)) {
       throw new Ending('too-many-sessions', { message: `${of.user} has ${ofUser.length} terminals here; end some` });
     }
@@ -51,23 +43,35 @@ export class Sessions {
     }
   }
 
+  /**
+   * A client with these claims, which were let in, is on its way: what its session needs of Redis is begun meanwhile. The answer is
+   * called when the client has entered, or does not come. No other session has to go for one who has not come yet.
+   */
+  expect(claims: TerminalClaims, attach: Span): () => void {
+    const known = this.#open.get(keyOf(claims.user, claims.session));
+    if (this.#closed || known?.session.wasEntered || known?.session.isOver) return () => {};
+    const { limits } = this.#deps;
+    const { all, ofUser } = this.#those(claims.user);
+    const isFull = ofUser.length >= limits.sessionsPerUser || all.length >= limits.sessionsPerGateway;
+    if (!known && isFull) return () => {};
+    return (known?.session ?? this.#make(sessionOf(claims, attach))).expect();
+  }
+
   /** Who shows a token that was let in. `isKnown`: it has seen the session before. Throws an Ending where there is no place. */
   async enter(claims: TerminalClaims, client: TerminalClient, isKnown: boolean, attach: Span = noSpan): Promise<void> {
-    const { user, session: id, mode, directory } = claims;
+    const { user, session: id, mode } = claims;
     const guest = { mode, name: claims.name ?? user, received: 0 };
     if (!isKnown) this.#open.get(keyOf(user, id))?.session.giveWay();
     await this.#at(claims, client, (session) => {
-      if (session) {
-        session.record(claims.record ?? null);
-        session.attach(client, session.welcome(guest), null);
-        attach.end();
+      this.mustHavePlace(claims);
+      const entered = session ?? this.#make(sessionOf(claims, attach));
+      entered.record(claims.record ?? null);
+      if (!entered.wasEntered) {
+        enterFirst(entered, client, guest, isKnown);
         return;
       }
-      this.mustHavePlace(claims);
-      const place = { directory: directory ?? null, checkout: checkoutIn(claims) };
-      const of = { user, id, mode, place, record: claims.record ?? null, isKnown, takeOver: false, attach };
-      const made = this.#make(of, client.size);
-      attachFirst(made, client, guest);
+      entered.attach(client, entered.welcome(guest), null);
+      attach.end();
     });
   }
 
@@ -107,11 +111,8 @@ export class Sessions {
         return;
       }
       this.mustHavePlace(parts);
-      const made = this.#make(
-        { user, id, mode, place: noPlace, record: null, isKnown: true, takeOver: true, attach },
-        client.size,
-      );
-      attachFirst(made, client, { mode, name, received: null, foreign: hash });
+      const made = this.#make({ user, id, mode, place: noPlace, record: null, takeOver: true, attach });
+      enterFirst(made, client, { mode, name, received: null, foreign: hash }, true);
     });
   }
 
@@ -181,9 +182,21 @@ export class Sessions {
     }
   }
 
-  #make(of: SessionOf, size: TerminalSize): TerminalSession {
+  /** Those of which the place is not as good as free: all, and a user's. */
+  #those(user: UserName): { all: TerminalSession[]; ofUser: TerminalSession[] } {
+    const all: TerminalSession[] = [];
+    const ofUser: TerminalSession[] = [];
+    for (const { session } of this.#open.values()) {
+      if (session.isOver) continue;
+      all.push(session);
+      if (session.of.user === user) ofUser.push(session);
+    }
+    return { all, ofUser };
+  }
+
+  #make(of: SessionOf): TerminalSession {
     const key = keyOf(of.user, of.id);
-    const session = new TerminalSession(this.#deps, of, size);
+    const session = new TerminalSession(this.#deps, of);
     const closed = Promise.withResolvers<void>();
     this.#open.set(key, { session, closed: closed.promise });
     this.#unended.delete(key);
@@ -206,13 +219,19 @@ export class Sessions {
 /** The record of the session has it. */
 const noPlace = { directory: null, checkout: null };
 
+function sessionOf(claims: TerminalClaims, attach: Span): SessionOf {
+  const { user, session: id, mode, directory = null, record = null } = claims;
+  const place = { directory, checkout: checkoutIn(claims) };
+  return { user, id, mode, place, record, takeOver: false, attach };
+}
+
 /** A session that its first client does not get into has nobody. */
-function attachFirst(session: TerminalSession, client: TerminalClient, guest: NewGuest): void {
+function enterFirst(session: TerminalSession, client: TerminalClient, guest: NewGuest, isKnown: boolean): void {
+  const hasCome = session.expect();
   try {
-    session.attach(client, session.welcome(guest), null);
-  } catch (error) {
-    session.end(new ClientGone('its client has gone', true));
-    throw error;
+    session.enterFirst(client, guest, isKnown);
+  } finally {
+    hasCome();
   }
 }
 

@@ -185,7 +185,7 @@ export const ofGateway: readonly Breakage[] = [
     name: 'a token that joins a session begins no recording',
     promise: 'a session is recorded where its class or a token asks for it',
     file: 'gateway/src/sessions.ts',
-    text: '      session.record(claims.record ?? null);\n',
+    text: '      entered.record(claims.record ?? null);\n',
     replacement: '',
     caughtBy: { file: 'test/gateway/session-recording.test.ts', test: 'is recorded from where somebody joins' },
   },

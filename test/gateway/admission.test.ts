@@ -196,7 +196,7 @@ describe('who does not follow the protocol', () => {
     send(client.socket);
     expect(await client.closed).toMatchObject({ code });
     await vi.waitFor(() => expect(gateway.sessions).toBe(0));
-    expect(await world.store.read(user)).toMatchObject({ leases: [], desired: null });
+    await vi.waitFor(async () => expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] }));
   });
 
   it('no frame at all, in one packet with the handshake, ends that socket and not the gateway', async () => {

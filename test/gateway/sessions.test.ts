@@ -16,6 +16,7 @@ import { createLogger } from '#shared/log.ts';
 import { terminalClientLimits } from '#shared/terminal-client.ts';
 import { ServerMessage } from '#shared/terminal-protocol.ts';
 import type { TerminalClaims } from '#shared/terminal-claims.ts';
+import { noSpan } from '#shared/tracing.ts';
 import { sessionOf } from '../contract/box-store-world.ts';
 import { SimSocket } from '../sim/sim-socket.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
@@ -65,10 +66,14 @@ function sessionsOf(of: { store?: BoxStore; limits?: Partial<GatewayLimits> } = 
   return sessions;
 }
 
-function clientOf(): { socket: SimSocket; client: TerminalClient; messages: () => ServerMessage[] } {
+function clientOf(size = { cols: 80, rows: 24 }): {
+  socket: SimSocket;
+  client: TerminalClient;
+  messages: () => ServerMessage[];
+} {
   const socket = new SimSocket();
   const deps = { clock: systemClock, limits: defaultLimits };
-  const client = new TerminalClient(socket.asWebSocket(), null, protocolDialect, { cols: 80, rows: 24 }, deps);
+  const client = new TerminalClient(socket.asWebSocket(), null, protocolDialect, size, deps);
   return { socket, client, messages: () => socket.messages.map((text) => ServerMessage.parse(JSON.parse(text))) };
 }
 
@@ -90,6 +95,71 @@ describe('two first clients of one session', () => {
       await vi.waitFor(() => expect(messages()).toContainEqual(expect.objectContaining({ type: 'hello' })));
     }
     expect(exec.terminals.length).toBe(before + 1);
+  });
+});
+
+describe('a client that is on its way', () => {
+  const size = { cols: 100, rows: 50 };
+  const stored = async ({ user }: TerminalClaims): Promise<object> => {
+    const { leases, sessions } = await world.store.read(user);
+    return { leases: leases.length, sessions: sessions.map(({ id }) => id) };
+  };
+
+  it('has its lease and its record before it comes; its shell waits for it, and has its size', async () => {
+    const sessions = sessionsOf();
+    const claims = { ...(await claimsOf('coming')), mode: 'ro' as const };
+    const before = exec.terminals.length;
+    const hasCome = sessions.expect(claims, noSpan);
+    await vi.waitFor(async () => expect(await stored(claims)).toEqual({ leases: 1, sessions: ['coming'] }));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(exec.terminals.length).toBe(before);
+    const { client, messages } = clientOf(size);
+    await sessions.enter(claims, client, false);
+    hasCome();
+    await vi.waitFor(() => expect(messages()).toContainEqual(expect.objectContaining({ type: 'hello', ...size })));
+    expect(exec.terminals.slice(before)).toMatchObject([{ start: { size } }]);
+    expect(sessions.opened).toBe(1);
+  });
+
+  it('and does not come, leaves nothing behind', async () => {
+    const sessions = sessionsOf();
+    const claims = await claimsOf('lost');
+    const before = exec.terminals.length;
+    const hasCome = sessions.expect(claims, noSpan);
+    await vi.waitFor(async () => expect(await stored(claims)).toEqual({ leases: 1, sessions: ['lost'] }));
+    hasCome();
+    await sessions.empty();
+    expect(await stored(claims)).toEqual({ leases: 0, sessions: [] });
+    expect(exec.terminals.length).toBe(before);
+  });
+
+  it('and does not come, ends nothing where another one of the same session does, or is on its way', async () => {
+    const sessions = sessionsOf();
+    const claims = await claimsOf('two-coming');
+    const [lost, coming, other] = [1, 2, 3].map(() => sessions.expect(claims, noSpan));
+    lost?.();
+    lost?.();
+    const { client, messages } = clientOf();
+    await sessions.enter(claims, client, false);
+    coming?.();
+    other?.();
+    await vi.waitFor(() => expect(messages()).toContainEqual(expect.objectContaining({ type: 'hello' })));
+    expect({ open: sessions.count, made: sessions.opened }).toEqual({ open: 1, made: 1 });
+  });
+
+  it('takes the place of nobody before it comes', async () => {
+    const sessions = sessionsOf({ limits: { sessionsPerUser: 1 } });
+    const claims = await claimsOf('kept');
+    const kept = clientOf();
+    await sessions.enter(claims, kept.client, false);
+    await vi.waitFor(() => expect(kept.messages()).toContainEqual(expect.objectContaining({ type: 'hello' })));
+    kept.socket.terminate();
+    await new Promise((resolve) => setImmediate(resolve));
+    const next = { ...claims, session: 'next' };
+    sessions.expect(next, noSpan)();
+    expect({ open: sessions.count, made: sessions.opened }).toEqual({ open: 1, made: 1 });
+    await sessions.enter(next, clientOf().client, false);
+    await vi.waitFor(async () => expect(await stored(claims)).toEqual({ leases: 1, sessions: ['next'] }));
   });
 });
 

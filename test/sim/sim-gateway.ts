@@ -3,6 +3,7 @@ import type { Keys, UserName } from '#shared/identity.ts';
 import type { Logger } from '#shared/log.ts';
 import type { RedisPort } from '#shared/redis-port.ts';
 import type { TerminalClaims } from '#shared/terminal-claims.ts';
+import { noSpan } from '#shared/tracing.ts';
 import { TerminalClient } from '../../gateway/src/client.ts';
 import { protocolDialect } from '../../gateway/src/dialect.ts';
 import { endedBy } from '../../gateway/src/ending.ts';
@@ -28,6 +29,8 @@ export interface SimGateway {
   drain(): Promise<void>;
 }
 
+/** A client says hello so long after it was let in, at most. */
+const helloWithinMs = 50;
 /** As long as the gateway has its tokens remembered. */
 const tokenMs = 120_000;
 
@@ -87,7 +90,14 @@ export async function startSimGateway(options: {
         return null;
       }
       const client = new TerminalClient(socket.asWebSocket(), null, protocolDialect, { cols: 80, rows: 24 }, deps);
-      sessions.enter(claims, client, false).catch(() => socket.terminate());
+      const hasCome = sessions.expect(claims, noSpan);
+      // As its hello comes: some time after it was let in.
+      clock.after(random.next() * helloWithinMs, () => {
+        void sessions
+          .enter(claims, client, false)
+          .catch(() => socket.terminate())
+          .finally(hasCome);
+      });
       return socket;
     },
     spend: (jti) => store.useToken(jti, tokenMs).catch(() => false),

@@ -8,7 +8,7 @@ import { inTurn } from './turns.ts';
 import { leave, type Wire, within } from './wire.ts';
 
 const goal = { atMost: 1.15 };
-const usualRounds = 80;
+const usualRounds = 160;
 /** A gateway runs for weeks; Node takes some tens of connects until it has compiled what they need. */
 const warmUps = 20;
 /** Before each try: what the one before has left to do in engine, gateway and controller is no part of it. */

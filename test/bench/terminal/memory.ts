@@ -8,7 +8,7 @@ import { openPatiently, type Place } from './place.ts';
 import { type Row, valueRow } from './rows.ts';
 import { settle, type Wire, within } from './wire.ts';
 
-const idle = { terminals: 100, perUser: 25, rounds: 6, restMs: 3_000, goal: { atMost: 50 } };
+const idle = { terminals: 100, perUser: 25, rounds: 10, restMs: 3_000, goal: { atMost: 50 } };
 const stalled = { warmUpMs: 3_000, watchedMs: 15_000, lookMs: 250, goalMib: 8, ringMib: 1 };
 const collectingGateway = new URL('../support/collecting-gateway.ts', import.meta.url).pathname;
 const kib = 1_024;

@@ -10,7 +10,7 @@ import { prompt, settle, type Wire } from './wire.ts';
 const bytes = 101_000_000;
 const withinMs = 60_000;
 const goals = { output: { atLeast: 0.87 }, cpu: { atMost: 1.15 } };
-const usualRounds = 12;
+const usualRounds = 24;
 const user = 'output';
 
 /** 101 MB out of the box at a client that parses at once, and what the process between them worked for it. */
