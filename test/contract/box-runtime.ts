@@ -2,7 +2,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { boxNameOf, type UserName } from '#shared/identity.ts';
 import type { BoxSpec } from '../../controller/src/box/observed.ts';
 import type { BoxRuntime, RuntimeEvent } from '../../controller/src/runtime/port.ts';
-import { type Behaviour, faultOf, never, newUser, plainSpec, type RuntimeHarness } from './box-runtime-harness.ts';
+import {
+  type Behaviour,
+  faultOf,
+  never,
+  newUser,
+  plainSpec,
+  type RuntimeHarness,
+  startListening,
+} from './box-runtime-harness.ts';
 
 const eventWaitMs = 5_000;
 
@@ -34,7 +42,8 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
 
     async function startBox(behaviour: Behaviour = 'ends-on-term', changes: Partial<BoxSpec> = {}) {
       const box = await createBox(behaviour, changes);
-      await runtime.start(box.id, never);
+      if (behaviour === 'exits-with-3') await runtime.start(box.id, never);
+      else await startListening(harness, box.id);
       return box;
     }
 
@@ -254,9 +263,8 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
     describe('stopping and removing', () => {
       test('a box that listens to TERM ends before its grace', async () => {
         const { user, id } = await startBox();
-        const begin = performance.now();
         await runtime.stop(id, 20_000, never);
-        expect(performance.now() - begin).toBeLessThan(10_000);
+        // One that was killed at the end of its grace has 137.
         expect(await look(user)).toMatchObject([{ state: 'exited', exitCode: 0, oomKilled: false }]);
       });
 
@@ -264,9 +272,8 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
         const { user, id } = await startBox('deaf');
         const begin = performance.now();
         await runtime.stop(id, 2_000, never);
-        const tookMs = performance.now() - begin;
-        expect(tookMs).toBeGreaterThan(1_900);
-        expect(tookMs).toBeLessThan(10_000);
+        // A slow machine only makes it more.
+        expect(performance.now() - begin).toBeGreaterThan(1_900);
         expect(await look(user)).toMatchObject([{ state: 'exited', exitCode: 137 }]);
       });
 
@@ -280,10 +287,11 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
         const { user, id } = await startBox('deaf');
         const abort = new AbortController();
         const reason = new Error('the process drains');
-        const stop = runtime.stop(id, 1_000, abort.signal);
-        setTimeout(() => abort.abort(reason), 200);
-        await expect(stop).rejects.toBe(reason);
-        await expect.poll(() => look(user), { timeout: 10_000 }).toMatchObject([{ state: 'exited' }]);
+        const stop = expect(runtime.stop(id, 3_000, abort.signal)).rejects.toBe(reason);
+        await runtime.probe(id, { command: harness.probes.heard, timeout: 30_000 }, never);
+        abort.abort(reason);
+        await stop;
+        await expect.poll(() => look(user), { timeout: 30_000 }).toMatchObject([{ state: 'exited' }]);
       });
 
       test('a running box is not removed: conflict', async () => {

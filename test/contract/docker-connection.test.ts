@@ -8,7 +8,7 @@ import { createDockerRuntime } from '../../controller/src/runtime/docker-runtime
 import type { BoxRuntime, RuntimeEvent } from '../../controller/src/runtime/port.ts';
 import { createEngineProxy, type EngineProxy } from '../support/engine-proxy.ts';
 import { createTestRegistry, portOf } from '../support/registry.ts';
-import { faultOf, never, newUser, plainSpec } from './box-runtime-harness.ts';
+import { faultOf, never, newUser, plainSpec, startListening } from './box-runtime-harness.ts';
 import { type DockerHarness, makeDockerHarness } from './docker-harness.ts';
 
 /** A hundred times as fast, so that a test need not wait for pings and retries. */
@@ -101,10 +101,11 @@ describe('an engine that comes and goes', () => {
     const user = newUser();
     await harness.hands.makeHome(user);
     const spec = plainSpec(harness, user, { command: harness.commands.deaf, network: 'bridge' });
-    const { id } = await runtime.create({ user, generation: 1, spec }, never);
-    await runtime.start(id, never);
-    const stop = faultOf(runtime.stop(id, 1_000, never));
-    setTimeout(() => proxy.cut(), 300);
+    const { id } = await harness.runtime.create({ user, generation: 1, spec }, never);
+    await startListening(harness, id);
+    const stop = faultOf(runtime.stop(id, 10_000, never));
+    await harness.runtime.probe(id, { command: harness.probes.heard, timeout: 30_000 }, never);
+    proxy.cut();
     expect(await stop).toMatchObject({ kind: 'unreachable', operation: 'stop' });
   });
 });
