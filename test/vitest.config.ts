@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { places } from '../manifests/deploy/machine/places.ts';
+import { patienceMs } from './support/patience.ts';
 
 /**
  * They take a minute or more each; begun last, one of them would run on alone when all others are done. The first builds the
@@ -45,6 +46,8 @@ export default defineConfig({
     // No more files at a time: many of them talk to a real engine, and a queue there looks like a slow test here.
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },
+    setupFiles: ['test/setup.ts'],
+    expect: { poll: { timeout: patienceMs } },
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

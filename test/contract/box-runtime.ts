@@ -12,8 +12,6 @@ import {
   startListening,
 } from './box-runtime-harness.ts';
 
-const eventWaitMs = 5_000;
-
 /** What every adapter of the port promises, pinned on the real engine first. */
 export function boxRuntimeContract(name: string, makeHarness: () => Promise<RuntimeHarness>): void {
   describe(name, () => {
@@ -222,7 +220,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
 
       test('a box that ended by itself shows its exit code', async () => {
         const { user } = await startBox('exits-with-3');
-        await expect.poll(() => look(user), { timeout: 10_000 }).toMatchObject([{ state: 'exited', exitCode: 3 }]);
+        await expect.poll(() => look(user)).toMatchObject([{ state: 'exited', exitCode: 3 }]);
       });
 
       test('a paused box goes on after unpause', async () => {
@@ -312,7 +310,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
       test('a box that was killed by hand is exited with 137', async () => {
         const { user, id } = await startBox();
         await harness.hands.kill(id);
-        await expect.poll(() => look(user), { timeout: 10_000 }).toMatchObject([{ state: 'exited', exitCode: 137 }]);
+        await expect.poll(() => look(user)).toMatchObject([{ state: 'exited', exitCode: 137 }]);
       });
 
       test('everything on a container that is gone is not found', async () => {
@@ -344,7 +342,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
         await harness.hands.startShell(id, 'sTwo');
         await harness.hands.startShell(id, 'sTwo');
         await harness.hands.startExec(id, harness.probes.hangs);
-        await expect.poll(() => marksOf(id), { timeout: 10_000 }).toEqual(['sOne', 'sTwo']);
+        await expect.poll(() => marksOf(id)).toEqual(['sOne', 'sTwo']);
         await runtime.endSession(id, 'sTwo', never);
         expect(await marksOf(id)).toEqual(['sOne']);
         await runtime.endSession(id, 'sTwo', never);
@@ -411,7 +409,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
       test('after the first gap, what happens to a box by hand is told for its user', async () => {
         const { user, id } = await startBox();
         const seen = follow();
-        await expect.poll(() => seen.gaps, { timeout: eventWaitMs }).toBe(1);
+        await expect.poll(() => seen.gaps).toBe(1);
         await harness.hands.kill(id);
         await expectNext(seen, user);
         await harness.hands.rename(id, `renamed-${user}`);
@@ -424,7 +422,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
       test("somebody else's container is told while it takes or leaves a box's name", async () => {
         const user = newUser();
         const seen = follow();
-        await expect.poll(() => seen.gaps, { timeout: eventWaitMs }).toBe(1);
+        await expect.poll(() => seen.gaps).toBe(1);
         const id = await harness.hands.createForeign(boxNameOf(user));
         await expectNext(seen, user);
         await harness.hands.rename(id, `other-${user}`);
@@ -435,10 +433,10 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
       test('execs are not told', async () => {
         const { user, id } = await startBox();
         const seen = follow();
-        await expect.poll(() => seen.gaps, { timeout: eventWaitMs }).toBe(1);
+        await expect.poll(() => seen.gaps).toBe(1);
         await runtime.probe(id, { command: harness.probes.succeeds, timeout: 10_000 }, never);
         await runtime.stop(id, 5_000, never);
-        await expect.poll(() => countFor(seen, user), { timeout: eventWaitMs }).toBeGreaterThan(0);
+        await expect.poll(() => countFor(seen, user)).toBeGreaterThan(0);
         // What a stop makes: die and stop.
         expect(countFor(seen, user)).toBeLessThanOrEqual(2);
         await seen.end();
@@ -481,6 +479,6 @@ function countFor(seen: { events: RuntimeEvent[] }, user: UserName): number {
 
 /** Waits until the user was told of, and forgets what was told so far. */
 async function expectNext(seen: { events: RuntimeEvent[] }, user: UserName): Promise<void> {
-  await expect.poll(() => countFor(seen, user), { timeout: eventWaitMs }).toBeGreaterThan(0);
+  await expect.poll(() => countFor(seen, user)).toBeGreaterThan(0);
   seen.events.length = 0;
 }

@@ -89,9 +89,7 @@ describe('a client that opens a connection and', () => {
     socket.on('error', () => {});
     socket.resume();
     await once(socket, 'connect');
-    const startedAt = performance.now();
     socket.write(sent);
-    await once(socket, 'close');
-    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    await once(socket, 'close'); // Node's own limit would come after this test's
   });
 });

@@ -69,6 +69,7 @@ it('serves terminals, and drains on SIGTERM: clients told, shells gone, exit cod
   const client = await open({ port: gateway.port, token: await world.token(user) });
   await client.message('hello');
   client.type('sleep 500\n');
+  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toContain('sleep 500'));
   gateway.process.kill('SIGTERM');
   expect(await client.message('exit')).toMatchObject({ reason: 'restarting' });
   expect(await client.closed).toMatchObject({ code: 1012 });
