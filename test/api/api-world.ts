@@ -325,3 +325,12 @@ export async function until<Value>(
   }
   throw new Error(`did not happen within ${patienceMs} ms: ${what}`);
 }
+
+/** An end takes two seconds at most on an idle machine. One that hangs takes the half minute of a request, or for ever. */
+const hangsMs = 20_000;
+
+/** How it ended. Without this, a hang would be told by the clean-up. */
+export async function howItEnds(end: Promise<void>): Promise<string> {
+  const late = new Promise<string>((resolve) => setTimeout(resolve, hangsMs, 'it hangs'));
+  return await Promise.race([end.then(() => 'it ended'), late]);
+}

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { type ApiWorld, createApiWorld, token } from './api-world.ts';
+import { type ApiWorld, createApiWorld, howItEnds, token } from './api-world.ts';
 import { watch } from './watching.ts';
 
 let world: ApiWorld | null = null;
@@ -9,15 +9,6 @@ afterEach(async () => {
   await world?.close();
   world = null;
 });
-
-/** An end takes two seconds at most on an idle machine. One that hangs takes the half minute of a request, or for ever. */
-const hangsMs = 20_000;
-
-/** How it ended. Without this, a hang would be told by the clean-up. */
-async function howItEnds(end: Promise<void>): Promise<string> {
-  const late = new Promise<string>((resolve) => setTimeout(resolve, hangsMs, 'it hangs'));
-  return await Promise.race([end.then(() => 'it ended'), late]);
-}
 
 test('a connection on which nothing was asked does not hold up the end', async () => {
   world = await createApiWorld();

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Problem } from '#shared/problem.ts';
-import { type ApiWorld, createApiWorld, token, until } from './api-world.ts';
+import { type ApiWorld, createApiWorld, howItEnds, token, until } from './api-world.ts';
 import { boxes, watch, type Watching } from './watching.ts';
 
 let world: ApiWorld | null = null;
@@ -198,7 +198,7 @@ test('a reader that takes nothing does not hold up the end', async () => {
   const told = (): number => quick.events.reduce((sum, { data }) => sum + data.length, 0);
   // More than any kernel takes for a socket that nobody reads.
   while (told() < 14_000_000) await commit('ann', { phase: 'ready', containerId: 'c1', message });
-  await api.close(); // else it waits for that reader, and ends with this test's time only
+  expect(await howItEnds(api.close())).toBe('it ended');
   socket.destroy();
   await quick.end();
 });
