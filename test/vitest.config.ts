@@ -48,7 +48,8 @@ export default defineConfig({
     sequence: { sequencer: LongFirst },
     setupFiles: ['test/setup.ts'],
     expect: { poll: { timeout: patienceMs } },
-    testTimeout: 60_000,
+    // Of what never comes, too: some wait for several things, one after the other.
+    testTimeout: 120_000,
     hookTimeout: 120_000,
   },
 });

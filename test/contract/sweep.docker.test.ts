@@ -83,4 +83,4 @@ test('a dead gateway’s session ends with its shell, one of a gateway that live
   // 711 was started by a shell that ignores HUP, and so does it: as with nohup.
   expect(await sleeps()).toEqual(['701', '702', '711', '721']);
   await redis.close();
-}, 60_000);
+});

@@ -44,7 +44,7 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
     expect(closed).toMatchObject({ how: 'exit' });
     expect(await terminal.events('exit')).toMatchObject([{ code: 3, reason: 'exited' }]);
     await terminal.page.close();
-  }, 120_000);
+  });
 
   test('a paste goes through whole, and a key answers while much is printed', async () => {
     const terminal = await world.openPage(world.installation.newUser('bob'));

@@ -183,12 +183,12 @@ describe('a command whose token of the API', () => {
     await vi.waitFor(() => expect(revoked.gateway.jobs).toBe(0));
     expect([revoked.command.ends, goesOn.command.ends, goesOn.gateway.jobs]).toEqual([1, 0, 1]);
     goesOn.client.socket.terminate();
-  }, 20_000);
+  });
 
   it('expires is ended, too', async () => {
     const { client } = await running(limits, undefined, (await made(2_000)).token);
     expect((await client.status)?.message).toContain('the token that it was begun with has expired');
-  }, 20_000);
+  });
 
   it('cannot be looked up because Redis is away goes on', async () => {
     const apart = await createGatewayWorld(createFakeExec());
@@ -206,5 +206,5 @@ describe('a command whose token of the API', () => {
     await apart.redis.restart();
     client.socket.terminate();
     await apart.close();
-  }, 40_000);
+  });
 });

@@ -59,7 +59,7 @@ it('a shell that could not be hung up is ended once the engine can be reached, a
   const next = await vi.waitFor(() => exec.open(start, never));
   await next.hangUp();
   await back.close();
-}, 60_000);
+});
 
 it('the shell of a session that another gateway has is hung up, and nothing that carries the mark is signalled', async () => {
   const user = UserName.parse(`lost-${process.pid}`);
@@ -83,7 +83,7 @@ it('the shell of a session that another gateway has is hung up, and nothing that
   // What outlived it is the sweep’s, once nobody has the session any more.
   await others?.hangUp();
   expect(await sleeps()).toEqual(['sleep 602']);
-}, 60_000);
+});
 
 describe.skipIf(why !== null)('an engine with live restore', () => {
   it('that was restarted has forgotten its shells: they are ended all the same', async () => {
@@ -117,5 +117,5 @@ describe.skipIf(why !== null)('an engine with live restore', () => {
     } finally {
       await engine[Symbol.asyncDispose]();
     }
-  }, 120_000);
+  });
 });

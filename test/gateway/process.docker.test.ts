@@ -105,7 +105,7 @@ it('ends what a killed one has left of a session, before it opens a new shell in
   back.socket.close(1000);
   await vi.waitFor(async () => expect(await world.store.sessions(user)).toEqual([]), { timeout: 30_000 });
   expect(await boxes.processes(containerId)).toEqual([]);
-}, 90_000);
+});
 
 it('waits for its engine and its Redis, and says in /readyz what is missing', async () => {
   const gateway = await start({ DOCKER_HOST: 'unix:///nowhere/docker.sock', SPOON_REDIS_URL: 'redis://127.0.0.1:1' });
