@@ -84,17 +84,14 @@ describe('a client that opens a connection and', () => {
   test.each([
     ['says nothing', ''],
     ['never ends its headers', 'GET /v1/terminal HTTP/1.1\r\nHost: x\r\nX: '],
-  ])(
-    '%s is cut',
-    async (_what, sent) => {
-      const { port } = await world.gateway({ limits: { helloWithinMs: 300 } });
-      const socket = connect(port, '127.0.0.1');
-      socket.on('error', () => {});
-      socket.resume();
-      await once(socket, 'connect');
-      socket.write(sent);
-      await once(socket, 'close');
-    },
-    30_000,
-  ); // Node's own limit comes after a minute
+    // Node's own limit comes after a minute.
+  ])('%s is cut', { timeout: 30_000 }, async (_what, sent) => {
+    const { port } = await world.gateway({ limits: { helloWithinMs: 300 } });
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.resume();
+    await once(socket, 'connect');
+    socket.write(sent);
+    await once(socket, 'close');
+  });
 });
