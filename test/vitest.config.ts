@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { places } from '../manifests/deploy/machine/places.ts';
+import { patienceMs } from './support/patience.ts';
 
 /**
  * They take a minute or more each; begun last, one of them would run on alone when all others are done. The first builds the
@@ -45,7 +46,10 @@ export default defineConfig({
     // No more files at a time: many of them talk to a real engine, and a queue there looks like a slow test here.
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },
-    testTimeout: 60_000,
+    setupFiles: ['test/setup.ts'],
+    expect: { poll: { timeout: patienceMs } },
+    // Of what never comes, too: some wait for several things, one after the other.
+    testTimeout: 120_000,
     hookTimeout: 120_000,
   },
 });

@@ -11,7 +11,7 @@ import {
 import type { WatchLimits } from '../../controller/src/api/event-stream.ts';
 import { BoxClass, type BoxClasses } from '#shared/box-class.ts';
 import { type BoxStore, createBoxStore, fromJson, userScriptKeys } from '#shared/box-store.ts';
-import { systemClock } from '#shared/clock.ts';
+import { type Clock, systemClock } from '#shared/clock.ts';
 import { InstallationId, keysOf, UserName } from '#shared/identity.ts';
 import { Session } from '#shared/lease.ts';
 import { createLogger } from '#shared/log.ts';
@@ -23,6 +23,7 @@ import { createVaultStore } from '#shared/vault-store.ts';
 import { createLeaderStore } from '../../controller/src/store/leader-store.ts';
 import { onlookingParts } from '../support/onlooking-parts.ts';
 import { answerCheck } from '../support/answer-check.ts';
+import { patienceMs } from '../support/patience.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { createSimRuntime, type SimRuntime } from '../support/sim-runtime.ts';
 
@@ -95,6 +96,7 @@ export async function createApiWorld(
     publicUrl?: string;
     apiRequestsPerS?: number;
     limits?: Limits;
+    clock?: Clock;
   } = {},
 ): Promise<ApiWorld> {
   const redis = await startRedis();
@@ -149,7 +151,7 @@ export async function createApiWorld(
     },
     health: apiHealth,
     log,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     vault: vaultOf(vaultKey),
     ...onlookingParts({
       ...{ store: realStore, leaderStore: createLeaderStore(port, keys), runtime },
@@ -315,11 +317,20 @@ export async function until<Value>(
   look: () => Promise<Value | undefined | false> | Value | undefined | false,
   what: string,
 ): Promise<Value> {
-  const giveUpAt = performance.now() + 10_000;
+  const giveUpAt = performance.now() + patienceMs;
   while (performance.now() < giveUpAt) {
     const value = await look();
     if (value !== undefined && value !== false) return value;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  throw new Error(`did not happen within 10 s: ${what}`);
+  throw new Error(`did not happen within ${patienceMs} ms: ${what}`);
+}
+
+/** An end takes two seconds at most on an idle machine. One that hangs takes the half minute of a request, or for ever. */
+const hangsMs = 20_000;
+
+/** How it ended. Without this, a hang would be told by the clean-up. */
+export async function howItEnds(end: Promise<void>): Promise<string> {
+  const late = new Promise<string>((resolve) => setTimeout(resolve, hangsMs, 'it hangs'));
+  return await Promise.race([end.then(() => 'it ended'), late]);
 }

@@ -3,7 +3,7 @@ import { type ApiWorld, createApiWorld } from './api-world.ts';
 
 let world: ApiWorld;
 beforeAll(async () => {
-  world = await createApiWorld({ apiRequestsPerS: 40 });
+  world = await createApiWorld({ apiRequestsPerS: 10 });
 });
 afterAll(() => world.close());
 

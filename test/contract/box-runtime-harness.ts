@@ -4,7 +4,7 @@ import { type InstallationId, networkNameOf, UserName } from '#shared/identity.t
 import type { BoxSpec } from '../../controller/src/box/observed.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
 
-/** How PID 1 of a box behaves. */
+/** How PID 1 of a box behaves. A deaf one notices TERM, and goes on. */
 export type Behaviour = 'ends-on-term' | 'deaf' | 'exits-with-3';
 
 /** A runtime with a world around it, in which somebody does things by hand. */
@@ -16,7 +16,11 @@ export interface RuntimeHarness {
   /** as the engine sees it */
   readonly homesDir: string;
   readonly commands: Readonly<Record<Behaviour, string[]>>;
-  readonly probes: Readonly<Record<'succeeds' | 'fails' | 'hangs', string[]>>;
+  /**
+   * `listens` ends once PID 1 has its trap: a TERM that comes earlier is lost, or ends a box that is to be deaf. `heard` ends once
+   * a deaf one has had its TERM.
+   */
+  readonly probes: Readonly<Record<'succeeds' | 'fails' | 'hangs' | 'listens' | 'heard', string[]>>;
   readonly hands: {
     kill(id: string): Promise<void>;
     pause(id: string): Promise<void>;
@@ -42,6 +46,12 @@ export interface RuntimeHarness {
 
 /** A signal for calls that are not cut off. */
 export const never = new AbortController().signal;
+
+/** Starts a box whose PID 1 has a trap, and waits for that trap. */
+export async function startListening({ runtime, probes }: RuntimeHarness, id: string): Promise<void> {
+  await runtime.start(id, never);
+  await runtime.probe(id, { command: probes.listens, timeout: 30_000 }, never);
+}
 
 /** The simplest box: a test changes what it is about. */
 export function plainSpec(

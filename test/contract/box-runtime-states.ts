@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { boxNameOf, type UserName } from '#shared/identity.ts';
 import type { BoxRuntime } from '../../controller/src/runtime/port.ts';
-import { type Behaviour, faultOf, never, newUser, plainSpec, type RuntimeHarness } from './box-runtime-harness.ts';
+import { faultOf, never, newUser, plainSpec, type RuntimeHarness, startListening } from './box-runtime-harness.ts';
 
 /**
  * What the port answers of a container in a state that an engine does not document: half made, half removed, stuck, waiting for
@@ -19,12 +19,12 @@ export function boxRuntimeStates(name: string, makeHarness: () => Promise<Runtim
     });
     afterAll(() => harness?.dispose());
 
-    async function startBox(behaviour: Behaviour = 'ends-on-term') {
+    async function startBox() {
       const user = newUser();
       await harness.hands.makeHome(user);
-      const spec = plainSpec(harness, user, { command: harness.commands[behaviour] });
+      const spec = plainSpec(harness, user);
       const { id } = await runtime.create({ user, generation: 1, spec }, never);
-      await runtime.start(id, never);
+      await startListening(harness, id);
       return { user, id, spec };
     }
     const look = (user: UserName) => runtime.observe(user, { thorough: true }, never);

@@ -28,7 +28,11 @@ async function makeSimHarness(): Promise<RuntimeHarness> {
       deaf: [simCommands.deaf],
       'exits-with-3': [simCommands.exitsWith3],
     },
-    probes: { succeeds: ['sim:succeeds'], fails: [simProbes.fails], hangs: [simProbes.hangs] },
+    // A simulated box has its trap from its start, and hears at once.
+    probes: {
+      ...{ succeeds: ['sim:succeeds'], listens: ['sim:succeeds'], heard: ['sim:succeeds'] },
+      ...{ fails: [simProbes.fails], hangs: [simProbes.hangs] },
+    },
     hands: {
       kill: async (id) => engine.kill(engine.container(byHand, id)),
       pause: async (id) => engine.pause(byHand, id),

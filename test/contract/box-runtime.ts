@@ -2,9 +2,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { boxNameOf, type UserName } from '#shared/identity.ts';
 import type { BoxSpec } from '../../controller/src/box/observed.ts';
 import type { BoxRuntime, RuntimeEvent } from '../../controller/src/runtime/port.ts';
-import { type Behaviour, faultOf, never, newUser, plainSpec, type RuntimeHarness } from './box-runtime-harness.ts';
-
-const eventWaitMs = 5_000;
+import {
+  type Behaviour,
+  faultOf,
+  never,
+  newUser,
+  plainSpec,
+  type RuntimeHarness,
+  startListening,
+} from './box-runtime-harness.ts';
 
 /** What every adapter of the port promises, pinned on the real engine first. */
 export function boxRuntimeContract(name: string, makeHarness: () => Promise<RuntimeHarness>): void {
@@ -34,7 +40,8 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
 
     async function startBox(behaviour: Behaviour = 'ends-on-term', changes: Partial<BoxSpec> = {}) {
       const box = await createBox(behaviour, changes);
-      await runtime.start(box.id, never);
+      if (behaviour === 'exits-with-3') await runtime.start(box.id, never);
+      else await startListening(harness, box.id);
       return box;
     }
 
@@ -213,7 +220,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
 
       test('a box that ended by itself shows its exit code', async () => {
         const { user } = await startBox('exits-with-3');
-        await expect.poll(() => look(user), { timeout: 10_000 }).toMatchObject([{ state: 'exited', exitCode: 3 }]);
+        await expect.poll(() => look(user)).toMatchObject([{ state: 'exited', exitCode: 3 }]);
       });
 
       test('a paused box goes on after unpause', async () => {
@@ -254,9 +261,8 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
     describe('stopping and removing', () => {
       test('a box that listens to TERM ends before its grace', async () => {
         const { user, id } = await startBox();
-        const begin = performance.now();
         await runtime.stop(id, 20_000, never);
-        expect(performance.now() - begin).toBeLessThan(10_000);
+        // One that was killed at the end of its grace has 137.
         expect(await look(user)).toMatchObject([{ state: 'exited', exitCode: 0, oomKilled: false }]);
       });
 
@@ -264,9 +270,8 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
         const { user, id } = await startBox('deaf');
         const begin = performance.now();
         await runtime.stop(id, 2_000, never);
-        const tookMs = performance.now() - begin;
-        expect(tookMs).toBeGreaterThan(1_900);
-        expect(tookMs).toBeLessThan(10_000);
+        // A slow machine only makes it more.
+        expect(performance.now() - begin).toBeGreaterThan(1_900);
         expect(await look(user)).toMatchObject([{ state: 'exited', exitCode: 137 }]);
       });
 
@@ -280,10 +285,11 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
         const { user, id } = await startBox('deaf');
         const abort = new AbortController();
         const reason = new Error('the process drains');
-        const stop = runtime.stop(id, 1_000, abort.signal);
-        setTimeout(() => abort.abort(reason), 200);
-        await expect(stop).rejects.toBe(reason);
-        await expect.poll(() => look(user), { timeout: 10_000 }).toMatchObject([{ state: 'exited' }]);
+        const stop = expect(runtime.stop(id, 3_000, abort.signal)).rejects.toBe(reason);
+        await runtime.probe(id, { command: harness.probes.heard, timeout: 30_000 }, never);
+        abort.abort(reason);
+        await stop;
+        await expect.poll(() => look(user), { timeout: 30_000 }).toMatchObject([{ state: 'exited' }]);
       });
 
       test('a running box is not removed: conflict', async () => {
@@ -304,7 +310,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
       test('a box that was killed by hand is exited with 137', async () => {
         const { user, id } = await startBox();
         await harness.hands.kill(id);
-        await expect.poll(() => look(user), { timeout: 10_000 }).toMatchObject([{ state: 'exited', exitCode: 137 }]);
+        await expect.poll(() => look(user)).toMatchObject([{ state: 'exited', exitCode: 137 }]);
       });
 
       test('everything on a container that is gone is not found', async () => {
@@ -336,7 +342,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
         await harness.hands.startShell(id, 'sTwo');
         await harness.hands.startShell(id, 'sTwo');
         await harness.hands.startExec(id, harness.probes.hangs);
-        await expect.poll(() => marksOf(id), { timeout: 10_000 }).toEqual(['sOne', 'sTwo']);
+        await expect.poll(() => marksOf(id)).toEqual(['sOne', 'sTwo']);
         await runtime.endSession(id, 'sTwo', never);
         expect(await marksOf(id)).toEqual(['sOne']);
         await runtime.endSession(id, 'sTwo', never);
@@ -403,7 +409,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
       test('after the first gap, what happens to a box by hand is told for its user', async () => {
         const { user, id } = await startBox();
         const seen = follow();
-        await expect.poll(() => seen.gaps, { timeout: eventWaitMs }).toBe(1);
+        await expect.poll(() => seen.gaps).toBe(1);
         await harness.hands.kill(id);
         await expectNext(seen, user);
         await harness.hands.rename(id, `renamed-${user}`);
@@ -416,7 +422,7 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
       test("somebody else's container is told while it takes or leaves a box's name", async () => {
         const user = newUser();
         const seen = follow();
-        await expect.poll(() => seen.gaps, { timeout: eventWaitMs }).toBe(1);
+        await expect.poll(() => seen.gaps).toBe(1);
         const id = await harness.hands.createForeign(boxNameOf(user));
         await expectNext(seen, user);
         await harness.hands.rename(id, `other-${user}`);
@@ -427,10 +433,10 @@ export function boxRuntimeContract(name: string, makeHarness: () => Promise<Runt
       test('execs are not told', async () => {
         const { user, id } = await startBox();
         const seen = follow();
-        await expect.poll(() => seen.gaps, { timeout: eventWaitMs }).toBe(1);
+        await expect.poll(() => seen.gaps).toBe(1);
         await runtime.probe(id, { command: harness.probes.succeeds, timeout: 10_000 }, never);
         await runtime.stop(id, 5_000, never);
-        await expect.poll(() => countFor(seen, user), { timeout: eventWaitMs }).toBeGreaterThan(0);
+        await expect.poll(() => countFor(seen, user)).toBeGreaterThan(0);
         // What a stop makes: die and stop.
         expect(countFor(seen, user)).toBeLessThanOrEqual(2);
         await seen.end();
@@ -473,6 +479,6 @@ function countFor(seen: { events: RuntimeEvent[] }, user: UserName): number {
 
 /** Waits until the user was told of, and forgets what was told so far. */
 async function expectNext(seen: { events: RuntimeEvent[] }, user: UserName): Promise<void> {
-  await expect.poll(() => countFor(seen, user), { timeout: eventWaitMs }).toBeGreaterThan(0);
+  await expect.poll(() => countFor(seen, user)).toBeGreaterThan(0);
   seen.events.length = 0;
 }

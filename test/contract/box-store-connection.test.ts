@@ -11,7 +11,6 @@ import { startRedis, type TestRedis } from '../support/redis.ts';
 const log = createLogger({ name: 'connection-test', level: 'silent' });
 const keys = keysOf(InstallationId.parse('connection'));
 const user = UserName.parse('alice');
-const atOnceMs = 500;
 
 let server: TestRedis;
 let redis: RedisPort;
@@ -35,7 +34,7 @@ async function take(id = 'j1') {
 }
 
 async function isBack(): Promise<void> {
-  await expect.poll(async () => await redis.runId().catch(() => ''), { timeout: 5_000 }).not.toBe('');
+  await expect.poll(async () => await redis.runId().catch(() => '')).not.toBe('');
 }
 
 test('the first commands of a process wait for the connection, many at once too', async () => {
@@ -55,14 +54,14 @@ test('while Redis is down every command fails at once; after it came back they w
   await take();
   await server.kill();
   await expect(take()).rejects.toThrow();
-  const started = performance.now();
+  // The words tell: it was not kept for a connection that may come, nor given up after its time.
+  const atOnce = /^Stream isn't writeable/;
   for (let n = 0; n < 5; n += 1) {
-    await expect(take(`j${n}`)).rejects.toThrow();
-    await expect(redis.hashValues(keys.users)).rejects.toThrow();
-    await expect(redis.streamTail(keys.user(user).events, 1)).rejects.toThrow();
-    await expect(redis.runId()).rejects.toThrow();
+    await expect(take(`j${n}`)).rejects.toThrow(atOnce);
+    await expect(redis.hashValues(keys.users)).rejects.toThrow(atOnce);
+    await expect(redis.streamTail(keys.user(user).events, 1)).rejects.toThrow(atOnce);
+    await expect(redis.runId()).rejects.toThrow(atOnce);
   }
-  expect(performance.now() - started).toBeLessThan(atOnceMs);
   await server.restart();
   await isBack();
   expect(await take('j9')).toMatchObject({ ok: true });
@@ -107,7 +106,7 @@ test('a subscription comes back by itself, and its listener is told of the gap o
   await expect.poll(() => heard).toEqual([user]);
   for (let round = 1; round <= 3; round += 1) {
     await server.restart();
-    await expect.poll(() => readInGap.length, { timeout: 5_000 }).toBeGreaterThan(round);
+    await expect.poll(() => readInGap.length).toBeGreaterThan(round);
   }
   expect(readInGap.slice(1).every((leases) => leases === 1)).toBe(true);
   await take('j2');
@@ -129,7 +128,7 @@ test('a gap is told also when only the commands’ connection broke: what failed
   );
   await expect.poll(() => gaps).toBe(1);
   await inline('CLIENT KILL TYPE normal SKIPME yes');
-  await expect.poll(() => gaps, { timeout: 5_000 }).toBe(2);
+  await expect.poll(() => gaps).toBe(2);
   expect(await redis.runId()).toMatch(/^\w{40}$/);
 });
 
@@ -147,7 +146,7 @@ test('a subscription that is asked for while Redis is down stands once it is bac
     },
   );
   await server.restart();
-  await expect.poll(() => gaps, { timeout: 5_000 }).toBeGreaterThan(0);
+  await expect.poll(() => gaps).toBeGreaterThan(0);
   await isBack();
   await take();
   await expect.poll(() => heard).toEqual([user]);
@@ -186,12 +185,12 @@ test('a subscription whose other end is gone without a word is made anew', async
   );
   await expect.poll(() => gaps).toBe(1);
   wire.silence();
-  await expect.poll(() => gaps, { timeout: 30_000 }).toBeGreaterThan(1);
+  await expect.poll(() => gaps).toBeGreaterThan(1);
   await inline('PUBLISH channel x');
   await expect.poll(() => heard).toEqual(['x']);
   await far.close();
   await wire.close();
-}, 40_000);
+});
 
 /** A wire to Redis whose connections can go silent: nothing passes any more, and nothing is closed. New ones are served. */
 async function startWire(to: number) {

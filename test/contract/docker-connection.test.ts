@@ -8,7 +8,7 @@ import { createDockerRuntime } from '../../controller/src/runtime/docker-runtime
 import type { BoxRuntime, RuntimeEvent } from '../../controller/src/runtime/port.ts';
 import { createEngineProxy, type EngineProxy } from '../support/engine-proxy.ts';
 import { createTestRegistry, portOf } from '../support/registry.ts';
-import { faultOf, never, newUser, plainSpec } from './box-runtime-harness.ts';
+import { faultOf, never, newUser, plainSpec, startListening } from './box-runtime-harness.ts';
 import { type DockerHarness, makeDockerHarness } from './docker-harness.ts';
 
 /** A hundred times as fast, so that a test need not wait for pings and retries. */
@@ -66,13 +66,13 @@ describe('an engine that comes and goes', () => {
     const { told, end } = follow();
     await expect.poll(() => told).toEqual(['gap']);
     proxy.freeze();
-    await expect.poll(() => told, { timeout: 5_000 }).toEqual(['gap', 'down']);
+    await expect.poll(() => told).toEqual(['gap', 'down']);
     // By its own limit, or because the silence was found out: whichever is first.
     const kind = expect.stringMatching(/^(timeout|unreachable)$/);
     await expect(faultOf(runtime.list(never))).resolves.toMatchObject({ kind, operation: 'list' });
     expect(told).toEqual(['gap', 'down']);
     proxy.thaw();
-    await expect.poll(() => told, { timeout: 5_000 }).toEqual(['gap', 'down', 'gap']);
+    await expect.poll(() => told).toEqual(['gap', 'down', 'gap']);
     await end();
   });
 
@@ -93,7 +93,7 @@ describe('an engine that comes and goes', () => {
     const { told, end } = follow();
     await expect.poll(() => told).toEqual(['down']);
     proxy = await createEngineProxy(join(harness.world.workdir, 'engine.sock'));
-    await expect.poll(() => told, { timeout: 5_000 }).toEqual(['down', 'gap']);
+    await expect.poll(() => told).toEqual(['down', 'gap']);
     await end();
   });
 
@@ -101,10 +101,11 @@ describe('an engine that comes and goes', () => {
     const user = newUser();
     await harness.hands.makeHome(user);
     const spec = plainSpec(harness, user, { command: harness.commands.deaf, network: 'bridge' });
-    const { id } = await runtime.create({ user, generation: 1, spec }, never);
-    await runtime.start(id, never);
-    const stop = faultOf(runtime.stop(id, 1_000, never));
-    setTimeout(() => proxy.cut(), 300);
+    const { id } = await harness.runtime.create({ user, generation: 1, spec }, never);
+    await startListening(harness, id);
+    const stop = faultOf(runtime.stop(id, 10_000, never));
+    await harness.runtime.probe(id, { command: harness.probes.heard, timeout: 30_000 }, never);
+    proxy.cut();
     expect(await stop).toMatchObject({ kind: 'unreachable', operation: 'stop' });
   });
 });

@@ -54,9 +54,9 @@ describe('an exec of the engine', () => {
     stream.on('close', () => {
       said.closed = true;
     });
-    await expect.poll(() => said.text, { timeout: 10_000 }).toContain('begun');
+    await expect.poll(() => said.text).toContain('begun');
     // The engine may pass on the first words before it has noted whose they are.
-    await expect.poll(async () => (await exec.inspect()).Pid, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(async () => (await exec.inspect()).Pid).toBeGreaterThan(0);
     return { exec, stream, said, pid: (await exec.inspect()).Pid };
   }
   async function processesOf(container: string): Promise<string[]> {
@@ -89,7 +89,7 @@ describe('an exec of the engine', () => {
       text += bytes.toString();
     });
     await exec.resize({ h: 33, w: 99 });
-    await expect.poll(() => text, { timeout: 10_000 }).toContain('33 99');
+    await expect.poll(() => text).toContain('33 99');
     await hungUp(stream);
   });
 
@@ -141,7 +141,7 @@ describe('an exec of the engine', () => {
     stream.on('data', (bytes: Buffer) => {
       text += bytes.toString();
     });
-    await expect.poll(() => text, { timeout: 10_000 }).toContain('begun');
+    await expect.poll(() => text).toContain('begun');
     await hungUp(stream);
   });
 
@@ -150,7 +150,7 @@ describe('an exec of the engine', () => {
     const waiting = await make(':', container);
     const { exec, said } = await start('echo begun; sleep 60', container);
     await harness.runtime.stop(container, 1_000, never);
-    await expect.poll(() => said.closed, { timeout: 5_000 }).toBe(true);
+    await expect.poll(() => said.closed).toBe(true);
     const opened = openExecStream(docker.modem, waiting.id, { Detach: false, Tty: true }, never);
     // A conflict, "is not running", where an engine still remembers it.
     await expect(opened).rejects.toMatchObject({ fault: { status: expect.toSatisfy(isLookAgain) } });
@@ -170,11 +170,11 @@ describe('an exec of the engine', () => {
       const sleeps = async (): Promise<string[]> =>
         (await processesOf(container)).filter((args) => /^sleep 400\d/.test(args)).toSorted();
       // `begun` comes before the last of them is what it becomes.
-      await expect.poll(sleeps, { timeout: 5_000 }).toHaveLength(4);
+      await expect.poll(sleeps).toHaveLength(4);
       stream.write(keys);
-      await expect.poll(() => said.closed, { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => said.closed).toBe(true);
       // The kernel sends HUP to the foreground and to the session's leader; a shell without job control shares its group.
-      await expect.poll(sleeps, { timeout: 5_000 }).toEqual(['sleep 4001', 'sleep 4002']);
+      await expect.poll(sleeps).toEqual(['sleep 4001', 'sleep 4002']);
     });
 
     test('is told as ended with 126 though its shell traps the hang-up and goes on', async () => {
@@ -184,13 +184,11 @@ describe('an exec of the engine', () => {
         container,
       );
       stream.write(keys);
-      await expect.poll(() => said.closed, { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => said.closed).toBe(true);
       const { Running, ExitCode } = await exec.inspect();
       // Later engines may go on saying that it runs, which is true.
       expect(Running ? 'runs' : ExitCode).toSatisfy((told: unknown) => told === 'runs' || told === 126);
-      await expect
-        .poll(async () => (await harness.hands.run(container, ['cat', '/tmp/heard'])).output, { timeout: 5_000 })
-        .toBe('heard');
+      await expect.poll(async () => (await harness.hands.run(container, ['cat', '/tmp/heard'])).output).toBe('heard');
       expect((await processesOf(container)).some((args) => args.includes('echo heard'))).toBe(true);
     });
 
@@ -201,7 +199,7 @@ describe('an exec of the engine', () => {
       await wait(300);
       expect(said.text).not.toContain('1e');
       stream.write('!');
-      await expect.poll(() => said.text, { timeout: 5_000 }).toMatch(/1e 71 21/);
+      await expect.poll(() => said.text).toMatch(/1e 71 21/);
       await hungUp(stream);
     });
 
@@ -216,7 +214,7 @@ describe('an exec of the engine', () => {
 
   async function hungUp(stream: Duplex): Promise<void> {
     stream.write(keys);
-    await expect.poll(() => stream.destroyed, { timeout: 5_000 }).toBe(true);
+    await expect.poll(() => stream.destroyed).toBe(true);
   }
 });
 

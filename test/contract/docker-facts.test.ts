@@ -117,7 +117,7 @@ describe('the Docker runtime, looked at from inside and below', () => {
   test('a box that uses more memory than it has is shown as such', async () => {
     const { user } = await startBox({ command: ['tail', '/dev/zero'], memoryBytes: 32 * 1024 ** 2 });
     const look = () => harness.runtime.observe(user, { thorough: true }, never);
-    await expect.poll(look, { timeout: 20_000 }).toMatchObject([{ state: 'exited', exitCode: 137, oomKilled: true }]);
+    await expect.poll(look).toMatchObject([{ state: 'exited', exitCode: 137, oomKilled: true }]);
   });
 
   test('an image without a shell: the box ends with 127, and no home can be made with it', async () => {
@@ -125,7 +125,7 @@ describe('the Docker runtime, looked at from inside and below', () => {
     images.push(imported);
     const { user } = await startBox({ imageId: imported });
     const look = () => harness.runtime.observe(user, { thorough: true }, never);
-    await expect.poll(look, { timeout: 10_000 }).toMatchObject([{ state: 'exited', exitCode: 127 }]);
+    await expect.poll(look).toMatchObject([{ state: 'exited', exitCode: 127 }]);
     const call = harness.runtime.ensureHome(newUser(), { uid: 1000, gid: 1000, image: imported }, never);
     const fault = await faultOf(call);
     expect(fault).toMatchObject({ operation: 'ensureHome', kind: 'invalid' });

@@ -25,14 +25,16 @@ export async function makeDockerHarness(): Promise<DockerHarness> {
     image: { reference: boxImage, id: boxImageId },
     homesDir: `${workdir}/homes`,
     commands: {
-      'ends-on-term': ['/bin/sh', '-c', 'trap "exit 0" TERM; while :; do sleep 60 & wait; done'],
-      deaf: ['/bin/sh', '-c', 'trap "" TERM; while :; do sleep 60 & wait; done'],
+      'ends-on-term': ['/bin/sh', '-c', 'trap "exit 0" TERM; touch /tmp/listens; while :; do sleep 60 & wait; done'],
+      deaf: ['/bin/sh', '-c', 'trap "touch /tmp/heard" TERM; touch /tmp/listens; while :; do sleep 60 & wait; done'],
       'exits-with-3': ['/bin/sh', '-c', 'exit 3'],
     },
     probes: {
       succeeds: ['/bin/sh', '-c', ':'],
       fails: ['/bin/sh', '-c', 'echo not ready >&2; echo last; exit 4'],
       hangs: ['sleep', '60'],
+      listens: ['/bin/sh', '-c', 'until [ -e /tmp/listens ]; do sleep 0.1; done'],
+      heard: ['/bin/sh', '-c', 'until [ -e /tmp/heard ]; do sleep 0.1; done'],
     },
     hands: { ...handsOf(world), ...slowHandsOf(world) },
     dispose: () => world.dispose(),

@@ -67,10 +67,9 @@ test('a box that answers with a flood is not listened to', async () => {
   const { id, home } = await startBox({ environment: { PATH: '/home/spoon/bin:/usr/bin:/bin' } });
   await mkdir(join(home, 'bin'));
   await writeFile(join(home, 'bin', 'du'), '#!/bin/sh\nexec yes 4096\n', { mode: 0o755 });
-  const beganMs = performance.now();
+  // Listened to, it goes on for the two minutes that a look may take, and is another fault.
   const fault = await faultOf(runtime.homeUse(id, '/home/spoon', never));
   expect(fault).toMatchObject({ kind: 'failed', message: 'what counts in the home says more than a number' });
-  expect(performance.now() - beganMs).toBeLessThan(20_000);
 });
 
 test('where the kernel lets nobody be idle, it is counted all the same', async () => {

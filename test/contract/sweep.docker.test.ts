@@ -43,7 +43,13 @@ test('a dead gateway’s session ends with its shell, one of a gateway that live
   await hands.startShell(containerId, 'sDeaf', 'trap "" HUP TERM; sleep 711; exec sleep 712');
   await hands.startShell(containerId, 'sLives', 'sleep 721; true');
   await hands.startShell(containerId, 'sUnknown', 'sleep 731; true');
-  await expect.poll(async () => (await runtime.sessionMarks(containerId, never)).length, { timeout: 20_000 }).toBe(4);
+  await expect.poll(async () => (await runtime.sessionMarks(containerId, never)).length).toBe(4);
+  const sleeps = async (): Promise<string[]> => {
+    const { output } = await hands.run(containerId, ['ps', '-eo', 'args']);
+    return [...new Set([...output.matchAll(/^sleep (7\d\d)/gm)].map(([, which]) => which ?? ''))].toSorted();
+  };
+  // Then every shell has set its trap and has begun what it begins; `setsid -f` and `&` come back before what they start runs.
+  await expect.poll(sleeps).toEqual(['701', '702', '703', '704', '711', '721', '731']);
 
   const redis = connectRedis(server.url, log);
   const keys = keysOf(harness.installation);
@@ -74,9 +80,7 @@ test('a dead gateway’s session ends with its shell, one of a gateway that live
   aheadMs = minute;
   await sweep.round(never);
   expect(await runtime.sessionMarks(containerId, never)).toEqual(['sLives']);
-  const { output } = await hands.run(containerId, ['ps', '-eo', 'args']);
-  const left = [...output.matchAll(/sleep (7\d\d)/g)].map(([, which]) => which);
   // 711 was started by a shell that ignores HUP, and so does it: as with nohup.
-  expect([...new Set(left)].toSorted()).toEqual(['701', '702', '711', '721']);
+  expect(await sleeps()).toEqual(['701', '702', '711', '721']);
   await redis.close();
-}, 60_000);
+});

@@ -9,7 +9,7 @@ import { lookAround, noWitnesses, openWitnessedWorld, type Witnesses } from './w
 /** Of each failpoint the first passings in a story are died at. */
 const maxNth = 2;
 /** A story that has ended may pass its last failpoint a moment later. */
-const lastPassingMs = 400;
+const lastPassingMs = 3_000;
 const endsWithinMs = 60_000;
 const lookEveryMs = 60;
 

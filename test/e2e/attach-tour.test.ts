@@ -74,7 +74,7 @@ const overHttp: readonly (readonly [command: string, says: (ran: Ran) => void])[
   ],
 ];
 
-test('every command of the README’s tour does what it says', { timeout: 120_000 }, async () => {
+test('every command of the README’s tour does what it says', { timeout: 300_000 }, async () => {
   const [commands, http] = await tourOfReadme();
   expect(commands).toEqual(tour.map(([command]) => command));
   for (const [command, says] of tour) {

@@ -35,5 +35,5 @@ describe.skipIf(browserProgram === undefined)('in a browser', () => {
     await terminal.type('exit 3\n');
     await until('the exit', async () => (await terminal.events('exit'))[0]?.code === 3);
     await terminal.page.close();
-  }, 120_000);
+  });
 });

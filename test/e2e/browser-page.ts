@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { z } from 'zod';
+import { patienceMs } from '../support/patience.ts';
 import { until } from './installation.ts';
 import { createOwnNetwork } from './own-network.ts';
 
@@ -46,8 +47,6 @@ export interface TerminalPage {
 const Lines = z.array(z.string());
 const Events = z.array(z.looseObject({ type: z.string() }));
 
-const startWithinMs = 10_000;
-
 const readLines = `(() => {
   const { active } = spoonbox.terminal.buffer;
   return Array.from({ length: active.length }, (_, row) => active.getLine(row).translateToString(true));
@@ -61,7 +60,7 @@ export async function openTerminalPage(browser: Browser, url: string): Promise<T
     if (answer.status() >= 400 && !answer.url().endsWith('.ico')) broken.push(`${answer.url()}: ${answer.status()}`);
   });
   await page.goto(url);
-  await page.waitForFunction('window.spoonbox !== undefined', null, { timeout: startWithinMs, polling: 50 });
+  await page.waitForFunction('window.spoonbox !== undefined', null, { timeout: patienceMs, polling: 50 });
   await page.locator('.xterm-helper-textarea').focus();
   const lines = async (): Promise<string[]> => Lines.parse(await page.evaluate(readLines));
   return {

@@ -62,7 +62,7 @@ it('starts both processes: a terminal opens in a box, by a token of the shared s
   expect(await refusal({ port: gateway.port, token: await spoonToken('alice'), raw: true })).toMatchObject({
     status: 401,
   });
-  await vi.waitFor(() => expect(gateway.lines.join('\n')).toContain('SPOON_LEGACY_TOKENS=1'), { timeout: 5_000 });
+  await vi.waitFor(() => expect(gateway.lines.join('\n')).toContain('SPOON_LEGACY_TOKENS=1'));
 });
 
 it('takes the worker’s own tokens at the path where its pages look, with one more line', async () => {

@@ -48,7 +48,7 @@ test('a box that is killed under an attached terminal heals by itself, and the t
 
 test('kill -9 of the controller at any moment of a create leaves one container, ready after its restart', async () => {
   // Alone it need not fear another that takes over while it stalls, so its term may be short.
-  const alone = { SPOON_LEADER_TTL_MS: '500' };
+  const alone = { SPOON_LEADER_TTL_MS: '2000' };
   let controller = await installation.controller(alone);
   // So long after each other boxes are asked for: each kill finds four boxes at different steps.
   for (const apartMs of [15, 60, 140]) {

@@ -8,10 +8,8 @@ import { smallImage } from './small-image.ts';
 
 /** The life of a box, from nothing to a shell and back to nothing, over an image that has to be pulled first. */
 
+/** A detached box is never gone before. */
 const idleMs = 5_000;
-/** A detached box is gone this long after the detach, plus its stop grace; never before its idle time. */
-const goneWithinMs = 7_000;
-const stopGraceMs = 15_000;
 /** Progress of a pull is told once a second: this is long enough for it to be seen on its way. */
 const pullMs = 3_500;
 /** A program that saves its work when it is hung up. (bash at its own prompt runs no trap of HUP, with or without us.) */
@@ -81,9 +79,7 @@ test('a terminal gets a box whose image is pulled, the box is reaped when it is 
   expect(left).toMatchObject({ phase: 'ready', containerId: hello.containerId });
 
   const gone = await absent(controller, user);
-  const goneAt = performance.now();
   expect(story.at('kill') - detachedAt).toBeGreaterThanOrEqual(idleMs);
-  expect(goneAt - detachedAt).toBeLessThanOrEqual(goneWithinMs + stopGraceMs);
   expect(gone.lastReap?.cause).toBe('idle');
   expect(await installation.containers(user)).toEqual([]);
 
@@ -100,13 +96,11 @@ test('a program that traps the hang-up has saved its work when an idle box is re
   // In a session of its own it is no part of the terminal, and outlives it.
   await shell.run(`{ setsid bash -c '${saver}' < /dev/null > /dev/null 2>&1 & }`);
   await until('the program waits', async () => (await shell.run('ls ~/waits')).code === 0);
-  const detachedAt = performance.now();
   await shell.detach();
   const box = await ready(controller, user);
   expect((await installation.processes(box.containerId)).join('\n')).toContain('echo saved');
 
   await absent(controller, user);
-  expect(performance.now() - detachedAt).toBeLessThanOrEqual(goneWithinMs + stopGraceMs);
   const described = await runCli(['describe', 'box', user], reach(controller));
   expect(described.out).toMatch(/Last reap: .*(nobody|idle)/);
   expect(described.out).toContain('only the home survive');

@@ -11,7 +11,8 @@ import { createFakeExec } from '../gateway/fake-exec.ts';
 import { createGatewayWorld, type GatewayWorld } from '../gateway/gateway-world.ts';
 
 /** What the fuzzers found, by name. */
-test('a long line of the engine costs no more in small pieces than in one', { timeout: 15_000 }, async () => {
+test('a long line of the engine costs no more in small pieces than in one', async () => {
+  // Where each piece costs the whole line so far, this takes many minutes: it ends with the time of a test.
   const line = JSON.stringify('x'.repeat(1_000_000));
   const chunks = Array.from({ length: line.length / 2 }, (_, at) => Buffer.from(line.slice(at * 2, at * 2 + 2)));
   const values: unknown[] = [];
@@ -83,15 +84,14 @@ describe('a client that opens a connection and', () => {
   test.each([
     ['says nothing', ''],
     ['never ends its headers', 'GET /v1/terminal HTTP/1.1\r\nHost: x\r\nX: '],
-  ])('%s is cut', async (_what, sent) => {
+    // Node's own limit comes after a minute.
+  ])('%s is cut', { timeout: 30_000 }, async (_what, sent) => {
     const { port } = await world.gateway({ limits: { helloWithinMs: 300 } });
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => {});
     socket.resume();
     await once(socket, 'connect');
-    const startedAt = performance.now();
     socket.write(sent);
     await once(socket, 'close');
-    expect(performance.now() - startedAt).toBeLessThan(5_000);
   });
 });

@@ -15,7 +15,7 @@ const exec = createFakeExec();
 
 beforeAll(async () => {
   world = await createGatewayWorld(exec);
-  gateway = await world.gateway({ limits: { helloWithinMs: 300, sessionsPerUser: 2 } });
+  gateway = await world.gateway({ limits: { sessionsPerUser: 2 } });
 });
 afterAll(async () => await world?.close());
 
@@ -184,7 +184,6 @@ describe('who does not follow the protocol', () => {
       4400,
     ],
     ['a size of 0', (socket: { send(data: unknown): void }) => socket.send('{"type":"hello","cols":0,"rows":1}'), 4400],
-    ['no word at all', () => {}, 4408],
     [
       'a frame that is too large',
       (socket: { send(data: unknown): void }) => socket.send(Buffer.alloc(1_100_000)),
@@ -197,6 +196,15 @@ describe('who does not follow the protocol', () => {
     expect(await client.closed).toMatchObject({ code });
     await vi.waitFor(() => expect(gateway.sessions).toBe(0));
     await vi.waitFor(async () => expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] }));
+  });
+
+  it('is closed with the reason: no word at all', async () => {
+    const hasty = await world.gateway({ limits: { helloWithinMs: 300 } });
+    const user = await readyUser();
+    const client = await open({ port: hasty.port, token: await world.token(user), hello: false });
+    expect(await client.closed).toMatchObject({ code: 4408 });
+    await vi.waitFor(() => expect(hasty.sessions).toBe(0));
+    expect(await world.store.read(user)).toMatchObject({ leases: [], desired: null });
   });
 
   it('no frame at all, in one packet with the handshake, ends that socket and not the gateway', async () => {

@@ -54,7 +54,7 @@ it('a command has them', async () => {
   const gateway = await world.gateway({ environment: async () => ({ variables: environment, unreadable: [] }), jobs });
   const { user, containerId } = await readyBox();
   const job = await bareJob(gateway.port, user, ['sh', '-c', 'echo "<$GIT_TOKEN>"; read wait'], { stdin: '1' });
-  await vi.waitFor(() => expect(job.out().toString()).toBe(`<${secret}>\n`), 10_000);
+  await vi.waitFor(() => expect(job.out().toString()).toBe(`<${secret}>\n`));
   expect(await toldOf(containerId)).not.toContain('a secret with');
   job.send(0, 'go\n');
   expect((await job.status)?.status).toBe('Success');

@@ -102,18 +102,18 @@ describe('the stream of an exec', () => {
     left.stream.destroy();
     const ended = await run(['true']);
     await allOf(ended.stream);
-    await vi.waitFor(() => expect(filter.filter.streams).toBe(0), 10_000);
+    await vi.waitFor(() => expect(filter.filter.streams).toBe(0));
   });
 
   it('goes on for longer than the engine may take for an answer', async () => {
-    await using hasty = await startFilter(world.installation, { limits: { engineWithinMs: 500 } });
-    const { stream } = await run(['sh', '-c', 'sleep 1; echo still-here'], await dockerodeAt(hasty.address));
+    await using hasty = await startFilter(world.installation, { limits: { engineWithinMs: 2_000 } });
+    const { stream } = await run(['sh', '-c', 'sleep 3; echo still-here'], await dockerodeAt(hasty.address));
     expect((await allOf(stream)).toString()).toContain('still-here');
   });
 
   it('has its size and follows a resize', async () => {
     const { id, stream } = await run(['sh', '-c', 'read x; stty size']);
-    await vi.waitFor(async () => expect((await docker.getExec(id).inspect()).Pid).toBeGreaterThan(0), 10_000);
+    await vi.waitFor(async () => expect((await docker.getExec(id).inspect()).Pid).toBeGreaterThan(0));
     await docker.getExec(id).resize({ h: 43, w: 117 });
     stream.write('\n');
     expect((await allOf(stream)).toString()).toContain('43 117');
@@ -188,14 +188,14 @@ describe('the process', () => {
     const old = await startFilterProcess({ ...settings('drain.sock'), SPOON_DRAIN_MS: '60000' });
     const { stream } = await run(['cat'], await dockerodeAt(`unix://${socket}`));
     const ended = old.stop();
-    await vi.waitFor(() => expect(lstat(socket)).rejects.toThrow('ENOENT'), 10_000);
+    await vi.waitFor(() => expect(lstat(socket)).rejects.toThrow('ENOENT'));
     const next = await startFilterProcess(settings('drain.sock'));
     stream.write('still here\n');
     let seen = '';
     stream.on('data', (bytes: Buffer) => {
       seen += bytes.toString();
     });
-    await vi.waitFor(() => expect(seen).toContain('still here'), 10_000);
+    await vi.waitFor(() => expect(seen).toContain('still here'));
     stream.destroy();
     expect(await ended).toBe(0);
     expect(await next.stop()).toBe(0);

@@ -50,11 +50,10 @@ async function isStuck({ socket }: Pick<BareJob, 'socket'>): Promise<void> {
       before = left;
       expect(isStill).toBe(true);
     },
-    { ...within, interval: 300 },
+    { interval: 300 },
   );
 }
 
-const within = { timeout: 10_000 };
 const mebibyte = Buffer.alloc(1024 * 1024, 'x');
 
 describe('a command whose output ends before it does', () => {
@@ -62,7 +61,7 @@ describe('a command whose output ends before it does', () => {
     const { client, command } = await running({ autopsyMs: 50 });
     command.says(Buffer.from('all that it says'));
     command.stream.push(null);
-    await vi.waitFor(() => expect(command.looks).toBeGreaterThan(4), within);
+    await vi.waitFor(() => expect(command.looks).toBeGreaterThan(4));
     expect(command.ends).toBe(0);
     command.exits(7);
     expect((await client.status)?.details?.causes).toEqual([{ reason: 'ExitCode', message: '7' }]);
@@ -73,10 +72,10 @@ describe('a command whose output ends before it does', () => {
     const { gateway, client, command } = await running({ autopsyMs: 50 }, { reads: false });
     for (let sent = 0; sent < 10; sent += 1) client.send(channel.stdin, mebibyte);
     command.stream.push(null);
-    await vi.waitFor(() => expect(command.looks).toBeGreaterThan(4), within);
+    await vi.waitFor(() => expect(command.looks).toBeGreaterThan(4));
     expect(command.ends).toBe(0);
     client.socket.terminate();
-    await vi.waitFor(() => expect(gateway.jobs).toBe(0), within);
+    await vi.waitFor(() => expect(gateway.jobs).toBe(0));
     expect(command.ends).toBe(1);
   });
 
@@ -94,7 +93,7 @@ describe('a client that goes away while its input is held', () => {
     for (let sent = 0; sent < 10; sent += 1) client.send(channel.stdin, mebibyte);
     await isStuck(client);
     client.socket.terminate();
-    await vi.waitFor(() => expect(command.ends).toBe(1), within);
+    await vi.waitFor(() => expect(command.ends).toBe(1));
     await vi.waitFor(() => expect(gateway.jobs).toBe(0));
   });
 
@@ -104,11 +103,11 @@ describe('a client that goes away while its input is held', () => {
     await isStuck(client);
     let heard = 0;
     for (const sign of ['ping', 'pong']) client.socket.on(sign, () => (heard += 1));
-    await vi.waitFor(() => expect(heard).toBeGreaterThan(100), within); // a client of ws gives up at 64
+    await vi.waitFor(() => expect(heard).toBeGreaterThan(100)); // a client of ws gives up at 64
     expect(client.socket.readyState).toBe(client.socket.OPEN);
     expect(command.ends).toBe(0);
     client.socket.terminate();
-    await vi.waitFor(() => expect(gateway.jobs).toBe(0), within);
+    await vi.waitFor(() => expect(gateway.jobs).toBe(0));
   });
 
   it('is noticed at a terminal, too, which then does not hold the box', async () => {
@@ -123,7 +122,7 @@ describe('a client that goes away while its input is held', () => {
     for (let sent = 0; sent < 40; sent += 1) client.type(mebibyte.subarray(0, 500_000));
     await isStuck(client);
     client.socket.terminate();
-    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]), within);
+    await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
     expect(terminal?.hangUps).toBe(0);
   });
 });
@@ -146,7 +145,7 @@ describe('a client that does not read', () => {
         }
         throw new Error(`it goes on after ${said} bytes`);
       },
-      { timeout: 15_000, interval: 5 },
+      { interval: 5 },
     );
     expect(said).toBeLessThan(mostBytes);
     client.socket.resume();
@@ -159,7 +158,7 @@ describe('a client that does not read', () => {
     for (let said = 0; said < 20; said += 1) command.says(mebibyte);
     command.exits(0);
     command.stream.push(null);
-    await vi.waitFor(() => expect(gateway.jobs).toBe(0), within);
+    await vi.waitFor(() => expect(gateway.jobs).toBe(0));
     client.socket.terminate();
   });
 });
@@ -181,15 +180,15 @@ describe('a command whose token of the API', () => {
     const status = await revoked.client.status;
     expect(status).toMatchObject({ status: 'Failure', reason: 'TokenRefused' });
     expect(status?.message).toContain('the token that it was begun with was revoked');
-    await vi.waitFor(() => expect(revoked.gateway.jobs).toBe(0), within);
+    await vi.waitFor(() => expect(revoked.gateway.jobs).toBe(0));
     expect([revoked.command.ends, goesOn.command.ends, goesOn.gateway.jobs]).toEqual([1, 0, 1]);
     goesOn.client.socket.terminate();
-  }, 20_000);
+  });
 
   it('expires is ended, too', async () => {
     const { client } = await running(limits, undefined, (await made(2_000)).token);
     expect((await client.status)?.message).toContain('the token that it was begun with has expired');
-  }, 20_000);
+  });
 
   it('cannot be looked up because Redis is away goes on', async () => {
     const apart = await createGatewayWorld(createFakeExec());
@@ -202,10 +201,10 @@ describe('a command whose token of the API', () => {
     await vi.waitFor(() => expect(commands.started).toHaveLength(1));
     await apart.redis.stop();
     const failed = (): boolean => apart.logged.join('').includes('whether a command may go on could not be looked up');
-    await vi.waitFor(() => expect(failed()).toBe(true), { timeout: 15_000 });
+    await vi.waitFor(() => expect(failed()).toBe(true));
     expect([gateway.jobs, commands.started[0]?.ends]).toEqual([1, 0]);
     await apart.redis.restart();
     client.socket.terminate();
     await apart.close();
-  }, 40_000);
+  });
 });

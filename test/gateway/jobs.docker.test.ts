@@ -41,8 +41,8 @@ const never = new AbortController().signal;
 const sh = (script: string): string[] => ['sh', '-c', script];
 
 async function leavesNothing(user: UserName, containerId: string): Promise<void> {
-  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toEqual([]), { timeout: 10_000 });
-  await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]), { timeout: 5_000 });
+  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toEqual([]));
+  await vi.waitFor(async () => expect((await world.store.read(user)).leases).toEqual([]));
 }
 
 describe("Kubernetes' own client", () => {
@@ -209,7 +209,7 @@ describe('a command', () => {
     const short = await serveJobs({ pingEveryMs: 200 });
     const before = process.memoryUsage().arrayBuffers;
     const client = await bareJob(short.port, user, sh('head -c 150000000 /dev/zero; echo done >&2'));
-    await vi.waitFor(() => expect(client.out().length).toBeGreaterThan(0), 10_000);
+    await vi.waitFor(() => expect(client.out().length).toBeGreaterThan(0));
     client.socket.pause();
     await delay(3_000);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(60_000_000);
@@ -223,11 +223,13 @@ describe('a command', () => {
 
   it('holds the input of a command that does not read it, and then gives all of it', async () => {
     const { user } = await readyBox();
-    const held = await bareJob(job.port, user, sh('sleep 1.5; wc -c'), { stdin: 'true' });
+    const script = 'until [ -e reads ]; do sleep 0.1; done; wc -c';
+    const held = await bareJob(job.port, user, sh(script), { stdin: 'true' });
     for (let sent = 0; sent < 20_000_000; sent += 100_000) held.send(channel.stdin, Buffer.alloc(100_000, 'x'));
     held.send(channel.close, Buffer.of(channel.stdin));
     await delay(1_000);
     expect(held.socket.bufferedAmount).toBeGreaterThan(5_000_000); // most of it has not left its sender
+    await (await bareJob(job.port, user, ['touch', 'reads'])).status;
     expect(await held.status).toMatchObject({ status: 'Success' });
     expect(held.out().toString()).toBe('20000000\n');
   });
@@ -239,7 +241,7 @@ describe('the end of a command', () => {
     const scripts = ['sleep 1000', 'cat', 'yes', 'sleep 1001 & sleep 1002', 'trap "" HUP TERM; sleep 1003; sleep 1004'];
     for (const script of scripts) {
       const client = await bareJob(job.port, user, sh(`echo begins; ${script}`), { stdin: 'true' });
-      await vi.waitFor(() => expect(client.out().toString()).toContain('begins'), 10_000);
+      await vi.waitFor(() => expect(client.out().toString()).toContain('begins'));
       client.socket.terminate();
     }
     // Also one that goes before its command is there.
@@ -248,14 +250,14 @@ describe('the end of a command', () => {
       await delay(waitMs);
       hasty.socket.terminate();
     }
-    await vi.waitFor(() => expect(job.jobs).toBe(0), { timeout: 15_000 });
+    await vi.waitFor(() => expect(job.jobs).toBe(0));
     await leavesNothing(user, containerId);
   });
 
   it('comes with the end of its lease, which the status tells', async () => {
     const { user, containerId } = await readyBox();
     const client = await bareJob(job.port, user, sh('echo begins; sleep 1000'));
-    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'), 10_000);
+    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'));
     const [lease] = (await world.store.read(user)).leases;
     if (lease) await world.store.release(user, lease.id, 'the test');
     await world.commit(user, { phase: 'ready', containerId }); // a change of status makes the gateway look
@@ -266,7 +268,7 @@ describe('the end of a command', () => {
   it('is a failure, not an exit code, where the box dies under it', async () => {
     const { user, containerId } = await readyBox();
     const client = await bareJob(job.port, user, sh('echo begins; sleep 1000'));
-    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'), 10_000);
+    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'));
     await boxes.docker.getContainer(containerId).kill();
     expect(await client.status).toMatchObject({ status: 'Failure', reason: 'BoxGone' });
   });
@@ -281,7 +283,7 @@ describe('the end of a command', () => {
     const { user, containerId } = await readyBox();
     const other = await serveJobs();
     const client = await bareJob(other.port, user, sh('echo begins; sleep 1000'));
-    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'), 10_000);
+    await vi.waitFor(() => expect(client.out().toString()).toContain('begins'));
     await other.drain(10_000);
     expect(await client.status).toMatchObject({ status: 'Failure', reason: 'Restarting' });
     expect(await boxes.processes(containerId)).toEqual([]);

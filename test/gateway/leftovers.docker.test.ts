@@ -47,7 +47,7 @@ it('a shell that could not be hung up is ended once the engine can be reached, a
   };
   const terminal = await exec.open(start, never);
   terminal.stream.write('sleep 600\n');
-  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toContain('sleep 600'), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toContain('sleep 600'));
 
   await proxy.close();
   await terminal.hangUp();
@@ -55,11 +55,11 @@ it('a shell that could not be hung up is ended once the engine can be reached, a
   await expect(exec.open(start, never)).rejects.toMatchObject({ fault: { kind: 'unreachable' } });
 
   const back = await createEngineProxy(path);
-  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toEqual([]), { timeout: 20_000 });
-  const next = await vi.waitFor(() => exec.open(start, never), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toEqual([]));
+  const next = await vi.waitFor(() => exec.open(start, never));
   await next.hangUp();
   await back.close();
-}, 60_000);
+});
 
 it('the shell of a session that another gateway has is hung up, and nothing that carries the mark is signalled', async () => {
   const user = UserName.parse(`lost-${process.pid}`);
@@ -77,13 +77,13 @@ it('the shell of a session that another gateway has is hung up, and nothing that
   const sleeps = async (): Promise<string[]> =>
     (await boxes.processes(containerId)).filter((command) => command.startsWith('sleep')).toSorted();
   const all = ['sleep 601', 'sleep 602', 'sleep 603'];
-  await vi.waitFor(async () => expect(await sleeps()).toEqual(all), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await sleeps()).toEqual(all));
   await Promise.all([obeys?.hangUp('anothers'), deaf?.hangUp('anothers')]);
   expect(await sleeps()).toEqual(['sleep 602', 'sleep 603']);
   // What outlived it is the sweep’s, once nobody has the session any more.
   await others?.hangUp();
   expect(await sleeps()).toEqual(['sleep 602']);
-}, 60_000);
+});
 
 describe.skipIf(why !== null)('an engine with live restore', () => {
   it('that was restarted has forgotten its shells: they are ended all the same', async () => {
@@ -108,7 +108,7 @@ describe.skipIf(why !== null)('an engine with live restore', () => {
       const terminal = await exec.open(start, never);
       const isThere = async (): Promise<boolean> =>
         (await engine.processes()).some(({ marks }) => marks.includes('SPOONBOX_SESSION=sForgotten'));
-      await vi.waitFor(async () => expect(await isThere()).toBe(true), { timeout: 10_000 });
+      await vi.waitFor(async () => expect(await isThere()).toBe(true));
       await engine.kill();
       await engine.start({ liveRestore: true });
       expect(await isThere()).toBe(true);
@@ -117,5 +117,5 @@ describe.skipIf(why !== null)('an engine with live restore', () => {
     } finally {
       await engine[Symbol.asyncDispose]();
     }
-  }, 120_000);
+  });
 });

@@ -66,12 +66,10 @@ function screenOf(terminal: Terminal, ofSize = size) {
     closed,
     type: (text: string) => void terminal.stream.write(text),
     async sees(what: RegExp | string): Promise<void> {
-      await vi.waitFor(
-        () =>
-          typeof what === 'string'
-            ? expect(lines().join('\n')).toContain(what)
-            : expect(lines().join('\n')).toMatch(what),
-        { timeout: 10_000 },
+      await vi.waitFor(() =>
+        typeof what === 'string'
+          ? expect(lines().join('\n')).toContain(what)
+          : expect(lines().join('\n')).toMatch(what),
       );
     },
   };
@@ -145,7 +143,7 @@ describe('a shell under tmux', () => {
     expect(numbered).toEqual(Array.from({ length: 100 }, (_, i) => `line-${i + 1}`));
     expect(seen.screen.buffer.active.type).toBe('normal');
     await terminal.hangUp();
-    await vi.waitFor(async () => expect(await processesOf(start.session)).toEqual([]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await processesOf(start.session)).toEqual([]));
   });
 
   it('passes titles, true colour, the clipboard and mouse modes through', async () => {
@@ -160,16 +158,13 @@ describe('a shell under tmux', () => {
       String.raw`printf '\033]2;a-title\007\033[38;2;1;2;3mcolour\033[m\033]52;c;aGVsbG8=\007\033[?1000h\033[?1006h'` +
         '\n',
     );
-    await vi.waitFor(
-      () => {
-        expect(title).toBe('a-title');
-        expect(seen.raw()).toMatch(/38[;:]2[;:]+1[;:]2[;:]3m/);
-        expect(seen.raw()).toContain('\x1b]52;');
-        expect(seen.raw()).toContain('aGVsbG8=');
-        expect(seen.raw()).toContain('\x1b[?1000h');
-      },
-      { timeout: 10_000 },
-    );
+    await vi.waitFor(() => {
+      expect(title).toBe('a-title');
+      expect(seen.raw()).toMatch(/38[;:]2[;:]+1[;:]2[;:]3m/);
+      expect(seen.raw()).toContain('\x1b]52;');
+      expect(seen.raw()).toContain('aGVsbG8=');
+      expect(seen.raw()).toContain('\x1b[?1000h');
+    });
     await terminal.hangUp();
   });
 
@@ -204,7 +199,7 @@ describe('a shell under tmux', () => {
     after.type('exit 5\n');
     await after.closed;
     expect(await second.state()).toMatchObject({ running: false, exitCode: 5 });
-    await vi.waitFor(async () => expect(await processesOf(start.session)).toEqual([]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await processesOf(start.session)).toEqual([]));
   });
 
   it('gives who comes back every line once, at any size, while it goes on printing', async () => {
@@ -228,7 +223,7 @@ describe('a shell under tmux', () => {
           .lines()
           .flatMap((line) => /^count-(\d+)$/.exec(line)?.[1] ?? [])
           .map(Number);
-      await vi.waitFor(() => expect(countedOf().length).toBeGreaterThan(0), { timeout: 10_000 });
+      await vi.waitFor(() => expect(countedOf().length).toBeGreaterThan(0));
       const seen = countedOf().at(-1) ?? 0;
       await after.sees(`count-${seen + 30}`);
       expect(countedOf()).toEqual(Array.from({ length: countedOf().at(-1) ?? 0 }, (_, i) => i + 1));
@@ -255,7 +250,7 @@ describe('a shell under tmux', () => {
       expect(client.messages.filter(({ type }) => type === 'hello')).toHaveLength(1);
       client.type('exit 9\n');
       expect(await client.message('exit')).toMatchObject({ code: 9, reason: 'exited' });
-      await vi.waitFor(async () => expect(await processesOf(session)).toEqual([]), { timeout: 10_000 });
+      await vi.waitFor(async () => expect(await processesOf(session)).toEqual([]));
     } finally {
       await world.close();
     }
@@ -282,7 +277,8 @@ describe('a shell under tmux', () => {
     const first = await execOf().open(start, never);
     const before = screenOf(first);
     await before.sees(/\$ $/m);
-    before.type('left=mine\n');
+    before.type('left=mine; echo set=$left.\n');
+    await before.sees('set=mine.');
     expect(await first.leave()).toBe(true);
     const second = await execOf().resume(start, never);
     if (second === null) throw new Error('there is no shell');
@@ -299,7 +295,7 @@ describe('a shell under tmux', () => {
     const seen = screenOf(terminal);
     await seen.sees(/\$ $/m);
     seen.type("trap '' HUP; sleep 601 & while :; do sleep 1; done\n");
-    await vi.waitFor(async () => expect((await processesOf(start.session)).join('\n')).toContain('sleep 601'), 10_000);
+    await vi.waitFor(async () => expect((await processesOf(start.session)).join('\n')).toContain('sleep 601'));
     await terminal.hangUp();
     expect(await processesOf(start.session)).toEqual([]);
   });
@@ -315,7 +311,7 @@ describe('where there is no tmux', () => {
       seen.type('echo "term=$TERM size=$(stty size)"\n');
       await seen.sees('term=xterm-256color size=24 80');
       expect(await terminal.leave()).toBe(false);
-      await vi.waitFor(async () => expect(await boxes.processes(hidden.id)).toEqual([]), { timeout: 10_000 });
+      await vi.waitFor(async () => expect(await boxes.processes(hidden.id)).toEqual([]));
 
       const exits = await execOf().open({ ...start, containerId: hidden.id }, never);
       const seenToExit = screenOf(exits);
@@ -326,9 +322,7 @@ describe('where there is no tmux', () => {
       const dropped = await execOf().open({ ...start, containerId: hidden.id }, never);
       const seenToDrop = screenOf(dropped);
       seenToDrop.type('sleep 602\n');
-      await vi.waitFor(async () => expect(await boxes.processes(hidden.id)).toContain('sleep 602'), {
-        timeout: 10_000,
-      });
+      await vi.waitFor(async () => expect(await boxes.processes(hidden.id)).toContain('sleep 602'));
       drop(dropped);
       expect(await execOf().resume({ ...start, containerId: hidden.id }, never)).toBeNull();
       expect(await boxes.processes(hidden.id)).toEqual([]);

@@ -69,6 +69,7 @@ it('serves terminals, and drains on SIGTERM: clients told, shells gone, exit cod
   const client = await open({ port: gateway.port, token: await world.token(user) });
   await client.message('hello');
   client.type('sleep 500\n');
+  await vi.waitFor(async () => expect(await boxes.processes(containerId)).toContain('sleep 500'));
   gateway.process.kill('SIGTERM');
   expect(await client.message('exit')).toMatchObject({ reason: 'restarting' });
   expect(await client.closed).toMatchObject({ code: 1012 });
@@ -104,7 +105,7 @@ it('ends what a killed one has left of a session, before it opens a new shell in
   back.socket.close(1000);
   await vi.waitFor(async () => expect(await world.store.sessions(user)).toEqual([]), { timeout: 30_000 });
   expect(await boxes.processes(containerId)).toEqual([]);
-}, 90_000);
+});
 
 it('waits for its engine and its Redis, and says in /readyz what is missing', async () => {
   const gateway = await start({ DOCKER_HOST: 'unix:///nowhere/docker.sock', SPOON_REDIS_URL: 'redis://127.0.0.1:1' });

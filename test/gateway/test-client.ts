@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { StringDecoder } from 'node:string_decoder';
 import { WebSocket } from 'ws';
+import { patienceMs } from '../support/patience.ts';
 import { ServerMessage, terminalProtocol } from '#shared/terminal-protocol.ts';
 
 export interface ConnectOptions {
@@ -36,6 +38,8 @@ export interface TestClient {
     type: Type,
     skip?: number,
   ): Promise<Extract<ServerMessage, { type: Type }>>;
+  /** Waits until the shell answers: `hello` tells that the engine has begun it, and it may not run yet. */
+  answers(): Promise<void>;
   /** Waits until the output contains this. */
   sees(text: string | RegExp, withinMs?: number): Promise<void>;
 }
@@ -102,7 +106,7 @@ export async function connect(options: ConnectOptions): Promise<TestClient | { s
     socket.send(JSON.stringify({ type: 'hello', ...size, ...helloToken, ticket, offset }));
   }
 
-  async function until<Found>(what: string, find: () => Found | undefined, withinMs = 15_000): Promise<Found> {
+  async function until<Found>(what: string, find: () => Found | undefined, withinMs = patienceMs): Promise<Found> {
     const giveUpAt = performance.now() + withinMs;
     for (;;) {
       const found = find();
@@ -123,24 +127,38 @@ export async function connect(options: ConnectOptions): Promise<TestClient | { s
     }
   }
 
+  const type = (text: string | Buffer): void => socket.send(Buffer.from(text), { binary: true });
+  async function sees(text: string | RegExp, withinMs?: number): Promise<void> {
+    const decoder = new StringDecoder('utf8');
+    let looked = 0;
+    let all = '';
+    const find = (): true | undefined => {
+      for (const chunk of chunks.slice(looked)) all += decoder.write(chunk);
+      looked = chunks.length;
+      if (typeof text !== 'string') return text.test(all) || undefined;
+      const isThere = all.includes(text);
+      // To look at megabytes anew with each piece takes longer than they took to come.
+      all = all.slice(-text.length);
+      return isThere || undefined;
+    };
+    await until(`output ${text}`, find, withinMs);
+  }
   return {
     socket,
     messages,
     closed,
     output: () => Buffer.concat(chunks),
     text: () => Buffer.concat(chunks).toString(),
-    type: (text) => socket.send(Buffer.from(text), { binary: true }),
+    type,
+    sees,
+    async answers() {
+      type('echo up=$((1+1))\n');
+      await sees('up=2');
+    },
     tell: (message) => socket.send(typeof message === 'string' ? message : JSON.stringify(message)),
     message: <Type extends ServerMessage['type']>(type: Type, skip = 0) => {
       const is = (message: ServerMessage): message is Extract<ServerMessage, { type: Type }> => message.type === type;
       return until(`message ${type}`, () => messages.filter(is)[skip]);
-    },
-    async sees(text, withinMs) {
-      const find = (): true | undefined => {
-        const all = Buffer.concat(chunks).toString();
-        return (typeof text === 'string' ? all.includes(text) : text.test(all)) || undefined;
-      };
-      await until(`output ${text}`, find, withinMs);
     },
   };
 }
