@@ -289,6 +289,14 @@ export const ofGateway: readonly Breakage[] = [
     caughtBy: { file: docker, test: 'ends a shell that ignores the hang-up, and one whose ctrl-^ came just before' },
   },
   {
+    name: 'a client that was let in and does not come keeps its session',
+    promise: 'never a leaked lease',
+    file: 'gateway/src/session.ts',
+    text: "if (!this.#wasEntered && this.#expected === 0) this.end(new ClientGone('its client has not come', true));",
+    replacement: '',
+    caughtBy: { file: sessions, test: 'and does not come, leaves nothing behind' },
+  },
+  {
     name: 'a hang-up is the end of the connection only',
     promise: 'a session ends by a real hang-up, verified; never a leaked exec',
     file: 'gateway/src/exec/docker-terminal.ts',
