@@ -16,7 +16,7 @@ import { failpointMain, type Supplies } from './supplies.ts';
 
 const answerWithinMs = 60_000;
 const askAgainMs = 20;
-const leaderTtlMs = 500;
+const leaderTtlMs = 2_000;
 
 export const note = 'written before the crash';
 
