@@ -20,7 +20,7 @@ const placesOfSources: Plugin = {
 };
 
 /** Before the first test: makes each program into one file, and a few that they share. */
-export default async function buildPrograms(): Promise<void> {
+export async function setup(): Promise<void> {
   makeStateDir();
   await mkdir(folder, { recursive: true });
   await using build = await rolldown({
