@@ -18,38 +18,46 @@ const long = [
   ],
 ];
 
+/**
+ * A worker of its own for what changes its process (the way to the engine, what is counted), or measures it. All others share
+ * workers from file to file, and leave nothing to the process or in modules: a worker reads the same modules again, which costs a
+ * second of processor time, more than many a file takes.
+ */
+const own = ['crash/completeness', 'fuzz/leaks', 'sim/*', 'contract/box-store-connection'].map(fileOf);
+
+/** These start no programs and wait for nobody: they come last, so that no processor is idle at the end. */
+const inProcess = ['unit', 'model', 'console', 'client', 'api', 'gateway'].map((folder) =>
+  fileOf(`${folder}/!(*.docker)`),
+);
+
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const placeOf = ({ moduleId, project }: TestSpecification): number => {
-      const place = long.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
-      // A worker is shared only with what comes next; and what waits for nothing leaves no processor idle at the end.
-      return place === -1 ? long.length + (project.config.isolate ? 0 : 1) : place;
+      const place = long.findIndex((name) => moduleId.endsWith(`/${fileOf(name)}`));
+      if (place !== -1) return place;
+      // A worker is handed on only to what comes next.
+      return long.length + ['own', 'worlds', 'in-process'].indexOf(project.name);
     };
     return (await super.sort(files)).toSorted((one, other) => placeOf(one) - placeOf(other));
   }
 }
 
-/**
- * What keeps nothing in modules, and leaves nothing to the process: these share a worker from file to file. A worker of its own
- * costs each file a second of processor time, more than many of these take.
- */
-const shared = ['unit', 'model', 'console', 'client', 'api', 'gateway'].map((folder) => `test/${folder}/**/*.test.ts`);
-/** These are mostly waited for, and so they are no files for the end. */
-const docker = 'test/**/*.docker.test.ts';
+function fileOf(name: string): string {
+  return `test/${name}.test.ts`;
+}
 
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'shared', include: shared, exclude: [docker], isolate: false } },
+      { extends: true, test: { name: 'own', include: own } },
       {
         extends: true,
         test: {
-          name: 'own',
-          include: ['test/**/*.test.ts'],
-          exclude: shared.map((some) => some.replace('*.test.ts', '!(*.docker).test.ts')),
+          ...{ name: 'worlds', include: [fileOf('**/*')], exclude: [...own, ...inProcess], isolate: false },
           globalSetup: 'test/support/build-programs.ts',
         },
       },
+      { extends: true, test: { name: 'in-process', include: inProcess, isolate: false } },
     ],
     // Of the processes that tests start: some hundred controllers and gateways, and more commands.
     env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? places.compileCache },
