@@ -23,7 +23,9 @@ const long = [
  * workers from file to file, and leave nothing to the process or in modules: a worker reads the same modules again, which costs a
  * second of processor time, more than many a file takes.
  */
-const own = ['crash/completeness', 'fuzz/leaks', 'gateway/*.docker', 'sim/*', 'contract/box-store-connection'].map(fileOf);
+const own = ['crash/completeness', 'fuzz/leaks', 'gateway/*.docker', 'sim/*', 'contract/box-store-connection'].map(
+  fileOf,
+);
 
 /** These start no programs and wait for nobody: they come last, so that no processor is idle at the end. */
 const inProcess = ['unit', 'model', 'console', 'client', 'api', 'gateway'].map((folder) =>
