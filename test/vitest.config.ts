@@ -19,27 +19,48 @@ const long = [
   ],
 ];
 
+/**
+ * A worker of its own for what changes its process (the way to the engine, what is counted), or measures it. All others share
+ * workers from file to file, and leave nothing to the process or in modules: a worker reads the same modules again, which costs a
+ * second of processor time, more than many a file takes.
+ */
+const own = ['crash/completeness', 'fuzz/leaks', 'gateway/*.docker', 'sim/*', 'contract/box-store-connection'].map(
+  fileOf,
+);
+
+/** These start no programs and wait for nobody: they come last, so that no processor is idle at the end. */
+const inProcess = ['unit', 'model', 'console', 'client', 'api', 'gateway'].map((folder) =>
+  fileOf(`${folder}/!(*.docker)`),
+);
+
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const placeOf = ({ moduleId }: TestSpecification): number => {
-      const place = long.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
-      return place === -1 ? long.length : place;
+    const placeOf = ({ moduleId, project }: TestSpecification): number => {
+      const place = long.findIndex((name) => moduleId.endsWith(`/${fileOf(name)}`));
+      if (place !== -1) return place;
+      // A worker is handed on only to what comes next.
+      return long.length + ['own', 'worlds', 'in-process'].indexOf(project.name);
     };
     return (await super.sort(files)).toSorted((one, other) => placeOf(one) - placeOf(other));
   }
 }
 
-/**
- * What runs in its own process alone, and keeps nothing in modules: these share a worker from file to file. A worker of its own
- * costs each file half a second of processor time, more than most of these take.
- */
-const pure = ['unit', 'model', 'console', 'client'].map((folder) => `test/${folder}/**/*.test.ts`);
+function fileOf(name: string): string {
+  return `test/${name}.test.ts`;
+}
 
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'pure', include: pure, isolate: false } },
-      { extends: true, test: { name: 'worlds', include: ['test/**/*.test.ts'], exclude: pure } },
+      { extends: true, test: { name: 'own', include: own } },
+      {
+        extends: true,
+        test: {
+          ...{ name: 'worlds', include: [fileOf('**/*')], exclude: [...own, ...inProcess], isolate: false },
+          globalSetup: 'test/support/build-programs.ts',
+        },
+      },
+      { extends: true, test: { name: 'in-process', include: inProcess, isolate: false } },
     ],
     // Of the processes that tests start: some hundred controllers and gateways, and more commands.
     env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? places.compileCache },

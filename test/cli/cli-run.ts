@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
+import { builtOf } from '../support/built-programs.ts';
 
 export const cli = new URL('../../controller/cli/spoonbox.js', import.meta.url).pathname;
 
@@ -42,7 +43,7 @@ export function startCli(args: readonly string[], where: CliWhere = {}): CliProc
     ...(where.path === undefined ? {} : { PATH: where.path }),
   };
   const options = { cwd: where.cwd ?? tmpdir(), env };
-  const quoted = [process.execPath, cli, ...args].map((arg) => `'${arg}'`).join(' ');
+  const quoted = [process.execPath, builtOf(cli), ...args].map((arg) => `'${arg}'`).join(' ');
   // The settings of the terminal are told before and after: they must be the same.
   const resized = where.resizedTo;
   const resize = resized
@@ -51,7 +52,7 @@ export function startCli(args: readonly string[], where: CliWhere = {}): CliProc
   const inTerminal = `stty cols 100 rows 30; stty -g; ${resize}${quoted}; code=$?; stty -g; exit $code`;
   const child = where.tty
     ? spawn('script', ['-qec', inTerminal, '/dev/null'], options)
-    : spawn(process.execPath, [cli, ...args], options);
+    : spawn(process.execPath, [builtOf(cli), ...args], options);
   let out = '';
   let err = '';
   child.stdout.on('data', (chunk: Buffer) => {

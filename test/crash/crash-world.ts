@@ -15,8 +15,8 @@ import { journalVariable, type Order, ordersVariable, type Passing, readPassings
 import { failpointMain, type Supplies } from './supplies.ts';
 
 const answerWithinMs = 60_000;
-const askAgainMs = 20;
-const leaderTtlMs = 500;
+const askAgainMs = 50;
+const leaderTtlMs = 2_000;
 
 export const note = 'written before the crash';
 

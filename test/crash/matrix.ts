@@ -11,7 +11,7 @@ const maxNth = 2;
 /** A story that has ended may pass its last failpoint a moment later. */
 const lastPassingMs = 3_000;
 const endsWithinMs = 60_000;
-const lookEveryMs = 60;
+const lookEveryMs = 150;
 
 export interface Cell {
   readonly scenario: Scenario;

@@ -14,7 +14,7 @@ import { type GatewayProcess, startGatewayProcess } from '../support/gateway-pro
 import { freePort } from '../support/redis.ts';
 
 const untilMs = 30_000;
-const lookEveryMs = 25;
+const lookEveryMs = 50;
 const defaultClass = new URL('../../manifests/classes/default.yaml', import.meta.url).pathname;
 
 /** A whole Spoonbox of real processes: Redis, controllers, gateways, and boxes on the real engine. */

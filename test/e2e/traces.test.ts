@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { builtVariable } from '../support/built-programs.ts';
 import { openTerminal } from '../support/terminal-client.ts';
 import { type CollectedSpan, startTraceCollector, type TraceCollector } from '../support/trace-collector.ts';
 import { apiToken } from '../support/controller-process.ts';
@@ -16,11 +17,14 @@ const traceparent = `00-${traceId}-${callerSpan}-01`;
 let installation: Installation;
 let collector: TraceCollector;
 beforeAll(async () => {
+  // What is loaded is seen module by module.
+  vi.stubEnv(builtVariable, '');
   collector = await startTraceCollector();
   installation = await createInstallation();
 });
 afterEach(async () => await installation.stopProcesses());
 afterAll(async () => {
+  vi.unstubAllEnvs();
   await installation?.[Symbol.asyncDispose]();
   await collector?.close();
 });

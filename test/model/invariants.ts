@@ -26,9 +26,9 @@ export function brokenRules(world: Given): string[] {
   const { box, extras, foreign } = facts.ownership;
 
   must(plan.rule !== '', 'exactly one edge is taken');
-  const stored = JSON.parse(JSON.stringify({ value: plan.value, context: plan.context }));
-  must(isDeepStrictEqual(stateOf(restore(stored)), plan.value), 'the state can be stored and brought back');
-  must(isDeepStrictEqual(restore(stored).context, plan.context), 'the memory can be stored and brought back');
+  const restored = restore(JSON.parse(JSON.stringify({ value: plan.value, context: plan.context })));
+  must(isDeepStrictEqual(stateOf(restored), plan.value), 'the state can be stored and brought back');
+  must(isDeepStrictEqual(restored.context, plan.context), 'the memory can be stored and brought back');
 
   if (facts.mode.mode === 'pause') {
     must(command.type === 'none', 'nothing is commanded while the reconciler is paused');

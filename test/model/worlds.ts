@@ -263,17 +263,38 @@ export function worldOf(parts: {
 }
 
 /** Every choice of one value from each list. */
-export function* product<Lists extends readonly (readonly unknown[])[]>(
+export function product<Lists extends readonly (readonly unknown[])[]>(...lists: Lists): Generator<Choice<Lists>> {
+  return oneIn(1, ...lists);
+}
+
+/** One in `step` of the choices, so that every pair of values is met. */
+export function* oneIn<Lists extends readonly (readonly unknown[])[]>(
+  step: number,
   ...lists: Lists
-): Generator<{ [Index in keyof Lists]: Lists[Index][number] }> {
+): Generator<Choice<Lists>> {
+  mustMeetPairs(step, lists);
   const total = lists.reduce((count, list) => count * list.length, 1);
-  for (let n = 0; n < total; n += 1) {
+  for (let n = 0; n < total; n += step) {
     let rest = n;
     // The one place that ties an index to its list; the mapped type says what the loop does.
     yield lists.map((list) => {
       const value = list[rest % list.length];
       rest = Math.floor(rest / list.length);
       return value;
-    }) as { [Index in keyof Lists]: Lists[Index][number] };
+    }) as Choice<Lists>;
   }
+}
+
+type Choice<Lists extends readonly (readonly unknown[])[]> = { [Index in keyof Lists]: Lists[Index][number] };
+
+/**
+ * Two values are met where the other lists alone reach every remainder of `step`: they do, by Cauchy and Davenport, where it is
+ * a prime that divides none of their lengths, and they have that many values between them.
+ */
+function mustMeetPairs(step: number, lists: readonly (readonly unknown[])[]): void {
+  const isPrime = Array.from({ length: Math.max(0, step - 2) }, (_, index) => index + 2).every((n) => step % n !== 0);
+  const others = lists.map(({ length }) => length - 1).toSorted((one, other) => other - one);
+  const reached = 1 + others.slice(2).reduce((sum, count) => sum + count, 0);
+  const divides = step > 1 && lists.some(({ length }) => length % step === 0);
+  if (!isPrime || divides || reached < step) throw new Error(`one in ${step} does not meet every pair of values`);
 }

@@ -7,7 +7,7 @@ import { freePort, startRedis, type TestRedis } from './redis.ts';
 
 const mainFile = new URL('../../controller/src/main.ts', import.meta.url).pathname;
 const readyWithinMs = 60_000;
-const lookEveryMs = 25;
+const lookEveryMs = 50;
 const boxUid = 1000;
 
 export const apiToken = 'test-api-token-0123456789';

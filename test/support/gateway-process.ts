@@ -2,7 +2,7 @@ import { type RunningProcess, startProcess } from './process.ts';
 
 const mainFile = new URL('../../gateway/src/main.ts', import.meta.url).pathname;
 const readyWithinMs = 30_000;
-const lookEveryMs = 20;
+const lookEveryMs = 50;
 
 export interface GatewayProcess extends RunningProcess {
   readonly port: number;

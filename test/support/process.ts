@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { nodeFlagsOf } from '#shared/node-flags.ts';
+import { builtOf } from './built-programs.ts';
 
 /** A process that was told to stop gets this long before it is killed. */
 const stopWithinMs = 30_000;
@@ -34,7 +35,7 @@ export function startProcess(
 ): RunningProcess {
   const startedAtMs = performance.now();
   const env = { ...withoutOurs(process.env), ...settings };
-  const child = spawn(process.execPath, [...nodeFlagsOf(like), mainFile], {
+  const child = spawn(process.execPath, [...nodeFlagsOf(like), builtOf(mainFile)], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
