@@ -27,7 +27,7 @@ export async function verifyLegacyToken(secret: string, token: string): Promise<
   if (token.length > maxTokenLength) return refuse('token-malformed', `longer than ${maxTokenLength} characters`);
   try {
     const claimed = decodeJwt(token);
-    const { payload } = await jwtVerify(token, keyOf(secret), {
+    const { payload } = await jwtVerify(token, await keyOf(secret), {
       algorithms: ['HS256'],
       clockTolerance: clockToleranceMs / 1_000,
       requiredClaims: ['exp'],

@@ -75,7 +75,7 @@ export async function signTerminalToken(
     .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
     .setIssuer(issuer)
     .setAudience(audience)
-    .sign(keyOf(secret));
+    .sign(await keyOf(secret));
   if (signed.length > maxTokenLength) {
     throw new TokenFieldError(`a terminal token has ${maxTokenLength} characters at most: name less in it`);
   }
@@ -89,7 +89,7 @@ export async function verifyTerminalToken(
 ): Promise<Verified> {
   if (token.length > maxTokenLength) return refuse('token-malformed', `longer than ${maxTokenLength} characters`);
   try {
-    const { payload } = await jwtVerify(token, keyOf(secret), {
+    const { payload } = await jwtVerify(token, await keyOf(secret), {
       algorithms: [algorithm],
       issuer,
       audience,
@@ -139,8 +139,16 @@ export function problemsOf(error: z.ZodError): string {
   return error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
 }
 
-export function keyOf(secret: string): Uint8Array {
-  return new TextEncoder().encode(secret);
+let lastKey: { readonly secret: string; readonly key: Promise<CryptoKey> } | null = null;
+
+/** As WebCrypto has it. Kept, because to make one is a way to another thread and back; a process has one secret. */
+export function keyOf(secret: string): Promise<CryptoKey> {
+  if (lastKey?.secret !== secret) {
+    const bytes = new TextEncoder().encode(secret);
+    const key = crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify']);
+    lastKey = { secret, key };
+  }
+  return lastKey.key;
 }
 
 export function randomId(): string {

@@ -204,7 +204,7 @@ describe('who does not follow the protocol', () => {
     const client = await open({ port: hasty.port, token: await world.token(user), hello: false });
     expect(await client.closed).toMatchObject({ code: 4408 });
     await vi.waitFor(() => expect(hasty.sessions).toBe(0));
-    expect(await world.store.read(user)).toMatchObject({ leases: [], desired: null });
+    expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] });
   });
 
   it('no frame at all, in one packet with the handshake, ends that socket and not the gateway', async () => {
