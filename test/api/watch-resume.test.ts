@@ -59,9 +59,9 @@ test('whoever breaks off at any event misses nothing', async () => {
   const whole = await watch(world, '/v1/boxes?watch=1');
   await whole.until('synced');
   for (const user of ['ann', 'bob', 'ann', 'cy', 'bob']) {
-    const before = whole.told().length;
-    await world.commit(user, { phase: 'ready', containerId: `c-${before}` });
-    await whole.until(`box ${user}`, whole.told().filter((told) => told === `box ${user}`).length + 1);
+    const before = whole.told();
+    await world.commit(user, { phase: 'ready', containerId: `c-${before.length}` });
+    await whole.until(`box ${user}`, before.filter((told) => told === `box ${user}`).length + 1);
   }
   await whole.end();
   const last = new Map(boxes(whole.events).map((box) => [box.user, box.containerId]));
