@@ -124,7 +124,7 @@ export class SessionShell {
       }
       isReady = false; // what the next round finds out by itself
       const { size } = audience;
-      const terminal = await this.#start(containerId, signal);
+      const terminal = await this.#start(containerId, size, signal);
       if (terminal === null) {
         failures += 1;
         await pauseAfter(this.#deps, failures, signal);
@@ -228,7 +228,7 @@ export class SessionShell {
   }
 
   /** null: it was told why, and is to be tried again. */
-  async #start(containerId: string, signal: AbortSignal): Promise<Terminal | null> {
+  async #start(containerId: string, size: TerminalSize, signal: AbortSignal): Promise<Terminal | null> {
     const { user, id } = this.#of;
     const { checkout, directory } = this.place;
     const { audience } = this.#host;
@@ -240,7 +240,7 @@ export class SessionShell {
     const start = {
       containerId,
       session: id,
-      size: audience.size,
+      size,
       directory: directoryIn(checkout, directory),
       persist: this.persist,
       environment,

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { Gateway } from '../../gateway/src/gateway.ts';
 import { EngineError } from '#shared/faults.ts';
 import type { UserName } from '#shared/identity.ts';
+import type { VaultEnvironment } from '#shared/vault-store.ts';
 import { createFakeExec, type FakeTerminal } from './fake-exec.ts';
 import { createGatewayWorld, type GatewayWorld } from './gateway-world.ts';
 import { open, type TestClient } from './test-client.ts';
@@ -58,6 +59,41 @@ describe('the size of a terminal', () => {
     client.type('x');
     await vi.waitFor(() => expect(shell.typed.length).toBeGreaterThan(0));
     expect(shell.sizes).toHaveLength(3);
+  });
+
+  it('is that of who came last, also where it has changed to and fro while the shell was being started', async () => {
+    const [read, begun] = [Promise.withResolvers<VaultEnvironment>(), Promise.withResolvers<void>()];
+    const slow = createFakeExec();
+    const served = await world.gateway({
+      environment: () => read.promise,
+      exec: {
+        ...slow,
+        async open(start, signal) {
+          await begun.promise;
+          return await slow.open(start, signal);
+        },
+      },
+    });
+    const user = world.newUser();
+    await world.commit(user, { phase: 'ready', containerId: 'c1' });
+    const join = async (size: { cols: number; rows: number }): Promise<TestClient> => {
+      const joined = await open({ port: served.port, token: await world.token(user, { session: 'to-and-fro' }), size });
+      // Nothing tells from outside that it is in: where it is not yet, this test proves less, and fails no more.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return joined;
+    };
+    const usual = { cols: 80, rows: 24 };
+    client = await join(usual);
+    const other = await join(resized);
+    read.resolve({ variables: {}, unreadable: [] });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const last = await join(usual);
+    begun.resolve();
+    await client.message('hello');
+    const [shell] = slow.terminals;
+    expect(shell?.sizes.at(-1) ?? shell?.start.size).toEqual(usual);
+    for (const { socket } of [client, other, last]) socket.close(1000);
+    await vi.waitFor(() => expect(served.sessions).toBe(0));
   });
 });
 
