@@ -5,7 +5,13 @@ import type { UserName } from '#shared/identity.ts';
 import { verifyLegacyToken } from '#shared/legacy-token.ts';
 import type { Logger } from '#shared/log.ts';
 import { spoonNames } from '#shared/spoon-names.ts';
-import { TerminalSize, terminalPath, terminalProtocol, tokenProtocolPrefix } from '#shared/terminal-protocol.ts';
+import {
+  TerminalSize,
+  terminalPath,
+  terminalProtocol,
+  tokenProtocolPrefix,
+  usualSize,
+} from '#shared/terminal-protocol.ts';
 import type { TerminalClaims } from '#shared/terminal-claims.ts';
 import { type Verified, verifyTerminalToken } from '#shared/terminal-token.ts';
 import { addressOf, type ConnectRate } from './connect-rate.ts';
@@ -21,8 +27,6 @@ export interface TerminalRequest {
   readonly token: string | null;
   readonly size: TerminalSize;
 }
-
-const defaultSize: TerminalSize = { cols: 80, rows: 24 };
 
 /** With `legacy`, also where Spoon's own worker served terminals, and as it named the token. */
 export function readTerminalRequest(request: IncomingMessage, legacy = false): TerminalRequest | Refusal {
@@ -56,7 +60,7 @@ export function readTerminalRequest(request: IncomingMessage, legacy = false): T
 function sizeIn(query: URLSearchParams): TerminalSize | null {
   const read = (name: 'cols' | 'rows'): number => {
     const text = query.get(name);
-    return text === null || text === '' ? defaultSize[name] : Number(text);
+    return text === null || text === '' ? usualSize[name] : Number(text);
   };
   return TerminalSize.safeParse({ cols: read('cols'), rows: read('rows') }).data ?? null;
 }

@@ -1,6 +1,6 @@
 import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
-import { type ServerMessage, type TerminalSize, terminalLimits } from '#shared/terminal-protocol.ts';
+import { type ServerMessage, type TerminalSize, terminalLimits, usualSize } from '#shared/terminal-protocol.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Logger } from '#shared/log.ts';
 import { withoutAnswers } from './answers.ts';
@@ -57,8 +57,7 @@ const tellEveryMs = 100;
  * - Without viewers the shell is not held; what it says goes into the ring.
  */
 export class Audience {
-  /** until somebody comes, what most terminals have */
-  size: TerminalSize = { cols: 80, rows: 24 };
+  size: TerminalSize = usualSize;
   readonly #deps: AudienceDeps;
   readonly #host: AudienceHost;
   readonly #viewerHost: ViewerHost;

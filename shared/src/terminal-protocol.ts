@@ -57,6 +57,8 @@ export const terminalLimits = {
 const Cells = z.int().min(1).max(1_000);
 export const TerminalSize = z.strictObject({ cols: Cells, rows: Cells });
 export type TerminalSize = z.infer<typeof TerminalSize>;
+/** Of a terminal that has not said its own. */
+export const usualSize: TerminalSize = { cols: 80, rows: 24 };
 
 const Count = z.int().min(0);
 
