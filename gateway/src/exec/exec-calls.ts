@@ -57,7 +57,8 @@ export function openExecStream(
     const start = post(docker, { path: `/exec/${execId}/start`, body, signal, takesOver: true });
     start.once('upgrade', (_answer, socket, head) => {
       if (head.length > 0) socket.unshift(head);
-      if (socket instanceof Socket) socket.setNoDelay(true);
+      // Without the time limit of a connection that is kept.
+      if (socket instanceof Socket) socket.setNoDelay(true).setTimeout(0);
       socket.on('error', () => {}); // a `close` follows; between here and its user nobody else would hear it
       resolve(socket);
     });
@@ -80,8 +81,6 @@ function post(
   const payload = JSON.stringify(of.body);
   const call = request({
     ...address,
-    // Else Node's own, which keeps connections.
-    ...(of.takesOver && { agent: false }),
     method: 'POST',
     path: `/${version}${of.path}`,
     headers: {
