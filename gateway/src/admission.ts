@@ -26,6 +26,8 @@ export interface TerminalRequest {
   /** null: it comes with the first message (only with the protocol) */
   readonly token: string | null;
   readonly size: TerminalSize;
+  /** the size is the client's: no first message comes that says another, or it was said here already */
+  readonly hasSize: boolean;
 }
 
 /** With `legacy`, also where Spoon's own worker served terminals, and as it named the token. */
@@ -54,7 +56,8 @@ export function readTerminalRequest(request: IncomingMessage, legacy = false): T
   }
   const size = sizeIn(url.searchParams);
   if (size === null) return { code: 'size-refused', detail: 'cols and rows are whole numbers from 1 to 1000' };
-  return { protocol: raw ? 'raw' : terminalProtocol, token, size };
+  const hasSize = raw || (url.searchParams.has('cols') && url.searchParams.has('rows'));
+  return { protocol: raw ? 'raw' : terminalProtocol, token, size, hasSize };
 }
 
 function sizeIn(query: URLSearchParams): TerminalSize | null {

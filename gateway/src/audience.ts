@@ -1,6 +1,6 @@
 import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
-import { type ServerMessage, type TerminalSize, terminalLimits, usualSize } from '#shared/terminal-protocol.ts';
+import { type ServerMessage, type TerminalSize, terminalLimits } from '#shared/terminal-protocol.ts';
 import type { Clock } from '#shared/clock.ts';
 import type { Logger } from '#shared/log.ts';
 import { withoutAnswers } from './answers.ts';
@@ -15,7 +15,7 @@ import { Ring } from './ring.ts';
 import type { RingBudget } from './ring-budget.ts';
 import { drawScreen } from './screen.ts';
 import { type Guest, Guests, type NewGuest } from './tickets.ts';
-import { type Begin, Viewer, type ViewerHost } from './viewer.ts';
+import { type Begin, type Seen, Viewer, type ViewerHost } from './viewer.ts';
 
 export interface AudienceDeps {
   readonly clock: Clock;
@@ -57,7 +57,6 @@ const tellEveryMs = 100;
  * - Without viewers the shell is not held; what it says goes into the ring.
  */
 export class Audience {
-  size: TerminalSize = usualSize;
   readonly #deps: AudienceDeps;
   readonly #host: AudienceHost;
   readonly #viewerHost: ViewerHost;
@@ -66,7 +65,7 @@ export class Audience {
   readonly #guests: Guests;
   readonly #viewers = new Set<Viewer>();
   /** what those that wait for the shell have of the output already */
-  readonly #has = new Map<Viewer, number | null>();
+  readonly #has = new Map<Viewer, Seen>();
   readonly #toldReadOnly = new WeakSet<Viewer>();
   /** of the shell that runs; null = none does */
   #containerId: string | null = null;
@@ -74,8 +73,10 @@ export class Audience {
   #typist: Viewer | null = null;
   #cancelTell: (() => void) | null = null;
   #wereMany = false;
+  #size: TerminalSize;
 
-  constructor(deps: AudienceDeps, host: AudienceHost) {
+  constructor(deps: AudienceDeps, host: AudienceHost, size: TerminalSize) {
+    this.#size = size;
     this.#deps = deps;
     this.#host = host;
     this.#ring = new Ring(deps.limits.ringBytes, (bytes) => this.#modes.look(bytes), deps.rings);
@@ -104,6 +105,10 @@ export class Audience {
     };
   }
 
+  get size(): TerminalSize {
+    return this.#size;
+  }
+
   get count(): number {
     return this.#viewers.size;
   }
@@ -127,8 +132,8 @@ export class Audience {
     this.#guests.adopt(tickets, this.#deps.clock.monotonicMs());
   }
 
-  /** A socket comes. `has`: how far it has the output; null = it has none. Throws an Ending where there is no place. */
-  enter(client: TerminalClient, guest: Guest, has: number | null): void {
+  /** A socket comes. Throws an Ending where there is no place. */
+  enter(client: TerminalClient, guest: Guest, has: Seen): void {
     const { limits } = this.#deps;
     // Before anybody is sent away: a session that nobody enters must not be left by its last one.
     if (client.gone.aborted) throw client.gone.reason;
@@ -152,10 +157,22 @@ export class Audience {
     this.#containerId = containerId;
     this.#lastContainerId = containerId;
     for (const viewer of this.#viewers) {
-      if (!isSame || this.#has.has(viewer)) this.#greet(viewer, this.#has.get(viewer) ?? null);
+      const has = this.#has.get(viewer) ?? null;
+      // What a shell before this one has said is no question of this one's.
+      if (!isSame || this.#has.has(viewer)) this.#greet(viewer, has === 'first' && this.#ring.end > 0 ? null : has);
       else viewer.goesOn();
     }
     this.#has.clear();
+  }
+
+  /** The terminal has this size from now on; all but `by`, who has it already, are told. */
+  resize({ cols, rows }: TerminalSize, by: Viewer | null = null): void {
+    if (cols === this.#size.cols && rows === this.#size.rows) return;
+    this.#size = { cols, rows };
+    this.#host.sized(this.#size);
+    for (const other of this.#viewers) {
+      if (other !== by) other.client.tell({ type: 'size', cols, rows });
+    }
   }
 
   shellIsGone(): void {
@@ -213,7 +230,7 @@ export class Audience {
   }
 
   /** Tells a viewer that the shell runs, and brings it up to date. */
-  #greet(viewer: Viewer, has: number | null): void {
+  #greet(viewer: Viewer, has: Seen): void {
     const { id: session, user } = this.#host;
     const { guest, client } = viewer;
     const { highBytes, lowBytes, ackEveryBytes } = terminalLimits;
@@ -289,13 +306,7 @@ export class Audience {
 
   #goesBy(viewer: Viewer): void {
     this.#typist = viewer;
-    const { cols, rows } = viewer.size;
-    if (cols === this.size.cols && rows === this.size.rows) return;
-    this.size = { cols, rows };
-    this.#host.sized(this.size);
-    for (const other of this.#viewers) {
-      if (other !== viewer) other.client.tell({ type: 'size', cols, rows });
-    }
+    this.resize(viewer.size, viewer);
   }
 
   /** Somebody who is alone, and always was, knows that. Not at once: whoever drags a window would flood the others. */

@@ -137,8 +137,9 @@ export function createGatewayServer(deps: ServerDeps): GatewayServer {
       attach.end(admitted.errorCode);
       return;
     }
-    // While the handshake is made and its hello comes, Redis answers.
-    const hasCome = admitted === null ? null : deps.sessions.expect(admitted, attach);
+    // While the handshake is made and its hello comes, Redis answers; and the shell starts, where its size is known.
+    const size = asked.hasSize ? asked.size : null;
+    const hasCome = admitted === null ? null : deps.sessions.expect(admitted, size, attach);
     try {
       const client = await upgrade(servers[asked.protocol], request, socket, head, (ws) => clientOf(ws, socket, asked));
       if (client === null) attach.end('no WebSocket');

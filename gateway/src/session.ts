@@ -1,7 +1,7 @@
 import type { UserName } from '#shared/identity.ts';
 import type { Session } from '#shared/lease.ts';
 import type { BoxPast } from '#shared/status.ts';
-import type { NoticeCode, ServerMessage } from '#shared/terminal-protocol.ts';
+import { type NoticeCode, type ServerMessage, type TerminalSize, usualSize } from '#shared/terminal-protocol.ts';
 import type { TerminalMode } from '#shared/terminal-mode.ts';
 import { withoutAnswers } from './answers.ts';
 import type { Span } from '#shared/tracing.ts';
@@ -25,6 +25,7 @@ import { type Place, type SeenBox, SessionShell, type ShellHost } from './sessio
 import type { StartDeps } from './start-shell.ts';
 import type { TerminalSettings } from './terminal-settings.ts';
 import type { Guest, NewGuest } from './tickets.ts';
+import type { Seen } from './viewer.ts';
 import type { WaitDeps } from './wait-ready.ts';
 
 export interface SessionDeps extends WaitDeps, StartDeps, Pick<LeaseDeps, 'random'> {
@@ -49,6 +50,8 @@ export interface SessionOf {
   /** of who opens it */
   readonly mode: TerminalMode;
   readonly place: Place;
+  /** which its first client has said before it comes: its shell may start at once then; null: it waits for the client */
+  readonly size: TerminalSize | null;
   /** asked for beside what the class asks for */
   readonly record: 'output' | 'input' | null;
   /** true: take it from another gateway, whatever that one is */
@@ -87,6 +90,10 @@ export class TerminalSession {
   #stopWatching: () => void = () => {};
   #lastStatus: ServerMessage | null = null;
   #lastNotice = '';
+  /** what was to be told before anybody had come */
+  #untold: ServerMessage[] = [];
+  /** of the box whose shell runs, until somebody has come */
+  #past: BoxPast | null = null;
   /** its first byte has come */
   #hasSpoken = false;
   /** clients that are on their way */
@@ -94,13 +101,15 @@ export class TerminalSession {
   #wasEntered = false;
   /** its first client has seen output of it: where that shell is not there any more, it is told */
   #isKnown = false;
+  /** its shell does not wait for its first client, who gets all that it has said by then */
+  #isAhead = false;
 
   constructor(deps: SessionDeps, of: SessionOf) {
     const { user, id, mode } = of;
     const holder = `terminal of ${user}${mode === 'ro' ? ' (read-only)' : ''}`;
     this.of = of;
     this.#deps = deps;
-    this.#audience = new Audience(deps, this.#audienceHost());
+    this.#audience = new Audience(deps, this.#audienceHost(), of.size ?? usualSize);
     this.#grace = new Grace(deps.clock, (message) => {
       if (this.#audience.count === 0) this.end(new Ending('ended', { message }));
     });
@@ -161,14 +170,16 @@ export class TerminalSession {
 
   /** The first socket comes. `isKnown`: it has seen output of the session. Throws an Ending where it has gone. */
   enterFirst(client: TerminalClient, of: NewGuest, isKnown: boolean): void {
+    if (client.gone.aborted) throw client.gone.reason;
     this.#isKnown = isKnown;
     // Of who looks only, too.
-    this.#audience.size = client.size;
-    this.attach(client, this.welcome(of), null);
+    this.#audience.resize(client.size);
+    if (this.#past !== null) this.#tellPast(this.#past);
+    this.attach(client, this.welcome(of), this.#isAhead ? 'first' : null);
   }
 
-  /** A socket comes. `has`: how far it has the session's output; null = it has none. Throws an Ending where there is no place. */
-  attach(client: TerminalClient, guest: Guest, has: number | null): void {
+  /** A socket comes. Throws an Ending where there is no place. */
+  attach(client: TerminalClient, guest: Guest, has: Seen): void {
     const wasEmpty = this.emptySinceMs !== null;
     this.#audience.enter(client, guest, has);
     this.#wasEntered = true;
@@ -177,6 +188,7 @@ export class TerminalSession {
     if (!this.#hasExited) this.#hold.attach();
     this.#onAttached();
     if (this.#lastStatus) client.tell(this.#lastStatus);
+    this.#tellUntold(client);
     if (this.#shell.isRunning && wasEmpty) this.#putRecord();
   }
 
@@ -194,7 +206,8 @@ export class TerminalSession {
 
   /** Somebody asks for a shell who has not seen this one: where only its last words are left, they do not keep the place. */
   giveWay(): void {
-    if (this.#hasExited && this.#audience.count === 0) this.end(new ClientGone('a new shell is asked for', true));
+    const isLeft = this.#wasEntered && this.#audience.count === 0;
+    if (this.#hasExited && isLeft) this.end(new ClientGone('a new shell is asked for', true));
   }
 
   /** After Redis may have lost it. */
@@ -229,7 +242,7 @@ export class TerminalSession {
     for (;;) {
       signal.throwIfAborted();
       if (this.#audience.count === 0) {
-        if (this.#audience.tickets().length === 0) return;
+        if (this.#wasEntered && this.#audience.tickets().length === 0) return;
         await this.#attached(signal);
       }
       await this.#audience.finish();
@@ -275,7 +288,9 @@ export class TerminalSession {
     }
     if (taken.status === 'rejected') throw taken.reason;
     if (claimed.status === 'rejected') throw claimed.reason;
-    if (!this.#wasEntered) await this.#attached(this.#over.signal);
+    // Not one that another gateway has left: its client has seen part of it.
+    this.#isAhead = this.of.size !== null && before === null && taken.value.phase === 'ready';
+    if (!this.#wasEntered && !this.#isAhead) await this.#attached(this.#over.signal);
     const settings = this.#deps.terminalOf(taken.value.class);
     this.#shell.persist = this.#shell.resumes ? 'tmux' : settings.persist;
     const { clock } = this.#deps;
@@ -334,15 +349,16 @@ export class TerminalSession {
     if (!isSame) this.#traffic.newShell();
     this.#lastStatus = null;
     this.#audience.shellRuns(this.#shell.containerId, isSame);
-    if (isFirst && this.#isKnown && this.#shell.persist === 'none') {
-      this.#notice('session-lost', 'the shell of this terminal is no more; this is a new one');
-    }
-    if (isFirst) this.#tellLastReap(past);
+    if (isFirst && this.#wasEntered) this.#tellPast(past);
+    else if (isFirst) this.#past = past;
     this.#putRecord();
   }
 
-  /** Who comes to a new box is told what became of the one before. */
-  #tellLastReap(past: BoxPast): void {
+  /** Who comes to a new shell is told that the one before is lost, and to a new box, what became of that one. */
+  #tellPast(past: BoxPast): void {
+    if (this.#isKnown && this.#shell.persist === 'none') {
+      this.#notice('session-lost', 'the shell of this terminal is no more; this is a new one');
+    }
     const notice = this.#deps.news.next(this.of.user, past, this.#hold.redisNow());
     if (notice !== null) this.#notice('last-reap', notice);
   }
@@ -358,6 +374,7 @@ export class TerminalSession {
         this.#recording.resize(size);
       },
       greeted: (client) => {
+        this.#tellUntold(client);
         const warning = this.#warning?.current();
         if (warning) client.tell(warning);
         const recorded = this.#recording.notice();
@@ -457,14 +474,22 @@ export class TerminalSession {
   }
 
   async #leaveShell(): Promise<boolean> {
-    if (this.#shell.persist === 'none') return false;
+    // One that nobody has seen, nobody comes back to.
+    if (this.#shell.persist === 'none' || !this.#wasEntered) return false;
     this.#putRecord();
     return await this.#shell.leave();
+  }
+
+  /** Before the output of the shell. */
+  #tellUntold(client: TerminalClient): void {
+    for (const message of this.#untold.splice(0)) client.tell(message);
   }
 
   #notice(code: NoticeCode, message: string): void {
     if (message === this.#lastNotice) return;
     this.#lastNotice = message;
-    this.#audience.tell({ type: 'notice', code, message });
+    const notice: ServerMessage = { type: 'notice', code, message };
+    if (this.#wasEntered) this.#audience.tell(notice);
+    else this.#untold.push(notice);
   }
 }

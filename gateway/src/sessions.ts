@@ -1,6 +1,7 @@
 import type { UserName } from '#shared/identity.ts';
 import type { StoredTicket } from '#shared/lease.ts';
 import { checkoutIn, type TerminalClaims } from '#shared/terminal-claims.ts';
+import type { TerminalSize } from '#shared/terminal-protocol.ts';
 import { noSpan, type Span } from '#shared/tracing.ts';
 import type { TerminalClient } from './client.ts';
 import { ClientGone, Ending, storeIsSilent } from './ending.ts';
@@ -44,17 +45,18 @@ export class Sessions {
   }
 
   /**
-   * A client with these claims, which were let in, is on its way: what its session needs of Redis is begun meanwhile. The answer is
-   * called when the client has entered, or does not come. No other session has to go for one who has not come yet.
+   * A client with these claims, which were let in, is on its way: what its session needs of Redis is begun meanwhile, and its shell
+   * where it has said its `size` already. The answer is called when the client has entered, or does not come. No other session has
+   * to go for one who has not come yet.
    */
-  expect(claims: TerminalClaims, attach: Span): () => void {
+  expect(claims: TerminalClaims, size: TerminalSize | null, attach: Span): () => void {
     const known = this.#open.get(keyOf(claims.user, claims.session));
     if (this.#closed || known?.session.wasEntered || known?.session.isOver) return () => {};
     const { limits } = this.#deps;
     const { all, ofUser } = this.#those(claims.user);
     const isFull = ofUser.length >= limits.sessionsPerUser || all.length >= limits.sessionsPerGateway;
     if (!known && isFull) return () => {};
-    return (known?.session ?? this.#make(sessionOf(claims, attach))).expect();
+    return (known?.session ?? this.#make(sessionOf(claims, size, attach))).expect();
   }
 
   /** Who shows a token that was let in. `isKnown`: it has seen the session before. Throws an Ending where there is no place. */
@@ -64,14 +66,12 @@ export class Sessions {
     if (!isKnown) this.#open.get(keyOf(user, id))?.session.giveWay();
     await this.#at(claims, client, (session) => {
       this.mustHavePlace(claims);
-      const entered = session ?? this.#make(sessionOf(claims, attach));
+      const entered = session ?? this.#make(sessionOf(claims, null, attach));
       entered.record(claims.record ?? null);
-      if (!entered.wasEntered) {
-        enterFirst(entered, client, guest, isKnown);
-        return;
-      }
-      entered.attach(client, entered.welcome(guest), null);
-      attach.end();
+      if (entered.wasEntered) entered.attach(client, entered.welcome(guest), null);
+      else enterFirst(entered, client, guest, isKnown);
+      // That of who made the session ends with the shell's first byte.
+      if (entered.of.attach !== attach) attach.end();
     });
   }
 
@@ -111,7 +111,7 @@ export class Sessions {
         return;
       }
       this.mustHavePlace(parts);
-      const made = this.#make({ user, id, mode, place: noPlace, record: null, takeOver: true, attach });
+      const made = this.#make({ user, id, mode, place: noPlace, size: null, record: null, takeOver: true, attach });
       enterFirst(made, client, { mode, name, received: null, foreign: hash }, true);
     });
   }
@@ -219,10 +219,10 @@ export class Sessions {
 /** The record of the session has it. */
 const noPlace = { directory: null, checkout: null };
 
-function sessionOf(claims: TerminalClaims, attach: Span): SessionOf {
+function sessionOf(claims: TerminalClaims, size: TerminalSize | null, attach: Span): SessionOf {
   const { user, session: id, mode, directory = null, record = null } = claims;
   const place = { directory, checkout: checkoutIn(claims) };
-  return { user, id, mode, place, record, takeOver: false, attach };
+  return { user, id, mode, place, size, record, takeOver: false, attach };
 }
 
 /** A session that its first client does not get into has nobody. */

@@ -23,6 +23,9 @@ export interface ViewerHost {
   room(): void;
 }
 
+/** How far a viewer has the output: up to this offset; null = it has none, and gets the screen; `first` = nor has anybody else, and it gets all. */
+export type Seen = number | null | 'first';
+
 /** How a viewer begins: what it is told in `hello` beside what all are told. */
 export type Begin = Pick<Extract<ServerMessage, { type: 'hello' }>, 'start' | 'replayBytes' | 'offset'>;
 
@@ -72,22 +75,22 @@ export class Viewer {
   }
 
   /**
-   * Tells it where it begins by `tell`, and sends what it lacks. `from`: what it has already; null = it has nothing, and gets
-   * the screen where there has been any output.
+   * Tells it where it begins by `tell`, and sends what it lacks. `from`: what it has already.
    */
-  begin(from: number | null, tell: (begin: Begin) => void): void {
+  begin(from: Seen, tell: (begin: Begin) => void): void {
     this.#isLast = false;
     this.#catchUpTo(this.#begin(from, tell));
   }
 
-  async #begin(from: number | null, tell: (begin: Begin) => void): Promise<void> {
+  async #begin(from: Seen, tell: (begin: Begin) => void): Promise<void> {
     const { ring } = this.#host;
     if (this.#next === null) {
-      const isNew = ring.end === 0;
-      if (isNew || (from !== null && from >= ring.start && from <= ring.end)) {
-        const offset = isNew ? 0 : (from ?? 0);
+      const isNew = ring.end === 0 || (from === 'first' && ring.start === 0);
+      if (isNew || (typeof from === 'number' && from >= ring.start && from <= ring.end)) {
+        const offset = isNew ? 0 : Number(from);
         this.#tellSize();
-        if (this.client.acks) this.#replayBytes = ring.end - offset;
+        // What nobody has seen yet, nobody has answered.
+        if (this.client.acks && !isNew) this.#replayBytes = ring.end - offset;
         tell({ start: isNew ? 'new' : 'exact', replayBytes: 0, offset });
         this.#next = offset;
       } else {

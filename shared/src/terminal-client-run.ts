@@ -145,7 +145,7 @@ export class ClientRun implements RemoteTerminal {
     this.#done.signal.throwIfAborted();
     const protocols = token === null ? [terminalProtocol] : [terminalProtocol, tokenProtocolPrefix + token];
     const open = this.#options.openSocket ?? openStandardSocket;
-    const link = new Link(open(this.#address(), protocols), this.#clock, this.#limits.link);
+    const link = new Link(open(this.#address(token !== null), protocols), this.#clock, this.#limits.link);
     const { ackTailAfterMs } = this.#limits;
     const line = new Line(link, { byTicket: ticket !== null, clock: this.#clock, ackTailAfterMs });
     this.#line = line;
@@ -179,7 +179,8 @@ export class ClientRun implements RemoteTerminal {
     }
   }
 
-  #address(): string {
+  /** `mayStart`: this socket may be the first of its session. Its shell need not wait for `hello`, then: that is a way there and back. */
+  #address(mayStart: boolean): string {
     const url = new URL(this.#url);
     if (this.#elsewhere !== null) {
       const there = new URL(this.#elsewhere);
@@ -188,6 +189,10 @@ export class ClientRun implements RemoteTerminal {
     }
     url.protocol = url.protocol.replace('http', 'ws');
     if (this.#session !== null) url.searchParams.set('session', this.#session);
+    if (mayStart) {
+      url.searchParams.set('cols', String(this.#size.cols));
+      url.searchParams.set('rows', String(this.#size.rows));
+    }
     return url.href;
   }
 

@@ -7,6 +7,7 @@ test('the first connect shows a token, the next ones the ticket and how far the 
   const world = clientWorld();
   const first = await world.socket(1);
   expect(first.protocols).toEqual(['spoonbox.v1', 'token.token-1']);
+  expect(Object.fromEntries(first.url.searchParams)).toEqual({ cols: '80', rows: '24' });
   first.open();
   expect(first.messages).toEqual([{ type: 'hello', cols: 80, rows: 24 }]);
   first.hello({ offset: 100 });
@@ -16,7 +17,7 @@ test('the first connect shows a token, the next ones the ticket and how far the 
   await world.pass(250);
   const second = await world.socket(2);
   expect(second.protocols).toEqual(['spoonbox.v1']);
-  expect(second.url.searchParams.get('session')).toBe('s1');
+  expect(Object.fromEntries(second.url.searchParams)).toEqual({ session: 's1' });
   second.open();
   expect(second.messages).toEqual([{ type: 'hello', ticket: 'ticket-1', offset: 105, cols: 100, rows: 30 }]);
   expect(world.asked).toEqual([null]);

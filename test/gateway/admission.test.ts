@@ -105,7 +105,10 @@ describe('who is let in', () => {
     await client.closed;
     await vi.waitFor(() => expect(gateway.sessions).toBe(0));
     expect(await refusal({ port: gateway.port, token })).toEqual({ status: 401, code: 'token-used' });
+    const shells = exec.terminals.length;
     expect(await refusal({ port: other.port, token })).toEqual({ status: 401, code: 'token-used' });
+    await vi.waitFor(async () => expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] }));
+    expect(exec.terminals.length).toBe(shells);
     const byHello = await open({ port: other.port, token, tokenBy: 'hello' });
     expect(await byHello.message('error')).toMatchObject({ code: 'token-used' });
     expect(await byHello.closed).toMatchObject({ code: 4401 });

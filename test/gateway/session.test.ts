@@ -285,7 +285,7 @@ describe('a shell that cannot be started', () => {
     const user = world.newUser();
     await world.commit(user, { phase: 'ready', containerId: 'c1' });
     exec.failures.push(new Error('a defect'));
-    client = await open({ port: gateway.port, token: await world.token(user) });
+    client = await open({ port: gateway.port, token: await world.token(user), saysSize: false });
     expect(await client.closed).toMatchObject({ code: 1011 });
     await vi.waitFor(async () => expect(await world.store.read(user)).toMatchObject({ leases: [], sessions: [] }));
   });

@@ -11,6 +11,8 @@ export interface ConnectOptions {
   /** how the token goes: default as subprotocol, raw always as query */
   readonly tokenBy?: 'protocol' | 'hello' | 'query';
   readonly size?: { cols: number; rows: number };
+  /** false: only in its hello, so that its shell has to wait for that */
+  readonly saysSize?: boolean;
   readonly acks?: boolean;
   readonly origin?: string;
   readonly traceparent?: string;
@@ -53,7 +55,8 @@ export async function connect(options: ConnectOptions): Promise<TestClient | { s
   const host = ca === undefined ? 'ws://127.0.0.1' : 'wss://localhost';
   const url = new URL(`${host}:${options.port}${options.path ?? '/v1/terminal'}`);
   if (by === 'query' && token !== undefined) url.searchParams.set('token', token);
-  if (options.raw) {
+  // As our own clients do.
+  if (by !== 'hello' && options.saysSize !== false) {
     url.searchParams.set('cols', String(size.cols));
     url.searchParams.set('rows', String(size.rows));
   }

@@ -65,7 +65,7 @@ export class RefusedTerminal extends Error {
 /** Speaks `spoonbox.v1` as a browser's client does, and no more of it than a benchmark needs. The signal drops it at any time. */
 export function openGateway(port: number, token: string, signal?: AbortSignal): Wire {
   return new Wire((wire) => {
-    const url = `ws://127.0.0.1:${port}/v1/terminal`;
+    const url = `ws://127.0.0.1:${port}/v1/terminal?cols=${size.cols}&rows=${size.rows}`;
     const socket = new WebSocket(url, [terminalProtocol, `token.${token}`], { perMessageDeflate: false });
     let unackedBytes = 0;
     const end: WireEnd = {
