@@ -46,8 +46,8 @@ export class SessionRecord {
       this.#record = record;
       return before;
     }
-    const { persist, containerId, execId, startedAt, tickets, directory, checkout } = before;
-    const shell = { persist, containerId, execId, startedAt, tickets };
+    const { persist, containerId, execId, startedAt, tickets, record: recorded, directory, checkout } = before;
+    const shell = { persist, containerId, execId, startedAt, tickets, record: recorded };
     this.#record = { ...record, ...shell, ...(directory && { directory }), ...(checkout && { checkout }) };
     return before;
   }
