@@ -179,7 +179,7 @@ export class ClientRun implements RemoteTerminal {
     }
   }
 
-  /** `mayStart`: this socket may be the first of its session. Its shell need not wait for `hello`, then: that is a way there and back. */
+  /** `mayStart`: this socket may be the first of its session. Its shell need not wait for `hello` then, which saves a round trip. */
   #address(mayStart: boolean): string {
     const url = new URL(this.#url);
     if (this.#elsewhere !== null) {

@@ -12,7 +12,7 @@ import type { TokenRefusal } from './terminal-token.ts';
  * first is answered. Its first message is `hello`, with the size of its screen and, where it was not offered before, the token
  * or the resume ticket. A `?token=` in the URL is accepted too; prefer the others, because proxies log URLs. `?session=` in the
  * URL is for proxies, which send the sockets of one session to one gateway by it. Who offers the token may say the size in the
- * URL, too (`?cols=` and `&rows=`): the shell of a ready box is then started at once, a way there and back before `hello` comes.
+ * URL, too (`?cols=` and `&rows=`): the shell of a ready box is then started at once, a round trip before `hello` comes.
  * Where `hello` says another size, it is resized.
  *
  * SESSIONS. A session outlives its sockets: after the last one has gone it is kept for `graceMs`. A socket that is closed by

@@ -1,5 +1,5 @@
 import { type Bench, runBench } from './support/bench.ts';
-import { measureConnect } from './terminal/connect.ts';
+import { measureConnect, measureFarConnect } from './terminal/connect.ts';
 import { measureRealCrowd, measureSimulatedCrowd } from './terminal/crowds.ts';
 import { measureDisconnects } from './terminal/disconnects.ts';
 import { measureEcho } from './terminal/echo.ts';
@@ -16,6 +16,7 @@ import { type Row, rowsTable } from './terminal/rows.ts';
 
 const onEngine = {
   connect: measureConnect,
+  'connect-far': measureFarConnect,
   echo: measureEcho,
   output: measureOutput,
   interrupt: measureInterrupt,

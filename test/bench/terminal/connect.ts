@@ -1,14 +1,16 @@
 import { sleep, systemClock } from '#shared/clock.ts';
 import type { Bench } from '../support/bench.ts';
-import { ratioInterval } from '../support/intervals.ts';
+import { intervalText, ratioInterval } from '../support/intervals.ts';
 import { median, rounded } from '../support/statistics.ts';
 import type { Place } from './place.ts';
 import { type Row, ratioRow } from './rows.ts';
-import { inTurn } from './turns.ts';
+import { inTurn, type RoundSamples } from './turns.ts';
 import { leave, type Wire, within } from './wire.ts';
 
 const goal = { atMost: 1.15 };
 const usualRounds = 160;
+const farMs = 25;
+const usualFarRounds = 40;
 /** A gateway runs for weeks; Node takes some tens of connects until it has compiled what they need. */
 const warmUps = 20;
 /** Before each try: what the one before has left to do in engine, gateway and controller is no part of it. */
@@ -18,6 +20,40 @@ const users = ['connect-0', 'connect-1', 'connect-2'];
 
 /** From nothing to the first byte of the shell, token in hand; the box is there. */
 export async function measureConnect(bench: Bench, place: Place): Promise<Row[]> {
+  const { raw, relay, ours } = await connects(bench, place, place, 'connect', usualRounds);
+  return [
+    ratioRow({
+      what: 'connect → first prompt byte, p50',
+      baseline: `raw exec ${ms(raw)} (relay ${ms(relay)})`,
+      ours: ms(ours),
+      ratio: ratioInterval(ours, raw, 0.5),
+      goal,
+    }),
+  ];
+}
+
+/** The same from far away, where what counts is how often a client has to wait for an answer before its shell starts. */
+export async function measureFarConnect(bench: Bench, place: Place): Promise<Row[]> {
+  const { raw, relay, ours } = await connects(bench, place, await place.far(farMs), 'far', usualFarRounds);
+  return [
+    {
+      what: `connect over ${farMs} ms each way, p50`,
+      baseline: `raw exec ${ms(raw)} (relay ${ms(relay)})`,
+      ours: ms(ours),
+      ratio: intervalText(ratioInterval(ours, raw, 0.5)),
+      goal: '',
+      isMet: null,
+    },
+  ];
+}
+
+async function connects(
+  bench: Bench,
+  place: Place,
+  by: Pick<Place, 'raw' | 'relayed' | 'ours'>,
+  name: string,
+  usual: number,
+): Promise<{ raw: RoundSamples; relay: RoundSamples; ours: RoundSamples }> {
   const one = async (open: () => Promise<Wire>): Promise<number[]> => {
     await sleep(systemClock, restMs, place.signal);
     const wire = await open();
@@ -30,23 +66,18 @@ export async function measureConnect(bench: Bench, place: Place): Promise<Row[]>
   const [raw, relay, ours] = await inTurn(
     bench,
     place.signal,
-    usualRounds,
-    'connect',
+    usual,
+    name,
     [
-      (round) => one(() => place.raw(userOf(round))),
-      (round) => one(() => place.relayed(userOf(round))),
-      (round) => one(() => place.ours(userOf(round))),
+      (round) => one(() => by.raw(userOf(round))),
+      (round) => one(() => by.relayed(userOf(round))),
+      (round) => one(() => by.ours(userOf(round))),
     ],
     warmUps,
   );
-  const ms = (rounds: readonly (readonly number[])[]): string => `${rounded(median(rounds.flat()))} ms`;
-  return [
-    ratioRow({
-      what: 'connect → first prompt byte, p50',
-      baseline: `raw exec ${ms(raw)} (relay ${ms(relay)})`,
-      ours: ms(ours),
-      ratio: ratioInterval(ours, raw, 0.5),
-      goal,
-    }),
-  ];
+  return { raw, relay, ours };
+}
+
+function ms(rounds: readonly (readonly number[])[]): string {
+  return `${rounded(median(rounds.flat()))} ms`;
 }

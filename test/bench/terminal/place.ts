@@ -41,7 +41,9 @@ export interface Place {
   /** The engine's own stream behind a byte pipe in Node. */
   piped(user: string): Promise<Wire>;
   relayed(user: string): Promise<Wire>;
-  ours(user: string, more?: { gateway?: GatewayProcess; session?: string; signal?: AbortSignal }): Promise<Wire>;
+  ours(user: string, more?: { gateway?: { port: number }; session?: string; signal?: AbortSignal }): Promise<Wire>;
+  /** The same over networks that take so long, each way. */
+  far(delayMs: number): Promise<Pick<Place, 'raw' | 'relayed' | 'ours'>>;
   /** Processes in the box that carry a session's mark, and those that were left behind by raw terminals. */
   leftIn(user: string): Promise<{ ours: number; raw: number }>;
   /** Records of sessions of the box, as the API has them. */
@@ -55,10 +57,11 @@ export async function createPlace(signal: AbortSignal): Promise<Place> {
   const docker = createRawDocker(process.env.DOCKER_HOST);
   const pipePort = await freePort();
   const piped = createRawDocker(`tcp://127.0.0.1:${pipePort}`);
+  const farEngines: RawDocker[] = [];
   const dispose = async (): Promise<void> => {
     for (const one of running) await one.stop();
     docker.close();
-    piped.close();
+    for (const engine of [piped, ...farEngines]) engine.close();
     await world[Symbol.asyncDispose]();
   };
   try {
@@ -66,9 +69,12 @@ export async function createPlace(signal: AbortSignal): Promise<Place> {
     const relay = startProcess(relayFile, { RELAY_PORT: String(relayPort) });
     running.push(relay);
     await listens(relay, `http://127.0.0.1:${relayPort}/`);
-    const pipe = startProcess(pipeFile, { PIPE_PORT: String(pipePort) });
-    running.push(pipe);
-    await listens(pipe, `http://127.0.0.1:${pipePort}/_ping`);
+    const startPipe = async (port: number, path: string, settings: Readonly<Record<string, string>>): Promise<void> => {
+      const pipe = startProcess(pipeFile, { ...settings, PIPE_PORT: String(port) });
+      running.push(pipe);
+      await listens(pipe, `http://127.0.0.1:${port}${path}`);
+    };
+    await startPipe(pipePort, '/_ping', {});
     const controller = await world.startController();
     await controller.converged();
     const startGateway: Place['startGateway'] = async (environment, main) => {
@@ -85,7 +91,7 @@ export async function createPlace(signal: AbortSignal): Promise<Place> {
       boxes.set(user, made);
       return made;
     };
-    return {
+    const place: Place = {
       world,
       gateway,
       relay,
@@ -105,6 +111,22 @@ export async function createPlace(signal: AbortSignal): Promise<Place> {
         });
         return openGateway((more.gateway ?? gateway).port, token, more.signal);
       },
+      async far(delayMs) {
+        const startFar = async (path: string, to: string | undefined): Promise<number> => {
+          const port = await freePort();
+          await startPipe(port, path, { PIPE_DELAY_MS: String(delayMs), ...(to !== undefined && { PIPE_TO: to }) });
+          return port;
+        };
+        const engine = createRawDocker(`tcp://127.0.0.1:${await startFar('/_ping', undefined)}`);
+        farEngines.push(engine);
+        const farRelay = await startFar('/', `tcp://127.0.0.1:${relayPort}`);
+        const farGateway = { port: await startFar('/healthz', `tcp://127.0.0.1:${gateway.port}`) };
+        return {
+          raw: async (user) => openRaw(engine, await box(user)),
+          relayed: async (user) => openRelay(farRelay, await box(user)),
+          ours: (user, more) => place.ours(user, { ...more, gateway: farGateway }),
+        };
+      },
       async leftIn(user) {
         const id = await box(user);
         return {
@@ -118,6 +140,7 @@ export async function createPlace(signal: AbortSignal): Promise<Place> {
       },
       [Symbol.asyncDispose]: dispose,
     };
+    return place;
   } catch (error) {
     await dispose();
     throw error;
