@@ -56,7 +56,8 @@ export function readTerminalRequest(request: IncomingMessage, legacy = false): T
   }
   const size = sizeIn(url.searchParams);
   if (size === null) return { code: 'size-refused', detail: 'cols and rows are whole numbers from 1 to 1000' };
-  const hasSize = raw || (url.searchParams.has('cols') && url.searchParams.has('rows'));
+  // An empty one says nothing, as in `sizeIn`.
+  const hasSize = raw || ['cols', 'rows'].every((name) => url.searchParams.get(name));
   return { protocol: raw ? 'raw' : terminalProtocol, token, size, hasSize };
 }
 

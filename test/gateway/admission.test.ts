@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { connect as dial, type Socket } from 'node:net';
+import { IncomingMessage } from 'node:http';
+import { connect as dial, Socket } from 'node:net';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { readTerminalRequest } from '../../gateway/src/admission.ts';
 import type { Gateway } from '../../gateway/src/gateway.ts';
 import { UserName } from '#shared/identity.ts';
 import { secretFingerprint, signTerminalToken, TokenFieldError, verifyTerminalToken } from '#shared/terminal-token.ts';
@@ -127,6 +129,19 @@ describe('who is let in', () => {
     for (const [options, status, code] of cases) {
       expect(await refusal({ port, ...options })).toEqual({ status, code });
     }
+  });
+
+  it.each([
+    ['cols=100&rows=30', { size: { cols: 100, rows: 30 }, hasSize: true }],
+    ['cols=&rows=', { size: { cols: 80, rows: 24 }, hasSize: false }],
+    ['cols=100', { size: { cols: 100, rows: 24 }, hasSize: false }],
+    ['', { size: { cols: 80, rows: 24 }, hasSize: false }],
+  ])('who says a size in the URL, whole or not at all: %s', (query, says) => {
+    const request = new IncomingMessage(new Socket());
+    request.method = 'GET';
+    request.url = `/v1/terminal?${query}`;
+    request.headers['sec-websocket-protocol'] = 'spoonbox.v1';
+    expect(readTerminalRequest(request)).toMatchObject(says);
   });
 
   it('pages of the allowed origins, and clients that are no pages', async () => {
